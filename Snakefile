@@ -1,0 +1,50 @@
+# From raw archives to the tables and figures of a study: how far can images be JPEG-compressed?
+# The study is config/config.yaml, or another one: snakemake --configfile FILE
+import sys
+from pathlib import Path
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+# A study given with --configfile replaces the default one; the two are not merged.
+if "study" not in config:
+
+    configfile: Path(workflow.basedir) / "config/config.yaml"
+
+
+sys.path.insert(0, str(Path(workflow.basedir) / "workflow/scripts"))
+
+
+include: "workflow/rules/common.smk"
+
+
+localrules:
+    all,
+    tables,
+    figures,
+
+
+rule all:
+    default_target: True
+    input:
+        result("report.html"),
+
+
+rule tables:
+    input:
+        TABLES,
+
+
+rule figures:
+    input:
+        FIGURES,
+
+
+include: "workflow/rules/download.smk"
+include: "workflow/rules/shards.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/tables.smk"
+include: "workflow/rules/figures.smk"
+include: "workflow/rules/report.smk"

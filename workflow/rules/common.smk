@@ -1,0 +1,100 @@
+# The study and the names of its files, for every other rule file.
+#
+# Requires: `config`, a study as workflow/schemas/study.schema.yaml describes it.
+# Gives: STUDY, and functions from wildcards to paths, parameters and fingerprints.
+from jpegprep.config import load_study
+from jpegprep.errors import UserError
+from jpegprep.fingerprint import fingerprint
+from jpegprep.layout import SPLITS, index_of
+from jpegprep.variants import ORIGINAL, PATTERN, ratio_of_variant, variant_of_ratio
+
+
+ROOT = Path(workflow.basedir)
+
+try:
+    STUDY = load_study(
+        config,
+        source=" + ".join(map(str, workflow.overwrite_configfiles)) or "config/config.yaml",
+        registries=config.get("registries", ROOT / "config"),
+    )
+except UserError as error:
+    sys.exit(f"error: {error}")
+
+
+RUNS = STUDY.runs()
+
+
+def result(path):
+    """Return the path of a file of the study's own folder."""
+    return f"results/{STUDY.name}/{path}"
+
+
+TABLES = [
+    result(f"tables/{name}.{kind}")
+    for name in ("table1_datasets", "table3_storage")
+    for kind in ("csv", "md")
+]
+FIGURES = [
+    result(f"figures/{name}.{kind}")
+    for name in ("fig2_accuracy_vs_ratio", "fig3_convergence")
+    for kind in ("svg", "png")
+]
+
+
+wildcard_constraints:
+    dataset="[a-z0-9][a-z0-9-]*",
+    variant=PATTERN,
+    learner="[a-z0-9][a-z0-9_]*",
+    split="train|val|test",
+    k=r"\d+",
+    seed=r"\d+",
+
+
+def code(script, environment):
+    """Return the fingerprint of a script and of its environment's versions.
+
+    It stands among the params of each rule: a change in meaning reruns the rule, a comment does not.
+    """
+    return fingerprint(ROOT / "workflow/scripts" / script, ROOT / "envs" / environment)
+
+
+def dataset(wildcards):
+    """Return the registry's entry of a data set."""
+    return STUDY.datasets[wildcards.dataset]
+
+
+def content(name):
+    """Return what the registry says of a data set's content: what the manifest depends on."""
+    keys = ("adapter", "options", "classes", "class_names", "images")
+    return {key: STUDY.datasets[name][key] for key in keys if key in STUDY.datasets[name]}
+
+
+def archives(wildcards):
+    """Return the archives of a data set, in the order of the registry."""
+    return [
+        f"resources/archives/{wildcards.dataset}/{archive['name']}"
+        for archive in dataset(wildcards)["archives"]
+    ]
+
+
+def shards(name, variant, split):
+    """Return the tars of one split of one variant of a data set."""
+    return [
+        f"results/shards/{name}/{variant}/{split}-{k}.tar"
+        for k in range(STUDY.datasets[name]["shards"][split])
+    ]
+
+
+def all_shards(name, variant):
+    """Return the tars of all splits of one variant of a data set."""
+    return [tar for split in SPLITS for tar in shards(name, variant, split)]
+
+
+def with_indexes(tars):
+    """Return tars and the index beside each."""
+    return [*tars, *(str(index_of(tar)) for tar in tars)]
+
+
+def run_files(name):
+    """Return the file of that name of every run of the study."""
+    return [f"results/runs/{run.folder}/{name}" for run in RUNS]

@@ -1,0 +1,58 @@
+# Archives and pretrained weights: the only rules that need a network. They run where Snakemake runs.
+#
+# Requires: config/datasets.yaml, config/weights.yaml.
+# Gives: resources/archives/<dataset>/<archive>, resources/weights/<name>.safetensors and .json.
+
+
+def archive_source(wildcards):
+    return next(
+        archive for archive in dataset(wildcards)["archives"] if archive["name"] == wildcards.archive
+    )
+
+
+def identity(source):
+    """Return what a file is: its checksum where one is known; another mirror of it is no change."""
+    where = ("source", "urls", "path", "repo", "revision", "distribution")
+    return source.get("sha256") or {key: source[key] for key in where if key in source}
+
+
+localrules:
+    download_archive,
+    fetch_weights,
+
+
+rule download_archive:
+    output:
+        archive="resources/archives/{dataset}/{archive}",
+    log:
+        "results/logs/download_archive/{dataset}/{archive}.log",
+    benchmark:
+        "results/benchmarks/download_archive/{dataset}/{archive}.tsv"
+    conda:
+        "../../envs/download.yaml"
+    retries: 1
+    params:
+        identity=lambda wildcards: identity(archive_source(wildcards)),
+        # With `output` among its arguments a parameter triggers no rerun.
+        source=lambda wildcards, output: archive_source(wildcards),
+    script:
+        "../scripts/download_archive.py"
+
+
+rule fetch_weights:
+    output:
+        weights="resources/weights/{weights}.safetensors",
+        sidecar="resources/weights/{weights}.json",
+    log:
+        "results/logs/fetch_weights/{weights}.log",
+    benchmark:
+        "results/benchmarks/fetch_weights/{weights}.tsv"
+    conda:
+        "../../envs/train_timm.yaml"
+    retries: 1
+    params:
+        identity=lambda wildcards: identity(STUDY.weights[wildcards.weights]),
+        entry=lambda wildcards, output: STUDY.weights[wildcards.weights],
+        code=code("fetch_weights.py", "train_timm.yaml"),
+    script:
+        "../scripts/fetch_weights.py"

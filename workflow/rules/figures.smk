@@ -1,0 +1,59 @@
+# The paper's figures.
+#
+# Requires: results/<study>/tables/accuracy.csv, history.csv of every run.
+# Gives: results/<study>/figures/fig2_accuracy_vs_ratio and fig3_convergence, as .svg and .png.
+
+
+rule draw_fig2:
+    input:
+        accuracy=result("tables/accuracy.csv"),
+    output:
+        svg=report(
+            result("figures/fig2_accuracy_vs_ratio.svg"),
+            caption="../report/fig2.rst",
+            category="Figures",
+            labels={"figure": "Figure 2", "shows": "accuracy against ratio"},
+        ),
+        png=result("figures/fig2_accuracy_vs_ratio.png"),
+    log:
+        f"results/logs/draw_fig2/{STUDY.name}.log",
+    benchmark:
+        f"results/benchmarks/draw_fig2/{STUDY.name}.tsv"
+    conda:
+        "../../envs/figures.yaml"
+    params:
+        code=code("draw_fig2.py", "figures.yaml"),
+    script:
+        "../scripts/draw_fig2.py"
+
+
+rule draw_fig3:
+    input:
+        histories=run_files("history.csv"),
+    output:
+        svg=report(
+            result("figures/fig3_convergence.svg"),
+            caption="../report/fig3.rst",
+            category="Figures",
+            labels={"figure": "Figure 3", "shows": "accuracy against epoch"},
+        ),
+        png=result("figures/fig3_convergence.png"),
+    log:
+        f"results/logs/draw_fig3/{STUDY.name}.log",
+    benchmark:
+        f"results/benchmarks/draw_fig3/{STUDY.name}.tsv"
+    conda:
+        "../../envs/figures.yaml"
+    params:
+        runs=[
+            {
+                "dataset": run.dataset,
+                "learner": run.learner,
+                "ratio": ratio_of_variant(run.variant),
+                "seed": run.seed,
+            }
+            for run in RUNS
+        ],
+        code=code("draw_fig3.py", "figures.yaml"),
+    script:
+        "../scripts/draw_fig3.py"

@@ -1,0 +1,7 @@
+"""Adapter of the rule download_archive."""
+
+from jpegprep.errors import reported
+from jpegprep.fetch import fetch
+
+with reported(snakemake.log[0]):
+    fetch(snakemake.params.source, snakemake.output.archive)

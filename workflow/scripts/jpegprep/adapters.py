@@ -1,0 +1,124 @@
+"""Adapters: each reads the archives of one layout and yields every image with its class."""
+
+import tarfile
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from jpegprep.errors import UserError
+from jpegprep.images import decode, encode_png
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One file of a data set.
+
+    Attributes:
+        class_name: the class as the publisher spells it.
+        member: where the image stands: a member of the archive, or a region of a photograph.
+        data: the bytes of the image file, as its publisher ships it.
+    """
+
+    class_name: str
+    member: str
+    data: bytes
+
+
+def read_samples(dataset: Mapping[str, Any], archives: Sequence[str | Path]) -> Iterator[Sample]:
+    """Yield the samples of a data set in the order in which its archives hold them.
+
+    Args:
+        dataset: the data set's entry in the registry.
+        archives: its archives, in the order of the registry.
+
+    Raises:
+        UserError: where an archive is truncated or not laid out as the adapter expects.
+    """
+    adapter = ADAPTERS[dataset["adapter"]]
+    yield from adapter(dataset.get("options", {}), [Path(archive) for archive in archives])
+
+
+def photo_patches(options: Mapping[str, Any], archives: Sequence[Path]) -> Iterator[Sample]:
+    """Cut photographs into square patches that do not overlap: one class a photograph.
+
+    The patches come column by column along the photograph's longer side, so that a split which
+    keeps their order (``contiguous``) cuts each photograph into bands: no patch of the test set
+    has neighbours on both sides in the training set, as in the use of Brodatz's textures.
+
+    Args:
+        options: ``patch``, the side of a patch in pixels; ``crop``, the side in pixels of the
+            largest centred square that is cut up, so that no photograph outweighs the others.
+        archives: one photograph each; its file name without extension is the class.
+    """
+    patch, crop = options["patch"], options["crop"]
+    for archive in archives:
+        try:
+            photograph = decode(archive.read_bytes())
+        except ValueError as error:
+            raise UserError(f"{archive}: {error}; fetch it again") from None
+        width, height = (min(side, crop) // patch * patch for side in photograph.size)
+        left, top = (photograph.width - width) // 2, (photograph.height - height) // 2
+        places = [
+            (x, y) for x in range(left, left + width, patch) for y in _steps(top, height, patch)
+        ]
+        if height > width:
+            places = [
+                (x, y) for y in _steps(top, height, patch) for x in _steps(left, width, patch)
+            ]
+        for x, y in places:
+            region = photograph.crop((x, y, x + patch, y + patch))
+            yield Sample(archive.stem, f"{archive.name}[{x},{y}]", encode_png(region))
+
+
+def _steps(start: int, length: int, step: int) -> range:
+    return range(start, start + length, step)
+
+
+def class_folders(options: Mapping[str, Any], archives: Sequence[Path]) -> Iterator[Sample]:
+    """Read tar or zip archives in which each class is a folder of images.
+
+    Args:
+        options: ``root``, the folder inside the archive that holds the class folders (default: the
+            archive's top). Files outside class folders, and hidden ones, are no samples.
+        archives: tar (with any compression of the standard library) or zip files.
+    """
+    root = PurePosixPath(options.get("root", "."))
+    for archive in archives:
+        for name, data in _members(archive):
+            path = PurePosixPath(name)
+            if path.is_relative_to(root):
+                inside = path.relative_to(root)
+                if len(inside.parts) == 2 and not inside.name.startswith("."):
+                    yield Sample(inside.parts[0], name, data)
+
+
+def _members(archive: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield name and bytes of each regular file; names lose a leading ``./``."""
+    try:
+        if zipfile.is_zipfile(archive):
+            with zipfile.ZipFile(archive) as opened:
+                for info in opened.infolist():
+                    if not info.is_dir():
+                        yield str(PurePosixPath(info.filename)), opened.read(info)
+            return
+        with tarfile.open(archive, "r:*") as opened_tar:
+            for member in opened_tar:
+                file = opened_tar.extractfile(member) if member.isreg() else None
+                if file is not None:
+                    data = file.read()
+                    if len(data) < member.size:
+                        raise tarfile.ReadError("unexpected end of data")
+                    yield str(PurePosixPath(member.name)), data
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
+        raise UserError(
+            f"{archive}: cannot be read as a tar or zip archive ({error}); it is truncated or "
+            "damaged: remove it, so that it is fetched again"
+        ) from None
+
+
+ADAPTERS: dict[str, Callable[[Mapping[str, Any], Sequence[Path]], Iterator[Sample]]] = {
+    "class_folders": class_folders,
+    "photo_patches": photo_patches,
+}

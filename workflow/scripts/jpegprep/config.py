@@ -1,0 +1,259 @@
+"""Studies and registries: reading them, checking them, and what they mean.
+
+The schemas in workflow/schemas/ describe every key; the description beside a value is the fix that
+the user reads. `_check` adds what a schema cannot say: what one file means for another.
+"""
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+from referencing import Registry, Resource
+
+from jpegprep.errors import UserError
+from jpegprep.layout import Run
+from jpegprep.variants import variant_of_ratio
+
+_SCHEMAS = Path(__file__).parents[2] / "schemas"
+
+
+@dataclass(frozen=True)
+class Study:
+    """A checked study with the registries it draws on.
+
+    Attributes:
+        name: the study's name and folder.
+        datasets: the entries of its data sets, by name, in the study's order.
+        ratios: its compression ratios, from 1.0 down.
+        seeds: one run is made for each.
+        storage_ratio: the ratio that Table III compares with the original.
+        learners: the learners' entries, by name, in the study's order.
+        weights: the registry of weights.
+    """
+
+    name: str
+    datasets: Mapping[str, Any]
+    ratios: Sequence[float]
+    seeds: Sequence[int]
+    storage_ratio: float
+    learners: Mapping[str, Any]
+    weights: Mapping[str, Any]
+
+    def runs(self) -> list[Run]:
+        """Return every run of the study, by data set, learner, ratio and seed."""
+        return [
+            Run(dataset, variant_of_ratio(ratio), learner, seed)
+            for dataset in self.datasets
+            for learner in self.learners
+            for ratio in self.learner_ratios(learner)
+            for seed in self.seeds
+        ]
+
+    def learner_ratios(self, learner: str) -> list[float]:
+        """Return the ratios at which a learner runs, from 1.0 down."""
+        return sorted(self.learners[learner].get("ratios", self.ratios), reverse=True)
+
+    def variants(self) -> list[str]:
+        """Return the variants of the study, from the original down."""
+        return [variant_of_ratio(ratio) for ratio in self.ratios]
+
+    def recipe(self, learner: str) -> dict[str, Any]:
+        """Return what a learner learns by: its recipe and its weights' architecture."""
+        entry = self.learners[learner]
+        return {"architecture": self.weights[entry["weights"]]["architecture"], **entry["recipe"]}
+
+
+def load_study(config: Mapping[str, Any], source: str, registries: str | Path) -> Study:
+    """Check a study and the registries, and return the study.
+
+    Args:
+        config: the study as Snakemake read it.
+        source: what to call it in messages: the config file's path.
+        registries: the folder of datasets.yaml and weights.yaml.
+
+    Raises:
+        UserError: at the first mistake: file, key, value, and what is right.
+    """
+    study = json.loads(json.dumps(config))  # plain lists and dicts, whatever Snakemake made
+    validate(study, "study", source)
+    loaded = {}
+    for name in ("datasets", "weights"):
+        path = Path(registries) / f"{name}.yaml"
+        loaded[name] = read_yaml(path)
+        validate(loaded[name], name, _shown(path))
+        _check_registry(name, loaded[name], _shown(path))
+    _check(study, loaded, source)
+    return Study(
+        name=study["study"],
+        datasets={name: loaded["datasets"][name] for name in study["datasets"]},
+        ratios=sorted(study["ratios"], reverse=True),
+        seeds=study["seeds"],
+        storage_ratio=study["storage_ratio"],
+        learners=study["learners"],
+        weights=loaded["weights"],
+    )
+
+
+def _shown(path: Path) -> str:
+    """Return a path as a user would write it: from the current folder, where it lies below."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def read_yaml(path: Path) -> Any:
+    """Read a YAML file.
+
+    Raises:
+        UserError: where it is missing or not YAML.
+    """
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; restore it from the repository") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+
+
+def validate(value: Any, schema: str, source: str) -> None:
+    """Compare a value with ``workflow/schemas/<schema>.schema.yaml``.
+
+    Raises:
+        UserError: at the first difference, in the order of the file.
+    """
+    errors = sorted(_validator(schema).iter_errors(value), key=_importance)
+    if errors:
+        raise UserError(f"{source}: {_explain(errors[0])}")
+
+
+def _importance(error: ValidationError) -> tuple[int, str]:
+    """Constants first, since they say what else may stand there; then unknown keys.
+
+    What is missing comes last: often it is the unknown key, misspelt.
+    """
+    order = ["enum", "additionalProperties"]
+    rank = order.index(error.validator) if error.validator in order else len(order)
+    return (rank, str(error.json_path))
+
+
+@cache
+def _validator(schema: str) -> Draft202012Validator:
+    resources = [
+        (path.name, Resource.from_contents(read_yaml(path)))
+        for path in _SCHEMAS.glob("*.schema.yaml")
+    ]
+    registry: Registry[Any] = Registry().with_resources(resources)
+    return Draft202012Validator(
+        registry.contents(f"{schema}.schema.yaml"), registry=registry.with_resources(resources)
+    )
+
+
+def _explain(error: ValidationError) -> str:
+    """Return one line: where, what stands there, and what is right."""
+    place = _place(error.absolute_path)
+    schema: Any = error.schema
+    wanted: Any = error.validator_value
+    instance: Any = error.instance
+    fix = schema.get("description", error.message)
+    if error.validator == "additionalProperties":
+        known = list(schema["properties"])
+        unknown = next(key for key in instance if key not in known)
+        near = difflib.get_close_matches(str(unknown), known, n=1, cutoff=0)
+        return (
+            f"the key {_place([*error.absolute_path, unknown])} is unknown; did you mean {near[0]}?"
+        )
+    if error.validator == "required":
+        missing = next(key for key in wanted if key not in instance)
+        return f"{_place([*error.absolute_path, missing])} is missing; {fix}"
+    if error.validator == "uniqueItems":
+        items = list(instance)
+        twice = next(item for i, item in enumerate(items) if item in items[:i])
+        return f"{place} holds {_short(twice)} twice; {fix}"
+    if isinstance(error.parent, ValidationError) or "propertyNames" in error.absolute_schema_path:
+        return f"the name {_short(error.instance)} cannot be; {fix}"
+    return f"{place or 'the file'} is {_short(error.instance)}; {fix}"
+
+
+def _place(path: Iterable[str | int]) -> str:
+    """Return a path into a file as a person writes it: ``learners.x.ratios[3]``."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def _known(name: str, names: Iterable[str], place: str, file: str) -> None:
+    """Raise where `name` is not among `names`, with the nearest that is."""
+    names = list(names)
+    if name not in names:
+        near = difflib.get_close_matches(name, names, n=1, cutoff=0)
+        meant = f"; did you mean {near[0]}?" if near else ""
+        raise UserError(f"{place} is {name!r}, which is not in {file}{meant}")
+
+
+def _check(study: Mapping[str, Any], loaded: Mapping[str, Any], source: str) -> None:
+    """Check what no schema can: names that other files must know, and numbers that must agree."""
+    for i, name in enumerate(study["datasets"]):
+        _known(name, loaded["datasets"], f"{source}: datasets[{i}]", "config/datasets.yaml")
+    for place, ratios in [("ratios", study["ratios"])] + [
+        (f"learners.{name}.ratios", learner.get("ratios", []))
+        for name, learner in study["learners"].items()
+    ]:
+        for i, ratio in enumerate(ratios):
+            try:
+                variant_of_ratio(ratio)
+            except UserError:
+                raise UserError(
+                    f"{source}: {place}[{i}] is {ratio}; a ratio is a whole hundredth in (0, 1], "
+                    "as JPEG quality is 100 times it"
+                ) from None
+            if ratio not in study["ratios"]:
+                raise UserError(f"{source}: {place}[{i}] is {ratio}; add it to ratios")
+    ratio = study["storage_ratio"]
+    if ratio == 1 or ratio not in study["ratios"]:
+        raise UserError(f"{source}: storage_ratio is {ratio}; it is one of ratios below 1.0")
+    for name, learner in study["learners"].items():
+        place = f"{source}: learners.{name}"
+        _known(learner["weights"], loaded["weights"], f"{place}.weights", "config/weights.yaml")
+        recipe = learner["recipe"]
+        if recipe.get("warmup_epochs", 0) >= recipe["epochs"]:
+            raise UserError(
+                f"{place}.recipe.warmup_epochs is {recipe['warmup_epochs']}; "
+                f"it is below epochs, {recipe['epochs']}"
+            )
+        low, high = recipe.get("augmentation", {}).get("crop_scale", (0, 1))
+        if low > high:
+            raise UserError(
+                f"{place}.recipe.augmentation.crop_scale is [{low}, {high}]; the least comes first"
+            )
+
+
+def _check_registry(kind: str, registry: Mapping[str, Any], source: str) -> None:
+    if kind != "datasets":
+        return
+    for name, dataset in registry.items():
+        archives = [archive["name"] for archive in dataset["archives"]]
+        if twice := {a for a in archives if archives.count(a) > 1}:
+            raise UserError(f"{source}: {name}.archives names {twice.pop()} twice; names differ")
+        needed = {"photo_patches": {"patch", "crop"}}.get(dataset["adapter"], set())
+        if missing := needed - set(dataset.get("options", {})):
+            raise UserError(
+                f"{source}: {name}.options.{min(missing)} is missing; the adapter "
+                f"{dataset['adapter']} needs {' and '.join(sorted(needed))}"
+            )
+        names = dataset.get("class_names")
+        if names is not None and len(names) != dataset["classes"]:
+            raise UserError(
+                f"{source}: {name}.classes is {dataset['classes']}; class_names has {len(names)}"
+            )

@@ -1,0 +1,54 @@
+"""The one exception for everything a user can mend, and how a job reports it."""
+
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class UserError(Exception):
+    """A mistake in a config, a registry, an archive or a machine; its text is one line.
+
+    The line names the file, the value and the fix:
+    ``config/paper.yaml: ratios[3] is 1.3; a ratio lies in (0, 1]``.
+    """
+
+
+@contextmanager
+def reported(log: str | Path) -> Iterator[None]:
+    """Run a job: everything it prints goes to its log, a failure also as one line to the terminal.
+
+    The file descriptors themselves are redirected, so that what libraries written in C print and
+    what child processes print is in the log as well.
+
+    Args:
+        log: the log file of the job; its folder is made.
+
+    Raises:
+        SystemExit: with status 1 where the body raised; the log then holds the whole traceback
+            (for a `UserError` only its line), and ends with the line ``error: …``.
+    """
+    path = Path(log)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    terminal = os.dup(2)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    for standard in (1, 2):
+        os.dup2(descriptor, standard)
+    os.close(descriptor)
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, UserError):
+            line = str(error)
+        else:
+            traceback.print_exc()
+            text = " ".join(str(error).split())[:300]
+            line = f"{type(error).__name__}: {text}; the whole traceback is in {log}"
+        print(f"error: {line}", file=sys.stderr, flush=True)
+        os.write(terminal, f"error: {line}\n".encode())
+        sys.exit(1)
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()

@@ -1,0 +1,172 @@
+"""The paper's figures, drawn for a column's width and for colour-blind readers."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import pandas as pd
+import seaborn as sns
+
+from jpegprep.files import replacing_all
+
+matplotlib.use("agg")
+import matplotlib.pyplot as plt  # noqa: E402 (after the choice of backend)
+from matplotlib.axes import Axes  # noqa: E402
+from matplotlib.figure import Figure  # noqa: E402
+from matplotlib.ticker import MaxNLocator  # noqa: E402
+
+# A column of a two-column paper, and the whole page, in inches.
+_COLUMN, _PAGE = 3.5, 7.2
+_PANEL_HEIGHT = 2.7
+# Told apart by colour-blind readers, and by marker and line for everybody else.
+_COLOURS = sns.color_palette("colorblind")
+_MARKERS = ("o", "s", "D", "^", "v", "P", "X")
+_LINES = ("-", "--", "-.", ":")
+_RATIO_COLOURS = "viridis"
+
+_STYLE: dict[Any, Any] = {
+    "font.size": 8,
+    "axes.labelsize": 8,
+    "axes.titlesize": 8,
+    "legend.fontsize": 7,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "lines.linewidth": 1.2,
+    "axes.linewidth": 0.6,
+    "grid.linewidth": 0.4,
+    # The same data make the same file.
+    "svg.hashsalt": "jpegprep",
+}
+
+
+def accuracy_vs_ratio(accuracy: str | Path, *targets: str | Path) -> None:
+    """Draw Figure 2: test accuracy against compression ratio, one panel a data set.
+
+    Args:
+        accuracy: the table of `evaluation.evaluate`.
+        targets: files to write, .svg or .png.
+    """
+    table = pd.read_csv(accuracy)
+    datasets = table["dataset"].unique()
+    learners = list(table["learner"].unique())
+    with _figure(len(datasets)) as (figure, axes):
+        for axis, dataset in zip(axes, datasets, strict=True):
+            panel = table[table["dataset"] == dataset]
+            for i, learner in enumerate(learners):
+                points = panel[panel["learner"] == learner].sort_values("ratio")
+                if points.empty:
+                    continue
+                # Learners stand a little apart, so that their intervals can be told apart.
+                x = points["ratio"] + 0.015 * (i - (len(learners) - 1) / 2)
+                axis.errorbar(
+                    x,
+                    points["accuracy"],
+                    yerr=[
+                        points["accuracy"] - points["low"],
+                        points["high"] - points["accuracy"],
+                    ],
+                    label=learner,
+                    color=_COLOURS[i % len(_COLOURS)],
+                    marker=_MARKERS[i % len(_MARKERS)],
+                    linestyle=_LINES[i % len(_LINES)],
+                    markersize=3.5,
+                    elinewidth=0.8,
+                    capsize=2,
+                )
+            seeds, images = panel["seeds"].max(), panel["n"].iloc[0]
+            axis.set_title(
+                f"{dataset}: n = {images:,} test images, {seeds} seed{'s' * (seeds > 1)}"
+            )
+            axis.set_xlim(1.05, 0.05)
+            axis.set_xticks(
+                [1.0, 0.8, 0.6, 0.4, 0.2], ["1.0\n(original)", "0.8", "0.6", "0.4", "0.2"]
+            )
+            axis.set_xlabel("compression ratio (JPEG quality / 100)")
+            axis.set_ylabel("top-1 test accuracy")
+            axis.legend(loc="lower left", frameon=False, title="bars: 95 % intervals")
+        _save(figure, targets)
+
+
+def convergence(
+    histories: Sequence[tuple[Mapping[str, Any], str | Path]], *targets: str | Path
+) -> None:
+    """Draw Figure 3: validation accuracy against epoch, one line a ratio.
+
+    One panel a data set and learner; a line is the mean over seeds.
+
+    Args:
+        histories: for each run its dataset, learner, ratio and seed, and its history.csv.
+        targets: files to write, .svg or .png.
+    """
+    table = pd.concat(
+        [
+            pd.read_csv(path, usecols=["epoch", "val_accuracy"]).assign(**about)
+            for about, path in histories
+        ],
+        ignore_index=True,
+    )
+    mean = table.groupby(["dataset", "learner", "ratio", "epoch"], sort=False, as_index=False)[
+        "val_accuracy"
+    ].mean()
+    panels = list(mean.groupby(["dataset", "learner"], sort=False))
+    ratios = sorted(mean["ratio"].unique(), reverse=True)
+    colours = dict(zip(ratios, sns.color_palette(_RATIO_COLOURS, len(ratios)), strict=True))
+    seeds = table["seed"].nunique()
+    with _figure(len(panels)) as (figure, axes):
+        for axis, ((dataset, learner), panel) in zip(axes, panels, strict=True):
+            for ratio, line in panel.groupby("ratio"):
+                i = ratios.index(ratio)
+                axis.plot(
+                    line["epoch"],
+                    line["val_accuracy"],
+                    color=colours[ratio],
+                    marker=_MARKERS[i % len(_MARKERS)],
+                    markersize=3,
+                    label=f"{ratio:g}",
+                )
+            axis.set_title(f"{dataset}, {learner}")
+            axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axis.set_xlabel("epoch")
+            axis.set_ylabel("top-1 validation accuracy")
+        fullest = max(axes, key=lambda axis: len(axis.lines))
+        handles, labels = fullest.get_legend_handles_labels()
+        figure.legend(
+            handles[::-1],
+            labels[::-1],
+            loc="outside right center",
+            frameon=False,
+            title=f"ratio\n({seeds} seed{'s' * (seeds > 1)})",
+        )
+        _save(figure, targets)
+
+
+@contextmanager
+def _figure(panels: int) -> Iterator[tuple[Figure, list[Axes]]]:
+    """Yield a figure with as many panels, in rows of two; a single panel is a column wide."""
+    columns = min(panels, 2)
+    rows = ceil(panels / columns)
+    with sns.axes_style("whitegrid"), plt.rc_context(_STYLE):
+        figure, grid = plt.subplots(
+            rows,
+            columns,
+            figsize=(_COLUMN if columns == 1 else _PAGE, rows * _PANEL_HEIGHT),
+            layout="constrained",
+            squeeze=False,
+        )
+        axes = list(grid.flat)
+        for unused in axes[panels:]:
+            unused.remove()
+        yield figure, axes[:panels]
+        plt.close(figure)
+
+
+def _save(figure: Figure, targets: Sequence[str | Path]) -> None:
+    with replacing_all(*targets) as parts:
+        for part, target in zip(parts, targets, strict=True):
+            kind = Path(target).suffix[1:]
+            # An SVG says when it was made, unless told not to.
+            metadata = {"Date": None} if kind == "svg" else None
+            figure.savefig(part, format=kind, dpi=200, metadata=metadata)

@@ -1,0 +1,93 @@
+"""Decoding an image for treatment and for training, and encoding it as PNG or JPEG, by Pillow."""
+
+import io
+
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError, features
+from PIL import __version__ as pillow_version
+
+from jpegprep.variants import Jpeg
+
+# Modes that a JPEG file can hold as they are; every other mode becomes RGB first.
+_JPEG_MODES = {"L", "RGB", "CMYK"}
+
+
+def codec() -> str:
+    """Return the name and version of the encoder and decoder, for the records.
+
+    A different decoder shifts accuracy: run records and shard indexes carry this line.
+    """
+    turbo = features.version("libjpeg_turbo")
+    library = f"libjpeg-turbo {turbo}" if turbo else f"libjpeg {features.version('jpg')}"
+    return f"Pillow {pillow_version}, {library}"
+
+
+def decode(data: bytes) -> Image.Image:
+    """Decode an image file and turn it upright by its EXIF orientation.
+
+    Args:
+        data: the bytes of a file in any format that Pillow opens.
+
+    Returns:
+        The image in its own mode.
+
+    Raises:
+        ValueError: where the bytes are no image, or a truncated one.
+    """
+    try:
+        image = Image.open(io.BytesIO(data))
+        image.load()
+    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(f"no readable image: {error}") from error
+    return ImageOps.exif_transpose(image)
+
+
+def image_format(data: bytes) -> str | None:
+    """Return the format found in the content, as Pillow names it, or None where it finds none."""
+    try:
+        return Image.open(io.BytesIO(data)).format
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return None
+
+
+def upright(data: bytes) -> bytes:
+    """Return an image file that needs no turning: the bytes themselves, or the turned image as PNG.
+
+    Raises:
+        ValueError: where the bytes are no image.
+    """
+    if Image.open(io.BytesIO(data)).getexif().get(ExifTags.Base.Orientation, 1) == 1:
+        return data
+    return encode_png(decode(data))
+
+
+def encode_png(image: Image.Image) -> bytes:
+    """Encode losslessly, as Pillow writes PNG by default."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def encode_jpeg(image: Image.Image, quality: int) -> bytes:
+    """Encode as ``Image.save(quality=quality)`` does: 4:2:0, standard Huffman tables.
+
+    Modes that JPEG lacks become RGB; transparency is dropped, as Pillow's `convert` drops it.
+    """
+    if image.mode not in _JPEG_MODES:
+        image = image.convert("RGB")
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()
+
+
+def treat(data: bytes, treatments: tuple[Jpeg, ...]) -> bytes:
+    """Apply the treatments of a variant to an image file; without any, return the bytes themselves.
+
+    Returns:
+        The bytes of the treated file: JPEG, where any treatment was applied.
+
+    Raises:
+        ValueError: where the bytes cannot be decoded.
+    """
+    for treatment in treatments:
+        data = encode_jpeg(decode(data), treatment.quality)
+    return data

@@ -1,0 +1,209 @@
+"""The run record: the three files that every learner leaves for one (data set, variant, seed).
+
+``history.csv`` has one row an epoch, ``predictions.parquet`` one row a test image, ``run.json`` the
+configuration, the versions, the machine and what the run cost.
+"""
+
+import json
+import platform
+import resource
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from jpegprep.errors import UserError
+from jpegprep.files import replacing_all
+from jpegprep.images import codec
+from jpegprep.shards import ShardReader
+
+HISTORY = [
+    "epoch",  # 1 is the first
+    "learning_rate",  # at the epoch's last step
+    "train_loss",  # mean over the epoch's images, with label smoothing
+    "val_loss",  # mean over the validation images, without it
+    "val_accuracy",  # top-1
+    "seconds",  # training and validation
+    "images_per_second",  # training alone
+]
+_PACKAGES = ["torch", "torchvision", "timm", "lightning", "autogluon.multimodal", "numpy", "pillow"]
+
+
+def write_run(
+    outputs: Mapping[str, str | Path],
+    readers: Mapping[str, ShardReader],
+    history: Sequence[Mapping[str, Any]],
+    probabilities: npt.NDArray[np.float32],
+    save_model: Callable[[Path], None],
+    facts: Mapping[str, Any],
+    threads: int,
+) -> None:
+    """Write the files of a run; all appear, whole, or none.
+
+    Args:
+        outputs: the paths of ``history``, ``predictions``, ``run`` and ``model``.
+        readers: the shards of ``train``, ``val`` and ``test``.
+        history: one mapping an epoch, with the keys of `HISTORY`.
+        probabilities: (n, classes) of the test images in the order of their shards.
+        save_model: writes the model that made them to a path.
+        facts: what the learner tells for run.json: which run this is, its recipe, the epoch chosen
+            and its validation accuracy, the precision, the seconds of each part.
+        threads: the processors it had.
+    """
+    test = readers["test"]
+    with replacing_all(*(outputs[name] for name in ("history", "predictions", "model", "run"))) as (
+        history_part,
+        predictions_part,
+        model_part,
+        run_part,
+    ):
+        table = pd.DataFrame(history, columns=HISTORY)
+        table.to_csv(history_part, index=False, float_format="%.6g", lineterminator="\n")
+        accuracy = write_predictions(predictions_part, test.keys, test.labels, probabilities)
+        save_model(model_part)
+        epoch_bytes = readers["train"].image_bytes + readers["val"].image_bytes
+        run = {
+            **facts,
+            "test": {"n": len(test), "accuracy": accuracy},
+            "encoder": readers["train"].encoders,
+            "decoder": codec(),
+            **environment(threads),
+            "bytes_read": len(history) * epoch_bytes + test.image_bytes,
+            "peak_memory_mib": peak_memory_mib(),
+        }
+        run_part.write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
+    print(f"test accuracy {accuracy:.4f} on {len(test)} images")
+
+
+def write_predictions(
+    path: Path,
+    keys: npt.NDArray[np.str_],
+    labels: npt.NDArray[np.int64],
+    probabilities: npt.NDArray[np.float32],
+) -> float:
+    """Write predictions.parquet: key, label, predicted, probabilities; one row a test image.
+
+    Args:
+        path: where to write; the caller renames it.
+        keys: (n,) the samples' keys.
+        labels: (n,) the true classes.
+        probabilities: (n, classes), each row summing to 1.
+
+    Returns:
+        Top-1 accuracy.
+    """
+    predicted = probabilities.argmax(axis=1).astype(np.int32)
+    flat = pa.array(np.ascontiguousarray(probabilities, dtype=np.float32).ravel())
+    table = pa.table(
+        {
+            "key": pa.array(keys.tolist(), pa.string()),
+            "label": pa.array(labels, pa.int32()),
+            "predicted": pa.array(predicted),
+            "probabilities": pa.FixedSizeListArray.from_arrays(flat, probabilities.shape[1]),
+        }
+    )
+    pq.write_table(table, path)
+    return float((predicted == labels).mean())
+
+
+def read_predictions(path: str | Path) -> pd.DataFrame:
+    """Read predictions.parquet without its probabilities: key, label, predicted.
+
+    Raises:
+        UserError: where the file is damaged.
+    """
+    try:
+        return pq.read_table(path, columns=["key", "label", "predicted"]).to_pandas()
+    except (OSError, pa.ArrowException) as error:
+        raise UserError(f"{path}: damaged ({error}); remove it: its run is made again") from None
+
+
+def read_run(path: str | Path) -> dict[str, Any]:
+    """Read a run.json.
+
+    Raises:
+        UserError: where the file is damaged.
+    """
+    try:
+        run: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+        return run
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: damaged ({error}); remove it: its run is made again") from None
+
+
+def environment(threads: int) -> dict[str, Any]:
+    """Return what a run's numbers may depend on besides its configuration: versions and machine."""
+    import torch
+
+    gpu = torch.cuda.is_available()
+    return {
+        "versions": {"python": platform.python_version(), **_versions()},
+        "device": {
+            "name": torch.cuda.get_device_name() if gpu else _processor(),
+            "kind": "gpu" if gpu else "cpu",
+            "threads": threads,
+            "platform": platform.platform(),
+        },
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _processor() -> str:
+    """Return the processor's name where the system tells it."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def peak_memory_mib() -> dict[str, float]:
+    """Return the largest resident memory so far, in MiB: of this process, a child, and the GPU."""
+    import torch
+
+    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10  # ru_maxrss: bytes there, KiB on Linux
+    peak = {
+        name: round(resource.getrusage(who).ru_maxrss * unit / (1 << 20), 1)
+        for name, who in {
+            "process": resource.RUSAGE_SELF,
+            "worker": resource.RUSAGE_CHILDREN,
+        }.items()
+    }
+    if torch.cuda.is_available():
+        peak["gpu"] = round(torch.cuda.max_memory_allocated() / (1 << 20), 1)
+    return peak
+
+
+def job_arguments(job: Any) -> dict[str, Any]:
+    """Return the arguments of a learner's `train` from Snakemake's object of a training job."""
+    run = {name: job.wildcards[name] for name in ("dataset", "variant", "learner")}
+    return {
+        "shards": {
+            split: [tar for tar in job.input[split] if tar.endswith(".tar")]
+            for split in ("train", "val", "test")
+        },
+        "weights": job.input.weights[0],
+        "recipe": job.params.recipe,
+        "classes": job.params.classes,
+        "about": {**run, "seed": int(job.wildcards.seed), "code": job.params.code},
+        "outputs": {name: job.output[name] for name in ("history", "predictions", "model", "run")},
+        "threads": job.threads,
+    }

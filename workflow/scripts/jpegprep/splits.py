@@ -1,0 +1,80 @@
+"""Splits: which image is in train, val or test, and in which shard; the same for every variant."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from jpegprep.errors import UserError
+from jpegprep.files import replacing
+from jpegprep.layout import SPLITS
+from jpegprep.manifest import SET_ASIDE
+
+
+def split_dataset(
+    how: Mapping[str, Any], shards: Mapping[str, int], manifest: str | Path, split: str | Path
+) -> None:
+    """Assign every usable image of a manifest to a split and a shard; write parquet.
+
+    `how` and `shards` are those of `assign`. Columns: key, class, label (index of the class in
+    sorted order), split, shard (number).
+    """
+    images = pd.read_parquet(manifest)
+    images = images[~images["problem"].isin(SET_ASIDE)]
+    table = assign(images, how, shards)
+    print(table.groupby("split", sort=False).size().to_string())
+    with replacing(split) as part:
+        table.to_parquet(part, index=False)
+
+
+def assign(images: pd.DataFrame, how: Mapping[str, Any], shards: Mapping[str, int]) -> pd.DataFrame:
+    """Split images class by class.
+
+    Args:
+        images: columns key and class, in the order of the archives.
+        how: ``strategy``: ``stratified`` (drawn at random in each class from ``seed``) or
+            ``contiguous`` (in each class the first are train, then val, then test); ``val`` and
+            ``test``: the fractions of each.
+        shards: the number of shards of each split.
+
+    Returns:
+        The rows in their order, with the columns key, class, label, split, shard. Over the data
+        set, val and test have the fractions rounded to whole images, and so, within one image,
+        has each class.
+
+    Raises:
+        UserError: where a class is too small to appear in every split.
+    """
+    rng = np.random.default_rng(how["seed"])
+    table = images[["key", "class"]].reset_index(drop=True)
+    names, labels = np.unique(table["class"].to_numpy(dtype=str), return_inverse=True)
+    table["label"] = labels.astype(np.int32)
+    where = np.empty(len(table), dtype=object)
+    before = 0
+    for label, name in enumerate(names):
+        rows = np.flatnonzero(labels == label)
+        if how["strategy"] == "stratified":
+            rows = rng.permutation(rows)
+        # Rounding the running totals, not each class, keeps the totals right.
+        count = {
+            part: round(how[part] * (before + len(rows))) - round(how[part] * before)
+            for part in ("val", "test")
+        }
+        before += len(rows)
+        train = len(rows) - sum(count.values())
+        if min(train, *count.values()) < 1:
+            raise UserError(
+                f"class {name!r} has {len(rows)} images, too few for train, val and test; "
+                "add images, or leave the class out"
+            )
+        where[rows[:train]] = "train"
+        where[rows[train : train + count["val"]]] = "val"
+        where[rows[train + count["val"] :]] = "test"
+    table["split"] = where
+    table["shard"] = np.int32(0)
+    for part in SPLITS:
+        rows = rng.permutation(np.flatnonzero(where == part))
+        table.loc[rows, "shard"] = np.arange(len(rows), dtype=np.int32) % shards[part]
+    return table

@@ -1,0 +1,60 @@
+"""Variants of a data set: their names, and the one place where names become treatments.
+
+A variant's name is ``original`` or a chain of treatments joined by ``-``, applied from left to
+right: ``jpeg-q30`` is JPEG at quality 30. A compression ratio r of the paper is the variant
+``jpeg-q{100 r}``; r = 1 is ``original``, the publisher's bytes untouched (paper, section II-A).
+"""
+
+import re
+from dataclasses import dataclass
+
+from jpegprep.errors import UserError
+
+ORIGINAL = "original"
+# What a variant's name may look like, for Snakemake's wildcard constraints.
+PATTERN = r"original|jpeg-q\d{1,2}"
+
+
+@dataclass(frozen=True)
+class Jpeg:
+    """JPEG compression as Pillow writes it by default: 4:2:0 chroma subsampling, no `optimize`.
+
+    Attributes:
+        quality: 1 to 99, the scale of the Independent JPEG Group.
+    """
+
+    quality: int
+
+
+def parse_variant(name: str) -> tuple[Jpeg, ...]:
+    """Return the treatments that a variant's name stands for, in the order of application.
+
+    Raises:
+        UserError: where the name is none.
+    """
+    if name == ORIGINAL:
+        return ()
+    match = re.fullmatch(r"jpeg-q(\d{1,2})", name)
+    if not match or not 1 <= int(match[1]) <= 99 or match[1] != str(int(match[1])):
+        raise UserError(
+            f"variant {name!r} is unknown; a variant is 'original' or 'jpeg-qN' with N in 1 … 99"
+        )
+    return (Jpeg(int(match[1])),)
+
+
+def variant_of_ratio(ratio: float) -> str:
+    """Return the variant of a compression ratio in (0, 1], e.g. ``jpeg-q30`` for 0.3.
+
+    Raises:
+        UserError: where the ratio lies outside, or is no whole JPEG quality.
+    """
+    quality = round(100 * ratio)
+    if not 0 < ratio <= 1 or abs(quality - 100 * ratio) > 1e-9:
+        raise UserError(f"ratio {ratio} is no whole hundredth in (0, 1]; quality is 100 times it")
+    return ORIGINAL if quality == 100 else f"jpeg-q{quality}"
+
+
+def ratio_of_variant(name: str) -> float:
+    """Return the compression ratio of a variant: the inverse of `variant_of_ratio`."""
+    treatments = parse_variant(name)
+    return treatments[-1].quality / 100 if treatments else 1.0

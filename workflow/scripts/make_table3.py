@@ -1,0 +1,13 @@
+"""Adapter of the rule make_table3."""
+
+from jpegprep.errors import reported
+from jpegprep.tables import table3
+
+with reported(snakemake.log[0]):
+    table3(
+        snakemake.params.shards,
+        snakemake.input.accuracy,
+        snakemake.params.ratio,
+        snakemake.output.csv,
+        snakemake.output.markdown,
+    )

@@ -1,0 +1,12 @@
+"""Adapter of the rule write_report."""
+
+from jpegprep.errors import reported
+from jpegprep.reporting import write_report
+
+with reported(snakemake.log[0]):
+    write_report(
+        snakemake.params.snakefile,
+        snakemake.params.config,
+        snakemake.input.results,
+        snakemake.output.html,
+    )
