@@ -8,7 +8,6 @@ from jpegprep.fingerprint import fingerprint
 from jpegprep.layout import SPLITS, index_of
 from jpegprep.variants import ORIGINAL, PATTERN, ratio_of_variant, variant_of_ratio
 
-
 ROOT = Path(workflow.basedir)
 
 try:
@@ -98,3 +97,35 @@ def with_indexes(tars):
 def run_files(name):
     """Return the file of that name of every run of the study."""
     return [f"results/runs/{run.folder}/{name}" for run in RUNS]
+
+
+def archive_source(wildcards):
+    """Return the registry's entry of an archive."""
+    return next(
+        archive
+        for archive in dataset(wildcards)["archives"]
+        if archive["name"] == wildcards.archive
+    )
+
+
+def identity(source):
+    """Return what a file is: its checksum where one is known; another mirror of it is no change."""
+    where = ("source", "urls", "path", "repo", "revision", "distribution")
+    return source.get("sha256") or {key: source[key] for key in where if key in source}
+
+
+def learners_by(framework):
+    """Return a pattern of the learners of a framework; of none, where there are none."""
+    names = [name for name, learner in STUDY.learners.items() if learner["framework"] == framework]
+    return "|".join(names) or "(?!)"
+
+
+def training_weights(wildcards):
+    """Return a learner's weights and their sidecar."""
+    name = STUDY.learners[wildcards.learner]["weights"]
+    return [f"resources/weights/{name}.safetensors", f"resources/weights/{name}.json"]
+
+
+def training_shards(split):
+    """Return an input function: the shards of a split and their indexes."""
+    return lambda wildcards: with_indexes(shards(wildcards.dataset, wildcards.variant, split))

@@ -4,18 +4,6 @@
 # Gives: resources/archives/<dataset>/<archive>, resources/weights/<name>.safetensors and .json.
 
 
-def archive_source(wildcards):
-    return next(
-        archive for archive in dataset(wildcards)["archives"] if archive["name"] == wildcards.archive
-    )
-
-
-def identity(source):
-    """Return what a file is: its checksum where one is known; another mirror of it is no change."""
-    where = ("source", "urls", "path", "repo", "revision", "distribution")
-    return source.get("sha256") or {key: source[key] for key in where if key in source}
-
-
 localrules:
     download_archive,
     fetch_weights,
@@ -30,7 +18,6 @@ rule download_archive:
         "results/benchmarks/download_archive/{dataset}/{archive}.tsv"
     conda:
         "../../envs/download.yaml"
-    retries: 1
     params:
         identity=lambda wildcards: identity(archive_source(wildcards)),
         # With `output` among its arguments a parameter triggers no rerun.
@@ -49,7 +36,6 @@ rule fetch_weights:
         "results/benchmarks/fetch_weights/{weights}.tsv"
     conda:
         "../../envs/train_timm.yaml"
-    retries: 1
     params:
         identity=lambda wildcards: identity(STUDY.weights[wildcards.weights]),
         entry=lambda wildcards, output: STUDY.weights[wildcards.weights],

@@ -19,6 +19,8 @@ rule write_report:
         f"results/logs/write_report/{STUDY.name}.log",
     benchmark:
         f"results/benchmarks/write_report/{STUDY.name}.tsv"
+    conda:
+        "../../envs/report.yaml"
     params:
         config=json.dumps(config),
         snakefile=lambda wildcards, output: workflow.main_snakefile,

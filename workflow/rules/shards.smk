@@ -88,10 +88,10 @@ rule treat_shard:
         "results/logs/treat_shard/{dataset}/{variant}/{split}-{k}.log",
     benchmark:
         "results/benchmarks/treat_shard/{dataset}/{variant}/{split}-{k}.tsv"
-    conda:
-        "../../envs/shards.yaml"
     wildcard_constraints:
         variant=f"(?!original){PATTERN}",
+    conda:
+        "../../envs/shards.yaml"
     params:
         code=code("treat_shard.py", "shards.yaml"),
     script:

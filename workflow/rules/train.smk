@@ -5,22 +5,6 @@
 #        run.json and the model.
 
 
-def learners_by(framework):
-    """Return a pattern of the learners of a framework; of none, where there are none."""
-    names = [name for name, learner in STUDY.learners.items() if learner["framework"] == framework]
-    return "|".join(names) or "(?!)"
-
-
-def training_weights(wildcards):
-    name = STUDY.learners[wildcards.learner]["weights"]
-    return [f"resources/weights/{name}.safetensors", f"resources/weights/{name}.json"]
-
-
-def training_shards(split):
-    """Return an input function: the shards of a split and their indexes."""
-    return lambda wildcards: with_indexes(shards(wildcards.dataset, wildcards.variant, split))
-
-
 rule train_timm:
     input:
         train=training_shards("train"),
@@ -36,10 +20,10 @@ rule train_timm:
         "results/logs/train_timm/{dataset}/{variant}/{learner}/seed{seed}.log",
     benchmark:
         "results/benchmarks/train_timm/{dataset}/{variant}/{learner}/seed{seed}.tsv"
-    conda:
-        "../../envs/train_timm.yaml"
     wildcard_constraints:
         learner=learners_by("timm"),
+    conda:
+        "../../envs/train_timm.yaml"
     threads: 8
     resources:
         gpu=1,
@@ -68,10 +52,10 @@ rule train_autogluon:
         "results/logs/train_autogluon/{dataset}/{variant}/{learner}/seed{seed}.log",
     benchmark:
         "results/benchmarks/train_autogluon/{dataset}/{variant}/{learner}/seed{seed}.tsv"
-    conda:
-        "../../envs/train_autogluon.yaml"
     wildcard_constraints:
         learner=learners_by("autogluon"),
+    conda:
+        "../../envs/train_autogluon.yaml"
     threads: 8
     resources:
         gpu=1,

@@ -76,17 +76,21 @@ def accuracy_vs_ratio(accuracy: str | Path, *targets: str | Path) -> None:
                     elinewidth=0.8,
                     capsize=2,
                 )
-            seeds, images = panel["seeds"].max(), panel["n"].iloc[0]
-            axis.set_title(
-                f"{dataset}: n = {images:,} test images, {seeds} seed{'s' * (seeds > 1)}"
-            )
+            images, seeds = panel["n"].iloc[0], _seeds(panel["seeds"].max())
+            axis.set_title(f"{dataset}: n = {images:,} test images, {seeds}")
             axis.set_xlim(1.05, 0.05)
             axis.set_xticks(
                 [1.0, 0.8, 0.6, 0.4, 0.2], ["1.0\n(original)", "0.8", "0.6", "0.4", "0.2"]
             )
             axis.set_xlabel("compression ratio (JPEG quality / 100)")
             axis.set_ylabel("top-1 test accuracy")
-            axis.legend(loc="lower left", frameon=False, title="bars: 95 % intervals")
+        figure.legend(
+            *axes[0].get_legend_handles_labels(),
+            loc="outside lower center",
+            ncols=2,
+            frameon=False,
+            title="bars: 95 % intervals",
+        )
         _save(figure, targets)
 
 
@@ -114,7 +118,6 @@ def convergence(
     panels = list(mean.groupby(["dataset", "learner"], sort=False))
     ratios = sorted(mean["ratio"].unique(), reverse=True)
     colours = dict(zip(ratios, sns.color_palette(_RATIO_COLOURS, len(ratios)), strict=True))
-    seeds = table["seed"].nunique()
     with _figure(len(panels)) as (figure, axes):
         for axis, ((dataset, learner), panel) in zip(axes, panels, strict=True):
             for ratio, line in panel.groupby("ratio"):
@@ -138,9 +141,13 @@ def convergence(
             labels[::-1],
             loc="outside right center",
             frameon=False,
-            title=f"ratio\n({seeds} seed{'s' * (seeds > 1)})",
+            title=f"ratio\n({_seeds(table['seed'].nunique())})",
         )
         _save(figure, targets)
+
+
+def _seeds(count: int) -> str:
+    return "1 seed" if count == 1 else f"{count} seeds"
 
 
 @contextmanager

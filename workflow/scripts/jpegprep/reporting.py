@@ -1,7 +1,9 @@
 """The report of a study, by Snakemake's own report writer."""
 
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,11 +27,10 @@ def write_report(
     Raises:
         subprocess.CalledProcessError: where Snakemake fails; its output says why.
     """
-    with replacing(html) as part, replacing(part.with_suffix(".yaml")) as study:
-        # Snakemake tells the kind of report from the file's ending.
-        named = part.with_suffix(".html")
+    with tempfile.TemporaryDirectory(prefix="jpegprep-") as scratch, replacing(html) as part:
+        study, report = Path(scratch) / "study.json", Path(scratch) / "report.html"
         study.write_text(config, encoding="utf-8")
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile)]
         command += ["--configfile", str(study), "--workflow-profile", "none", "--nolock"]
-        subprocess.run([*command, "--report", str(named), "--", *results], check=True)
-        named.replace(part)
+        subprocess.run([*command, "--report", str(report), "--", *results], check=True)
+        shutil.copyfile(report, part)

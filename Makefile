@@ -1,0 +1,62 @@
+# On a fresh machine with Python 3.11, git and make: `make demo` or `make test`.
+PYTHON ?= python3.11
+CORES ?= $(shell getconf _NPROCESSORS_ONLN)
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+READY := $(VENV)/.ready
+# Snakemake and its jobs find each other's programs by PATH.
+RUN := PATH="$(BIN):$$PATH" PYTHONPATH=workflow/scripts
+
+.PHONY: help setup demo test lint format bench reference lock clean
+.DELETE_ON_ERROR:
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
+
+setup: $(READY) ## install requirements.lock into .venv
+
+# uv installs the lock; its own hashed entry there installs uv.
+$(READY): requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || \
+	  { echo "error: $(PYTHON) is no Python 3.11; install it, or name one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@echo "Setting up $(VENV) from requirements.lock (several GB, most of it torch) …"
+	@begin=$$(date +%s); \
+	  $(PYTHON) -m venv $(VENV) && \
+	  sed -n '/^uv==/,/# via/p' requirements.lock > $(VENV)/uv.lock && \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(VENV)/uv.lock && \
+	  $(BIN)/uv pip sync --quiet --require-hashes --python $(BIN)/python requirements.lock && \
+	  touch $@ && echo "Set-up took $$(($$(date +%s) - begin)) s."
+
+demo: $(READY) ## run the default study; results/demo/report.html
+	@$(RUN) $(BIN)/python -m jpegprep.locks
+	@begin=$$(date +%s); \
+	  $(RUN) snakemake --cores $(CORES) && \
+	  echo "The study took $$(($$(date +%s) - begin)) s; see results/demo/report.html and results/README.md."
+
+test: $(READY) ## run the tests
+	@$(RUN) pytest --cov
+
+lint: $(READY) ## check style, types and workflow
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) snakefmt --check --compact-diff Snakefile workflow
+	$(RUN) mypy
+	$(RUN) snakemake --lint
+
+format: $(READY) ## put the code into shape
+	$(RUN) ruff check --fix-only --quiet .
+	$(RUN) ruff format --quiet .
+	$(RUN) snakefmt Snakefile workflow
+
+bench: $(READY) ## measure speed beside what a user would pick instead
+	@$(RUN) python tests/bench.py
+
+reference: $(READY) ## copy the demo's results to results/reference/ and into README.md
+	@$(RUN) python -m jpegprep.reference
+
+lock: ## resolve requirements.lock anew from pyproject.toml
+	$(RUN) uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header --extra dev pyproject.toml --output-file requirements.lock
+
+clean: ## remove the environment and everything generated but the downloads and results
+	rm -rf $(VENV) .snakemake .mypy_cache .pytest_cache .ruff_cache .coverage*

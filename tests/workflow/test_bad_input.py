@@ -1,0 +1,159 @@
+"""Bad input ends with one line that names the file, the value and the fix, and exit status 1."""
+
+import hashlib
+import io
+import tarfile
+
+import pytest
+import skimage.data
+from PIL import Image
+
+
+def one_line(run) -> str:
+    """Return the error that a failed Snakemake printed; there is just one, without a traceback."""
+    assert run.returncode == 1, run.stdout + run.stderr
+    output = run.stdout + run.stderr
+    lines = {line for line in output.splitlines() if line.startswith("error: ")}
+    assert len(lines) == 1, output
+    assert "Traceback" not in output
+    return lines.pop()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda study: study["ratios"].__setitem__(1, 1.3),
+            "error: config/config.yaml: ratios[1] is 1.3; a ratio lies in (0, 1]",
+        ),
+        (
+            lambda study: study.update(ratio=[1.0]),
+            "error: config/config.yaml: the key ratio is unknown; did you mean ratios?",
+        ),
+        (
+            lambda study: study["learners"]["autogluon"].update(framework="keras"),
+            'error: config/config.yaml: learners.autogluon.framework is "keras"; a framework is',
+        ),
+        (
+            lambda study: study["learners"]["autogluon"].update(weights="efficientnet_b9"),
+            "error: config/config.yaml: learners.autogluon.weights is 'efficientnet_b9', which is "
+            "not in config/weights.yaml; did you mean tf_efficientnet_lite0?",
+        ),
+    ],
+)
+def test_a_mistake_in_the_study_is_the_only_line(fresh, change, message):
+    """Before anything runs, the mistake is all that is printed."""
+    fresh.edit("config/config.yaml", change)
+    run = fresh.snakemake("--dry-run")
+    assert one_line(run).startswith(message)
+    assert (run.stdout + run.stderr).strip().count("\n") == 0
+    assert not fresh.path("results").exists()
+
+
+def test_a_mistake_on_the_command_line_names_it(fresh):
+    """A value given with --config is checked like the file's."""
+    run = fresh.snakemake("--dry-run", "--config", "seeds=[-1]")
+    assert "seeds[0] is -1; a seed is a whole number from 0" in one_line(run)
+
+
+def photographs_in_folders(path, leave_out=()):
+    """Write a tar with two classes of twelve crops of real photographs."""
+    with tarfile.open(path, "w") as tar:
+        for name in ("chelsea", "coffee"):
+            if name in leave_out:
+                continue
+            with Image.open(f"{skimage.data_dir}/{name}.png") as photograph:
+                for i in range(12):
+                    buffer = io.BytesIO()
+                    crop = photograph.crop((i * 24, 60, i * 24 + 64, 124))
+                    crop.save(buffer, "JPEG", quality=95)
+                    info = tarfile.TarInfo(f"photos/{name}/{i}.jpg")
+                    info.size = buffer.tell()
+                    buffer.seek(0)
+                    tar.addfile(info, buffer)
+
+
+@pytest.fixture
+def folders(fresh, tmp_path):
+    """Return a project whose data set is a tar of class folders, and the tar."""
+    archive = tmp_path / "animals.tar"
+    photographs_in_folders(archive)
+
+    def register(registry):
+        entry = registry.pop("photo-patches")
+        entry |= {
+            "adapter": "class_folders",
+            "options": {"root": "photos"},
+            "classes": 2,
+            "class_names": ["chelsea", "coffee"],
+            "images": 24,
+            "split": {"strategy": "stratified", "val": 0.2, "test": 0.2, "seed": 0},
+            "shards": {"train": 1, "val": 1, "test": 1},
+            "archives": [
+                {
+                    "name": "animals.tar",
+                    "source": "url",
+                    "urls": [archive.as_uri()],
+                    "sha256": hashlib.sha256(archive.read_bytes()).hexdigest(),
+                }
+            ],
+        }
+        registry["animals"] = entry
+
+    fresh.edit("config/datasets.yaml", register)
+    fresh.edit("config/config.yaml", lambda study: study.update(datasets=["animals"]))
+    return fresh, archive
+
+
+SHARD = "results/shards/animals/jpeg-q30/test-0.tar"
+
+
+def test_class_folders_become_shards(folders):
+    """Without a mistake the archive becomes shards."""
+    project, _ = folders
+    run = project.snakemake(SHARD)
+    assert run.returncode == 0, run.stderr
+    with tarfile.open(project.path(SHARD)) as tar:
+        assert len(tar.getnames()) == 2 * 5  # a fifth of 24, and a label for each
+
+
+def test_a_wrong_checksum_leaves_no_archive(folders):
+    """The registry's sha256 is compared before the file gets its name."""
+    project, archive = folders
+    right = hashlib.sha256(archive.read_bytes()).hexdigest()
+    wrong = "0" * 64
+
+    def lie(registry):
+        registry["animals"]["archives"][0]["sha256"] = wrong
+
+    project.edit("config/datasets.yaml", lie)
+    line = one_line(project.snakemake(SHARD))
+    assert "resources/archives/animals/animals.tar" in line and right in line and wrong in line
+    assert not any(project.path("resources/archives/animals").iterdir())
+
+
+def test_a_truncated_archive_is_named(folders):
+    """Where no checksum is known, reading tells."""
+    project, archive = folders
+    archive.write_bytes(archive.read_bytes()[:-12_000])
+
+    def unknown(registry):
+        del registry["animals"]["archives"][0]["sha256"]
+
+    project.edit("config/datasets.yaml", unknown)
+    line = one_line(project.snakemake(SHARD))
+    assert "resources/archives/animals/animals.tar: " in line and "truncated" in line
+    assert not project.path("results/manifests/animals.parquet").exists()
+
+
+def test_a_missing_class_folder_is_named(folders):
+    """A class that the registry lists and the archive lacks is not passed over."""
+    project, archive = folders
+    photographs_in_folders(archive, leave_out=["coffee"])
+
+    def unknown(registry):
+        del registry["animals"]["archives"][0]["sha256"]
+
+    project.edit("config/datasets.yaml", unknown)
+    line = one_line(project.snakemake(SHARD))
+    assert "animals.tar: class folder 'coffee' is missing or holds no image" in line

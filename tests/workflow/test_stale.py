@@ -1,0 +1,120 @@
+"""What is made again after a change: what the change means, and nothing else."""
+
+ANY_RESULT = {"make_table3", "draw_fig2", "evaluate_runs", "write_report"}
+ALL_RUNS = {"train_timm": 3, "train_autogluon": 1}
+
+
+def test_a_finished_study_has_nothing_to_do(project):
+    """Running it again says so."""
+    run = project.snakemake()
+    assert run.returncode == 0
+    assert "Nothing to be done" in run.stdout + run.stderr
+
+
+def test_a_comment_in_the_trainer_reruns_nothing(changed):
+    """Comments, docstrings and blank lines mean nothing."""
+    trainer = changed.path("workflow/scripts/jpegprep/training.py")
+    text = trainer.read_text("utf-8")
+    text = text.replace("import tempfile\n", "# A comment.\nimport tempfile\n\n", 1)
+    trainer.write_text(text.replace('"""Start the clock."""', '"""Start the stopwatch."""'))
+    assert "A comment." in trainer.read_text() and "stopwatch" in trainer.read_text()
+    assert changed.planned() == {}
+
+
+def test_a_comment_in_an_adapter_reruns_nothing(changed):
+    """Snakemake by itself would rerun a job when its script's time changes."""
+    adapter = changed.path("workflow/scripts/train_timm.py")
+    adapter.write_text(adapter.read_text("utf-8") + "# A comment.\n")
+    assert changed.planned() == {}
+
+
+def test_a_colour_reruns_figures_and_report(changed):
+    """A change to the plotting code draws again and trains nothing."""
+    figures = changed.path("workflow/scripts/jpegprep/figures.py")
+    text = figures.read_text("utf-8")
+    assert '"colorblind"' in text
+    figures.write_text(text.replace('"colorblind"', '"deep"'))
+    assert changed.planned() == {"draw_fig2": 1, "draw_fig3": 1, "write_report": 1}
+
+
+def test_a_learning_rate_reruns_its_learner_and_what_follows(changed):
+    """No shard is made again, and the other learner is left alone."""
+
+    def slower(study):
+        study["learners"]["tf_efficientnet_lite0"]["recipe"]["learning_rate"] = 0.0005
+
+    changed.edit("config/config.yaml", slower)
+    assert changed.planned() == {
+        "train_timm": 3,
+        "evaluate_runs": 1,
+        "make_table3": 1,
+        "draw_fig2": 1,
+        "draw_fig3": 1,
+        "write_report": 1,
+    }
+
+
+def test_a_ratio_makes_its_shards_its_run_and_the_results(changed):
+    """One variant (four shards), one run, tables and figures; Table I does not depend on it."""
+    changed.edit("config/config.yaml", lambda study: study["ratios"].insert(1, 0.5))
+    assert changed.planned() == {
+        "treat_shard": 4,
+        "train_timm": 1,
+        "evaluate_runs": 1,
+        "make_table3": 1,
+        "draw_fig2": 1,
+        "draw_fig3": 1,
+        "write_report": 1,
+    }
+
+
+def test_a_changed_trainer_trains_again(changed):
+    """The trainer's code is part of what a run means; AutoGluon's runs do not use it."""
+    trainer = changed.path("workflow/scripts/jpegprep/training.py")
+    text = trainer.read_text("utf-8")
+    assert '"adamw"' in text
+    trainer.write_text(text.replace('"adamw"', '"sgd"'))
+    planned = changed.planned()
+    assert planned["train_timm"] == 3
+    assert not {"train_autogluon", "treat_shard", "fetch_weights"} & set(planned)
+
+
+def test_a_pinned_version_reruns_its_stage(changed):
+    """Another Pillow may decode otherwise: shards and all that follows are made again."""
+    environment = changed.path("envs/shards.yaml")
+    text = environment.read_text("utf-8")
+    environment.write_text(text.replace("pillow =", "pillow =1"))
+    planned = changed.planned()
+    assert planned["treat_shard"] == 8
+    assert planned["train_timm"] == 3
+    assert "download_archive" not in planned
+
+
+def test_another_mirror_of_the_same_file_downloads_nothing(changed):
+    """A file is what its checksum says, wherever it comes from."""
+
+    def elsewhere(registry):
+        archive = registry["photo-patches"]["archives"][0]
+        archive |= {"source": "url", "urls": ["http://127.0.0.1:9/astronaut.png"]}
+
+    changed.edit("config/datasets.yaml", elsewhere)
+    assert changed.planned() == {}
+
+
+def test_a_second_study_shares_the_runs(changed):
+    """Another study over the same runs trains nothing."""
+    changed.edit("config/config.yaml", lambda study: study.update(study="other"))
+    planned = changed.planned()
+    assert set(planned) == ANY_RESULT | {"make_table1", "draw_fig3"}
+
+
+def test_a_deleted_figure_is_redrawn_alone(project):
+    """Asking for one figure draws that figure."""
+    figure = project.path("results/small/figures/fig2_accuracy_vs_ratio.svg")
+    before = figure.read_bytes()
+    figure.unlink()
+    name = str(figure.relative_to(project.folder))
+    assert project.planned(name) == {"draw_fig2": 1}
+    assert project.snakemake(name).returncode == 0
+    assert figure.read_bytes() == before
+    assert project.snakemake().returncode == 0  # the report, which shows it

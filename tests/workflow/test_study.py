@@ -1,0 +1,162 @@
+"""A whole study: what it leaves, and that it is reproducible."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+RUN = "results/runs/photo-patches/{variant}/{learner}/seed0/{file}"
+
+
+def test_every_promised_file_is_there(project):
+    """The tables, figures and report of a study are where results/README.md says."""
+    for name in (
+        "tables/table1_datasets.csv",
+        "tables/table1_datasets.md",
+        "tables/table3_storage.csv",
+        "tables/table3_storage.md",
+        "figures/fig2_accuracy_vs_ratio.svg",
+        "figures/fig2_accuracy_vs_ratio.png",
+        "figures/fig3_convergence.svg",
+        "report.html",
+    ):
+        assert project.path(f"results/small/{name}").stat().st_size > 0, name
+
+
+def test_table1_counts_the_patches(project):
+    """Table I has the counts that the photographs' sizes give."""
+    table = pd.read_csv(project.path("results/small/tables/table1_datasets.csv"))
+    columns = ["dataset", "classes", "total", "train", "test", "validation"]
+    assert list(table.columns) == columns
+    assert table.iloc[0].tolist() == ["photo-patches", 3, 182, 110, 36, 36]
+
+
+def test_table3_is_what_shards_and_predictions_say(project):
+    """Table III's sizes are those of the files in the tars, its accuracies those of the runs."""
+    table = pd.read_csv(project.path("results/small/tables/table3_storage.csv"))
+    row = table[table["learner"] == "tf_efficientnet_lite0"].iloc[0]
+    for which, variant in (("original", "original"), ("compressed", "jpeg-q30")):
+        folder = project.path(f"results/shards/photo-patches/{variant}")
+        listing = "".join(
+            subprocess.run(["tar", "tvf", tar], capture_output=True, text=True, check=True).stdout
+            for tar in sorted(folder.glob("*.tar"))
+        )
+        images = [line.split() for line in listing.splitlines() if not line.endswith(".cls")]
+        assert len(images) == 182
+        mib = sum(int(fields[2]) for fields in images) / 2**20
+        assert row[f"{which}_mib"] == pytest.approx(mib, rel=1e-5)
+        path = RUN.format(
+            variant=variant, learner="tf_efficientnet_lite0", file="predictions.parquet"
+        )
+        predictions = pd.read_parquet(project.path(path))
+        accuracy = (predictions["label"] == predictions["predicted"]).mean()
+        assert row[f"{which}_accuracy"] == pytest.approx(accuracy, rel=1e-5)
+    assert row["relative_size"] == pytest.approx(
+        row["compressed_mib"] / row["original_mib"], rel=1e-5
+    )
+    assert row["n"] == 36
+
+
+def test_figures_are_pictures_of_a_columns_width(project):
+    """The PNG opens, and the SVG is 3.5 inches (252 points) wide."""
+    with Image.open(project.path("results/small/figures/fig2_accuracy_vs_ratio.png")) as image:
+        assert image.width == 700  # 3.5 inches at 200 dots an inch
+    svg = project.path("results/small/figures/fig2_accuracy_vs_ratio.svg").read_text("utf-8")
+    assert 'width="252pt"' in svg
+
+
+def test_report_has_every_result_with_its_caption(project):
+    """The report is one file that holds the figures' captions."""
+    html = project.path("results/small/report.html").read_text("utf-8")
+    for words in ("Table I)", "Table III)", "Figure 2)", "Figure 3)"):
+        assert words in html, words
+
+
+def test_splits_share_no_image_and_no_photograph_area(project):
+    """Train, validation and test have no patch in common, in any variant."""
+    parts = {
+        split: {
+            key
+            for index in project.path("results/shards/photo-patches/jpeg-q10").glob(
+                f"{split}-*.index.parquet"
+            )
+            for key in pd.read_parquet(index)["key"]
+        }
+        for split in ("train", "val", "test")
+    }
+    assert sum(map(len, parts.values())) == len(set.union(*parts.values())) == 182
+
+
+@pytest.mark.parametrize("learner", ["tf_efficientnet_lite0", "autogluon"])
+def test_a_run_tells_what_made_it(project, learner):
+    """run.json names recipe, versions, codec, device, cost; history.csv has a row an epoch."""
+    folder = project.path(RUN.format(variant="original", learner=learner, file=""))
+    run = json.loads((folder / "run.json").read_text("utf-8"))
+    assert run["recipe"]["epochs"] == 3
+    assert run["test"]["n"] == 36
+    assert run["bytes_read"] > 0 and run["peak_memory_mib"]["process"] > 100
+    assert "Pillow" in run["decoder"] and run["versions"]["torch"]
+    history = pd.read_csv(folder / "history.csv")
+    assert history["epoch"].tolist() == [1, 2, 3]
+    assert history["val_accuracy"].max() == pytest.approx(run["val_accuracy"], rel=1e-5)
+
+
+@pytest.mark.parametrize("learner", ["tf_efficientnet_lite0", "autogluon"])
+def test_a_killed_study_ends_with_the_same_predictions(project, learner):
+    """SIGKILL to the whole group in the middle of training; run again, byte-identical results."""
+    folder = project.path(RUN.format(variant="original", learner=learner, file=""))
+    before = {name: (folder / name).read_bytes() for name in ("predictions.parquet",)}
+    tables = project.path("results/small/tables/accuracy.csv").read_bytes()
+    rule = "train_autogluon" if learner == "autogluon" else "train_timm"
+    log = project.path(f"results/logs/{rule}/photo-patches/original/{learner}/seed0.log")
+    log.unlink()
+    target = str((folder / "predictions.parquet").relative_to(project.folder))
+    killed = subprocess.Popen(
+        project.command("--force", target),
+        cwd=project.folder,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 120
+    begun = "epoch 1/3" if rule == "train_timm" else "Epoch 0"
+    while not log.exists() or begun not in log.read_text("utf-8", errors="replace"):
+        assert killed.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.wait()
+    assert not (folder / "predictions.parquet").exists()
+
+    locked = project.snakemake()
+    assert locked.returncode == 1 and "cannot be locked" in locked.stdout + locked.stderr
+    unlocked = project.python("-m", "jpegprep.locks")
+    assert unlocked.returncode == 0 and "Unlocked" in unlocked.stdout
+    again = project.snakemake()
+    assert again.returncode == 0, again.stderr
+    for name, content in before.items():
+        assert (folder / name).read_bytes() == content
+    assert project.path("results/small/tables/accuracy.csv").read_bytes() == tables
+
+
+def test_the_lock_of_a_living_snakemake_is_left_alone(project):
+    """While a Snakemake works in the folder, `jpegprep.locks` says so and unlocks nothing."""
+    lock = project.path(".snakemake/locks/0.input.lock")
+    lock.parent.mkdir(exist_ok=True)
+    lock.write_text("results/small/report.html\n", encoding="utf-8")
+    alive = subprocess.Popen(
+        ["python", "-c", "import time; time.sleep(60)", "snakemake"], cwd=project.folder
+    )
+    try:
+        refused = project.python("-m", "jpegprep.locks")
+        assert refused.returncode == 1
+        assert refused.stderr.startswith(f"error: process {alive.pid} still works on")
+        assert lock.exists()
+    finally:
+        alive.kill()
+        alive.wait()
+        lock.unlink()

@@ -1,0 +1,37 @@
+"""What the README promises stands in the files it names."""
+
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_every_photograph_is_credited():
+    """The README names author and licence of each photograph of the demo."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+    registry = yaml.safe_load((ROOT / "config/datasets.yaml").read_text("utf-8"))
+    lines = readme.splitlines()
+    for archive in registry["photo-patches"]["archives"]:
+        credit = next(line for line in lines if f"[{archive['name']}]" in line)
+        assert archive["author"] in credit
+        assert archive["license"] in credit
+        assert archive["origin"] in credit
+
+
+def test_every_working_rule_has_a_log_and_a_benchmark():
+    """A failed job is explained by its log, and its cost is on record."""
+    for path in (ROOT / "workflow/rules").glob("*.smk"):
+        text = path.read_text("utf-8")
+        rules = text.count("script:")
+        assert text.count("    log:\n") == text.count("    benchmark:\n") == rules, path.name
+
+
+def test_links_lead_somewhere():
+    """Every relative link of the README leads to a file."""
+    import re
+
+    for name in ("README.md", "results/README.md"):
+        text = (ROOT / name).read_text("utf-8")
+        for target in re.findall(r"\]\((?!http)([^)#]+)\)", text):
+            assert (ROOT / name).parent.joinpath(target).exists(), target
