@@ -19,6 +19,11 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow/scripts"))
 include: "workflow/rules/common.smk"
 
 
+onerror:
+    # Snakemake says that a job failed; its log says why.
+    print(*failures("results/logs", STARTED), sep="\n", file=sys.stderr)
+
+
 localrules:
     all,
     tables,
@@ -29,6 +34,8 @@ rule all:
     default_target: True
     input:
         result("report.html"),
+        # A table must lead back to its runs: one that was lost is made again. Shards may go.
+        *(file for name in RUN_RECORD for file in run_files(name)),
 
 
 rule tables:

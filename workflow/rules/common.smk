@@ -2,13 +2,16 @@
 #
 # Requires: `config`, a study as workflow/schemas/study.schema.yaml describes it.
 # Gives: STUDY, and functions from wildcards to paths, parameters and fingerprints.
+import time
+
 from jpegprep.config import load_study
-from jpegprep.errors import UserError
+from jpegprep.errors import UserError, failures
 from jpegprep.fingerprint import fingerprint
 from jpegprep.layout import SPLITS, index_of
 from jpegprep.variants import ORIGINAL, PATTERN, ratio_of_variant, variant_of_ratio
 
 ROOT = Path(workflow.basedir)
+STARTED = time.time()
 
 try:
     STUDY = load_study(
@@ -21,6 +24,7 @@ except UserError as error:
 
 
 RUNS = STUDY.runs()
+RUN_RECORD = ("history.csv", "predictions.parquet", "run.json")
 
 
 def result(path):

@@ -82,6 +82,10 @@ def load_study(config: Mapping[str, Any], source: str, registries: str | Path) -
         UserError: at the first mistake: file, key, value, and what is right.
     """
     study = json.loads(json.dumps(config))  # plain lists and dicts, whatever Snakemake made
+    for key in ("ratios", "seeds"):
+        # Snakemake hands on the numbers of --config 'seeds=[0, 1]' as text.
+        if isinstance(study.get(key), list):
+            study[key] = [yaml.safe_load(x) if isinstance(x, str) else x for x in study[key]]
     validate(study, "study", source)
     loaded = {}
     for name in ("datasets", "weights"):

@@ -52,3 +52,20 @@ def reported(log: str | Path) -> Iterator[None]:
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
+
+
+def failures(logs: str | Path, since: float) -> list[str]:
+    """Return the error lines of the jobs that failed, each with its log.
+
+    Args:
+        logs: the folder of all jobs' logs.
+        since: seconds since the epoch; logs written before belong to earlier failures.
+    """
+    lines = []
+    for log in sorted(Path(logs).rglob("*.log")):
+        if log.stat().st_mtime >= since:
+            text = log.read_text(encoding="utf-8", errors="replace")
+            last = text.rstrip().rpartition("\n")[2]
+            if last.startswith("error: "):
+                lines.append(f"{last} (log: {log})")
+    return lines

@@ -14,6 +14,8 @@ from pathlib import Path
 import yaml
 
 _PACKAGE = Path(__file__).parent
+# How a job reports a failure is no part of its result.
+_WITHOUT_RESULT = {"errors"}
 
 
 def fingerprint(script: str | Path, environment: str | Path) -> str:
@@ -65,7 +67,8 @@ def _read(path: Path) -> tuple[str, tuple[str, ...]]:
             parts = name.split(".")
             if parts[0] == _PACKAGE.name and len(parts) > 1:
                 modules.add(parts[1])
-    return meaning(source), tuple(sorted(m for m in modules if (_PACKAGE / f"{m}.py").exists()))
+    modules = {m for m in modules - _WITHOUT_RESULT if (_PACKAGE / f"{m}.py").exists()}
+    return meaning(source), tuple(sorted(modules))
 
 
 @cache

@@ -176,17 +176,12 @@ def _processor() -> str:
 
 
 def peak_memory_mib() -> dict[str, float]:
-    """Return the largest resident memory so far, in MiB: of this process, a child, and the GPU."""
+    """Return the largest memory so far, in MiB: of this process, and with a GPU of the GPU's."""
     import torch
 
-    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10  # ru_maxrss: bytes there, KiB on Linux
-    peak = {
-        name: round(resource.getrusage(who).ru_maxrss * unit / (1 << 20), 1)
-        for name, who in {
-            "process": resource.RUSAGE_SELF,
-            "worker": resource.RUSAGE_CHILDREN,
-        }.items()
-    }
+    unit = 1 if sys.platform == "darwin" else 1 << 10  # ru_maxrss: bytes there, KiB on Linux
+    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    peak = {"process": round(resident / (1 << 20), 1)}
     if torch.cuda.is_available():
         peak["gpu"] = round(torch.cuda.max_memory_allocated() / (1 << 20), 1)
     return peak
