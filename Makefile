@@ -1,5 +1,5 @@
 # On a fresh machine with Python 3.11, git and make: `make demo` or `make test`.
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || echo python3)
 CORES ?= $(shell getconf _NPROCESSORS_ONLN)
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin

@@ -8,7 +8,7 @@ from snakemake.utils import min_version
 min_version("9.27")
 
 # A study given with --configfile replaces the default one; the two are not merged.
-if "study" not in config:
+if not workflow.overwrite_configfiles:
 
     configfile: Path(workflow.basedir) / "config/config.yaml"
 
@@ -17,6 +17,9 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow/scripts"))
 
 
 include: "workflow/rules/common.smk"
+
+
+report: "workflow/report/workflow.rst"
 
 
 onerror:

@@ -16,12 +16,12 @@ class Sample:
     """One file of a data set.
 
     Attributes:
-        class_name: the class as the publisher spells it.
+        class_name: the class as the publisher spells it; None for a file that belongs to none.
         member: where the image stands: a member of the archive, or a region of a photograph.
         data: the bytes of the image file, as its publisher ships it.
     """
 
-    class_name: str
+    class_name: str | None
     member: str
     data: bytes
 
@@ -79,19 +79,21 @@ def _steps(start: int, length: int, step: int) -> range:
 def class_folders(options: Mapping[str, Any], archives: Sequence[Path]) -> Iterator[Sample]:
     """Read tar or zip archives in which each class is a folder of images.
 
+    Every regular file is yielded; one that lies elsewhere than directly in a class folder, or is
+    hidden, belongs to no class.
+
     Args:
         options: ``root``, the folder inside the archive that holds the class folders (default: the
-            archive's top). Files outside class folders, and hidden ones, are no samples.
+            archive's top).
         archives: tar (with any compression of the standard library) or zip files.
     """
     root = PurePosixPath(options.get("root", "."))
     for archive in archives:
         for name, data in _members(archive):
             path = PurePosixPath(name)
-            if path.is_relative_to(root):
-                inside = path.relative_to(root)
-                if len(inside.parts) == 2 and not inside.name.startswith("."):
-                    yield Sample(inside.parts[0], name, data)
+            inside = path.relative_to(root).parts if path.is_relative_to(root) else ()
+            in_class = len(inside) == 2 and not any(part.startswith(".") for part in inside)
+            yield Sample(inside[0] if in_class else None, name, data)
 
 
 def _members(archive: Path) -> Iterator[tuple[str, bytes]]:

@@ -1,6 +1,7 @@
 """Feeding a network from shards: decode, transform, batch; the same for any number of workers."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -32,12 +33,27 @@ class ImageDataset(Dataset[tuple[torch.Tensor, int]]):
     def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
         """Return the image, (3, size, size) uint8, and its label."""
         epoch, i = divmod(index, len(self._reader))
-        image = decode(self._reader.image(i)).convert("RGB")
-        with torch.random.fork_rng(devices=[]):
-            # Spread by SeedSequence: neighbouring seeds would start neighbouring streams.
-            spread = np.random.SeedSequence([self._seed, epoch, i]).generate_state(1, np.uint64)[0]
-            torch.manual_seed(int(spread))
+        image = decode(self._reader.image(i))
+        image = image if image.mode == "RGB" else image.convert("RGB")
+        with _seeded(self._seed, epoch, i):
             return self._transform(image), int(self._reader.labels[i])
+
+
+@contextmanager
+def _seeded(*numbers: int) -> Iterator[None]:
+    """Draw torch's random numbers from a stream of these numbers' own, then go on as before.
+
+    On the generator itself: `torch.manual_seed` and `fork_rng` also go to every kind of device, and
+    cost half a millisecond, more than decoding a small image.
+    """
+    generator = torch.default_generator
+    before = generator.get_state()
+    # Spread by SeedSequence: neighbouring seeds would start neighbouring streams.
+    generator.manual_seed(int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0]))
+    try:
+        yield
+    finally:
+        generator.set_state(before)
 
 
 class EpochSampler(Sampler[int]):

@@ -20,7 +20,7 @@ from matplotlib.ticker import MaxNLocator  # noqa: E402
 
 # A column of a two-column paper, and the whole page, in inches.
 _COLUMN, _PAGE = 3.5, 7.2
-_PANEL_HEIGHT = 2.7
+_PANEL_HEIGHT = 2.9
 # Told apart by colour-blind readers, and by marker and line for everybody else.
 _COLOURS = sns.color_palette("colorblind")
 _MARKERS = ("o", "s", "D", "^", "v", "P", "X")

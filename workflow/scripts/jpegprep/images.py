@@ -38,7 +38,8 @@ def decode(data: bytes) -> Image.Image:
         image.load()
     except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f"no readable image: {error}") from error
-    return ImageOps.exif_transpose(image)
+    ImageOps.exif_transpose(image, in_place=True)  # otherwise it copies every image
+    return image
 
 
 def image_format(data: bytes) -> str | None:

@@ -25,7 +25,7 @@ _EXTENSIONS = {
     "WEBP": {".webp"},
 }
 # What keeps an image out of the splits; every other problem is only reported.
-SET_ASIDE = {"not an image", "truncated"}
+SET_ASIDE = {"outside", "not an image", "truncated"}
 
 
 def build_manifest(
@@ -35,7 +35,8 @@ def build_manifest(
 
     Columns: key (unique, WebDataset-safe), class, member, format (by content; None where there is
     none), width and height in pixels, mode (Pillow's), bytes, sha256, problem (``ok``,
-    ``mislabelled``, ``truncated``, ``not an image``).
+    ``mislabelled``: named for another format; set aside: ``outside`` any class folder,
+    ``truncated``, ``not an image``).
 
     Raises:
         UserError: where the classes or the number of images differ from the registry's.
@@ -76,7 +77,7 @@ def sample_key(sample: Sample) -> str:
     # A patch of a photograph has its place as its name: astronaut.png[0,64].
     match = re.fullmatch(r"(.+)\.\w+\[(\d+),(\d+)\]", path.name)
     stem = f"{match[2]}-{match[3]}" if match else path.stem
-    slug = re.sub(r"[^A-Za-z0-9_-]+", "_", f"{sample.class_name}-{stem}")
+    slug = re.sub(r"[^A-Za-z0-9_-]+", "_", f"{sample.class_name or 'outside'}-{stem}")
     if len(slug) > 90:
         slug = slug[:81] + "-" + hashlib.sha256(sample.member.encode()).hexdigest()[:8]
     return slug
@@ -86,9 +87,11 @@ def _inspect(sample: Sample) -> tuple[str | None, int, int, str | None, str]:
     """Return format, width, height, mode and problem of one file."""
     found = image_format(sample.data)
     if found is None:
-        return None, 0, 0, None, "not an image"
+        return None, 0, 0, None, "not an image" if sample.class_name else "outside"
     with Image.open(io.BytesIO(sample.data)) as image:
         facts = found, image.width, image.height, image.mode
+    if sample.class_name is None:
+        return *facts, "outside"
     try:
         decode(sample.data)
     except ValueError:

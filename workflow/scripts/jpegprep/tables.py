@@ -135,5 +135,6 @@ def _write(
 ) -> None:
     with replacing_all(csv, markdown) as (csv_part, markdown_part):
         table.to_csv(csv_part, index=False, float_format="%.6g", lineterminator="\n")
-        text = shown.to_markdown(index=False, disable_numparse=True) + "\n"
+        alignment = ["left", *["right"] * (len(shown.columns) - 1)]
+        text = shown.to_markdown(index=False, disable_numparse=True, colalign=alignment) + "\n"
         markdown_part.write_text(text + (f"\n{note}\n" if note else ""), encoding="utf-8")

@@ -1,5 +1,6 @@
 """Pretrained weights: any source to one safetensors file with timm's names and a sidecar."""
 
+import difflib
 import re
 import tempfile
 from collections.abc import Mapping
@@ -54,6 +55,13 @@ def fetch_weights(entry: Mapping[str, Any], target: str | Path) -> None:
         UserError: where they cannot be had, or do not fit the architecture.
     """
     target = Path(target)
+    architecture = entry["architecture"]
+    if not timm.is_model(architecture):
+        near = difflib.get_close_matches(architecture, timm.list_models(), n=1, cutoff=0)[0]
+        raise UserError(
+            f"config/weights.yaml: {target.stem}.architecture is {architecture!r}, which timm "
+            f"{timm.__version__} does not have; did you mean {near}?"
+        )
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetch-") as folder:
         # The ending tells safetensors from a pickle of tensors.
@@ -62,7 +70,7 @@ def fetch_weights(entry: Mapping[str, Any], target: str | Path) -> None:
         fetch(entry, raw)
         state = _read(raw)
         origin = {"file": describe(entry), "sha256": sha256_of(raw)}
-    model = timm.create_model(entry["architecture"], pretrained=False)
+    model = timm.create_model(architecture, pretrained=False)
     if entry["layout"] == "efficientnet_lite_pytorch":
         state = _lite_to_timm(state, model)
     _load_strictly(model, state, f"{target}: what {describe(entry)} gave")
@@ -71,7 +79,7 @@ def fetch_weights(entry: Mapping[str, Any], target: str | Path) -> None:
         write_json(
             sidecar_part,
             {
-                "architecture": entry["architecture"],
+                "architecture": architecture,
                 "hub_repo": model.pretrained_cfg["hf_hub_id"],  # where timm would look for them
                 "sha256": sha256_of(weights_part),
                 "license": entry["license"],

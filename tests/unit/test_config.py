@@ -1,0 +1,407 @@
+"""Studies and registries: what is right passes, and each mistake says what to mend."""
+
+import copy
+import datetime
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from jpegprep.config import Study, load_study, validate
+from jpegprep.errors import UserError
+
+LITE0 = "learners.tf_efficientnet_lite0"
+REMOVED = object()
+
+
+@pytest.fixture(scope="module")
+def study(root: Path) -> dict[str, Any]:
+    """Return the shipped study."""
+    return yaml.safe_load((root / "config" / "config.yaml").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def registries(root: Path) -> Path:
+    """Return the folder of the shipped registries."""
+    return root / "config"
+
+
+def changed(value: Any, place: str, to: Any) -> Any:
+    """Return a copy of a config with another value at a place such as ``learners.x.recipe``."""
+    value = copy.deepcopy(value)
+    *path, last = place.split(".")
+    inner = value
+    for key in path:
+        inner = inner[int(key)] if key.isdigit() else inner[key]
+    if to is REMOVED:
+        del inner[last]
+    else:
+        inner[last] = to
+    return value
+
+
+def refused(config: Any, registries: Path) -> str:
+    """Return the one line by which a study is refused."""
+    with pytest.raises(UserError) as error:
+        load_study(config, "config/my.yaml", registries)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_the_shipped_study_is_valid(study: dict[str, Any], registries: Path) -> None:
+    """The demo of config/config.yaml loads as it stands in the file."""
+    loaded = load_study(study, "config/config.yaml", registries)
+    assert loaded.name == study["study"]
+    assert list(loaded.datasets) == study["datasets"]
+    assert list(loaded.learners) == list(study["learners"])
+    assert sorted(loaded.ratios) == sorted(study["ratios"])
+
+
+def test_every_study_in_the_config_folder_is_valid(root: Path, registries: Path) -> None:
+    """Each file of config/ that is a study loads against the shipped registries."""
+    studies = 0
+    for path in (root / "config").glob("*.yaml"):
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if "study" in content:
+            load_study(content, str(path), registries)
+            studies += 1
+    assert studies >= 1
+
+
+def example(study: dict[str, Any], registries: Path, **changes: Any) -> Study:
+    """Return a small study."""
+    config = {**study, "ratios": [0.3, 1.0, 0.5], "seeds": [0, 7], **changes}
+    return load_study(config, "config/my.yaml", registries)
+
+
+def test_a_study_has_a_run_for_each_choice(study: dict[str, Any], registries: Path) -> None:
+    """Runs are data sets × learners × the learner's ratios × seeds, each in a folder of its own."""
+    runs = example(study, registries).runs()
+    folders = [run.folder for run in runs]
+    variants = {
+        "tf_efficientnet_lite0": ["original", "jpeg-q50", "jpeg-q30"],
+        "autogluon": ["original", "jpeg-q30"],
+    }
+    assert sorted(folders) == sorted(
+        f"photo-patches/{variant}/{learner}/seed{seed}"
+        for learner, names in variants.items()
+        for variant in names
+        for seed in (0, 7)
+    )
+
+
+def test_ratios_run_from_the_original_down(study: dict[str, Any], registries: Path) -> None:
+    """Whatever their order in the file, tables and figures go from 1.0 down."""
+    loaded = example(study, registries)
+    assert loaded.ratios == [1.0, 0.5, 0.3]
+    assert loaded.variants() == ["original", "jpeg-q50", "jpeg-q30"]
+    assert loaded.learner_ratios("autogluon") == [1.0, 0.3]
+
+
+def test_numbers_of_the_command_line_are_numbers(study: dict[str, Any], registries: Path) -> None:
+    """``--config 'seeds=[0, 1]'``, which Snakemake hands on as texts, means what it says."""
+    loaded = example(study, registries, ratios=["1.0", "0.3"], seeds=["0", "1"])
+    assert (loaded.ratios, loaded.seeds) == ([1.0, 0.3], [0, 1])
+
+
+def test_a_recipe_names_its_architecture(study: dict[str, Any], registries: Path) -> None:
+    """What a learner learns by is its recipe in the file, and the architecture of its weights."""
+    recipe = example(study, registries).recipe("tf_efficientnet_lite0")
+    written = study["learners"]["tf_efficientnet_lite0"]["recipe"]
+    assert recipe == {"architecture": "tf_efficientnet_lite0", **written}
+
+
+BAD_STUDIES = [
+    ("ratios", [1.0, 0.3, 1.3], "ratios[2] is 1.3; a ratio lies in (0, 1]"),
+    ("ratios", [1.0, 0.3, 0], "ratios[2] is 0; a ratio lies in (0, 1]"),
+    ("ratios", [1.0, 0.3, 0.333], "ratios[2] is 0.333; a ratio is a whole hundredth in (0, 1]"),
+    ("ratios", [1.0, 0.3, 1e-12], "ratios[2] is 1e-12; a ratio is a whole hundredth in (0, 1]"),
+    ("ratios", [1.0, 0.3, math.nan], "ratios[2] is "),
+    ("ratios", [1.0, 0.3, "half"], 'ratios[2] is "half"; a ratio lies in (0, 1]'),
+    ("ratios", [1.0, 0.3, True], "ratios[2] is true; a ratio lies in (0, 1]"),
+    ("ratios", [1.0, 0.9, 0.3, 0.9], "ratios holds 0.9 twice;"),
+    ("ratios", [0.9, 0.3], "ratios is [0.9, 0.3]; a list of compression ratios"),
+    ("ratios", 0.3, "ratios is 0.3; a list of compression ratios"),
+    ("storage_ratio", 1.0, "storage_ratio is 1.0; it is one of ratios below 1.0"),
+    ("storage_ratio", 0.35, "storage_ratio is 0.35; it is one of ratios below 1.0"),
+    ("seeds", [0, 0], "seeds holds 0 twice;"),
+    ("seeds", [-1], "seeds[0] is -1; a seed is a whole number from 0"),
+    ("seeds", [0.5], "seeds[0] is 0.5; a seed is a whole number from 0"),
+    ("seeds", [1.0], "seeds[0] is 1.0; a seed is a whole number from 0"),
+    ("seeds", [2**32], "seeds[0] is 4294967296; a seed is a whole number from 0"),
+    ("seeds", [], "seeds is []; a list of whole numbers from 0"),
+    ("seeds", 0, "seeds is 0; a list of whole numbers from 0"),
+    ("study", "My Study", 'study is "My Study"; the study\'s name is the name of its folder'),
+    ("study", "shards", 'study is "shards"; the study\'s name is the name of its folder'),
+    ("study", datetime.date(2024, 1, 1), 'study is "2024-01-01"; '),
+    ("study", REMOVED, "study is missing; a study has the keys study, datasets, ratios"),
+    ("learners", REMOVED, "learners is missing; a study has the keys study, datasets"),
+    ("learners", None, "learners is null; learners is a mapping from a name to framework"),
+    ("learners", {}, "learners is {}; learners is a mapping from a name to framework"),
+    ("ratio", [1.0], "the key ratio is unknown; did you mean ratios?"),
+    ("datasets", ["photo-patch"], "datasets[0] is 'photo-patch', which is not in config/dataset"),
+    ("datasets", ["photo-patch"], "did you mean photo-patches?"),
+    ("datasets", ["photo-patches"] * 2, 'datasets holds "photo-patches" twice;'),
+    (f"{LITE0}.framework", "keras", f'{LITE0}.framework is "keras"; a framework is timm or aut'),
+    (f"{LITE0}.framework", REMOVED, f"{LITE0}.framework is missing; a learner is a mapping"),
+    (f"{LITE0}.weights", "efficientnet_lite0", f"{LITE0}.weights is 'efficientnet_lite0', which"),
+    (f"{LITE0}.weights", "efficientnet_lite0", "did you mean tf_efficientnet_lite0?"),
+    (f"{LITE0}.recipe.epoch", 3, f"the key {LITE0}.recipe.epoch is unknown; did you mean epochs?"),
+    (f"{LITE0}.recipe.epochs", REMOVED, f"{LITE0}.recipe.epochs is missing; a timm recipe has"),
+    (f"{LITE0}.recipe.epochs", 0, f"{LITE0}.recipe.epochs is 0; epochs is a whole number from 1"),
+    (f"{LITE0}.recipe.epochs", 5.0, f"{LITE0}.recipe.epochs is 5.0; epochs is a whole number"),
+    (f"{LITE0}.recipe.batch_size", "32", f'{LITE0}.recipe.batch_size is "32"; the batch size is'),
+    (f"{LITE0}.recipe.learning_rate", "1e-3", f'{LITE0}.recipe.learning_rate is "1e-3"; the lear'),
+    (f"{LITE0}.recipe.learning_rate", math.nan, f"{LITE0}.recipe.learning_rate is "),
+    (f"{LITE0}.recipe.warmup_epochs", 5, f"{LITE0}.recipe.warmup_epochs is 5; it is below epochs"),
+    (f"{LITE0}.recipe.gpu_precision", "fp16", "16-mixed, bf16-mixed or 32-true"),
+    (
+        f"{LITE0}.recipe.augmentation.crop_scale",
+        [1.0, 0.5],
+        f"{LITE0}.recipe.augmentation.crop_scale is [1.0, 0.5]; the least comes first",
+    ),
+    (f"{LITE0}.ratios", [1.0, 0.25], f"{LITE0}.ratios[1] is 0.25; add it to ratios"),
+    (f"{LITE0}.ratios", [0.3], f"{LITE0}.ratios is [0.3]; the ratios this learner runs at"),
+    ("learners.autogluon.recipe.hyperparameter", {}, "did you mean hyperparameters?"),
+    ("learners.autogluon.recipe.eval_crop", 1.0, "the key learners.autogluon.recipe.eval_crop is"),
+]
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    BAD_STUDIES,
+    ids=[f"{place}={'removed' if v is REMOVED else v}" for place, v, _ in BAD_STUDIES],
+)
+def test_a_mistake_in_a_study_is_one_line(
+    study: dict[str, Any], registries: Path, place: str, value: Any, message: str
+) -> None:
+    """The line names the file, the key, the value, and what is right or the nearest key."""
+    line = refused(changed(study, place, value), registries)
+    assert line.startswith("config/my.yaml: ")
+    assert message in line
+
+
+def test_a_learners_name_must_be_a_folders(study: dict[str, Any], registries: Path) -> None:
+    """A learner called with blanks or capitals is refused by its name."""
+    config = changed(study, "learners", {"My Net": study["learners"]["autogluon"]})
+    assert '"My Net"' in refused(config, registries)
+
+
+def test_no_learner_at_the_storage_ratio_is_refused(
+    study: dict[str, Any], registries: Path
+) -> None:
+    """Table III needs a run at its ratio: a study without one is told so, not failed at its end."""
+    config = changed(study, "learners", {"autogluon": study["learners"]["autogluon"]})
+    config["learners"]["autogluon"]["ratios"] = [1.0, 0.5]
+    assert "storage_ratio" in refused(config, registries)
+
+
+@pytest.mark.parametrize("content", [None, [], "demo", {}])
+def test_a_file_that_is_no_study_is_refused(registries: Path, content: Any) -> None:
+    """An empty file, a list or a text is refused with what a study has."""
+    assert "a study has the keys study, datasets, ratios" in refused(content, registries)
+
+
+SHA = "0" * 64
+URL = {"name": "x.tar", "source": "url", "urls": ["https://example.org/x.tar"]}
+FIRST = "photo-patches.archives.0"
+BAD_DATASETS = [
+    ("photo-patches.adapter", "class_folder", 'adapter is "class_folder"; an adapter is class_fo'),
+    ("photo-patches.classes", 1, "photo-patches.classes is 1; the number of classes is a whole"),
+    ("photo-patches.images", REMOVED, "photo-patches.images is missing; a data set has the keys"),
+    ("photo-patches.image", 870, "the key photo-patches.image is unknown; did you mean images?"),
+    ("photo-patches.split.test", 0.7, "split.test is 0.7; a fraction of the images, in (0, 0.5]"),
+    ("photo-patches.split.strategy", "random", 'strategy is "random"; a strategy is stratified'),
+    ("photo-patches.shards.train", 0, "shards.train is 0; the number of shards is a whole number"),
+    ("photo-patches.shards.train", 2.0, "shards.train is 2.0; the number of shards is a whole"),
+    ("photo-patches.options", {"crop": 64}, "photo-patches.options.patch is missing; the adapter"),
+    ("photo-patches.options.size", 64, "the key photo-patches.options.size is unknown; did you"),
+    ("photo-patches.class_names", ["a", "b"], "classes is 12; class_names has 2"),
+    ("photo-patches.archives", [], "archives is []; the files to fetch"),
+    ("photo-patches.archives", [URL, URL], "photo-patches.archives names x.tar twice"),
+    (f"{FIRST}.name", "../x.png", 'archives[0].name is "../x.png"; the file\'s name under'),
+    (f"{FIRST}.source", "ftp", 'archives[0].source is "ftp"; a source is package, url, file or'),
+    (f"{FIRST}.sha256", "abc", 'archives[0].sha256 is "abc"; a sha256 is 64 hexadecimal digits'),
+    (f"{FIRST}.sha256", REMOVED, "archives[0].sha256 is missing; source package needs dist"),
+    (f"{FIRST}.sha", SHA, "the key photo-patches.archives[0].sha is unknown; did you mean sha256?"),
+    (FIRST, {**URL, "urls": ["example.org"]}, 'urls[0] is "example.org"; a URL starts with http'),
+    (FIRST, {"name": "x", "source": "file"}, "archives[0].path is missing; source file needs path"),
+    (
+        FIRST,
+        {"name": "x", "source": "hub", "repo": "a/b", "path": "c", "revision": "main"},
+        'archives[0].revision is "main"; a revision is a commit of 40 hexadecimal digits',
+    ),
+]
+
+
+def write(folder: Path, name: str, content: Any, registries: Path) -> None:
+    """Write a registry beside a copy of the shipped other one."""
+    for path in registries.glob("*.yaml"):
+        (folder / path.name).write_bytes(path.read_bytes())
+    text = content if isinstance(content, str) else yaml.safe_dump(content, sort_keys=False)
+    (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    BAD_DATASETS,
+    ids=[f"{place}={'removed' if v is REMOVED else v}" for place, v, _ in BAD_DATASETS],
+)
+def test_a_mistake_in_the_registry_of_data_sets_is_one_line(
+    tmp_path: Path,
+    study: dict[str, Any],
+    registries: Path,
+    datasets: dict[str, Any],
+    place: str,
+    value: Any,
+    message: str,
+) -> None:
+    """The line names the registry's file, the key, the value, and what is right."""
+    changed_place = place.replace("archives.0", "archives")
+    if place.endswith("archives.0"):
+        content = changed(datasets, changed_place, [value])
+    elif "archives.0." in place:
+        archive = datasets["photo-patches"]["archives"][0]
+        archive = changed(archive, place.rsplit(".", 1)[1], value)
+        content = changed(datasets, "photo-patches.archives", [archive])
+    else:
+        content = changed(datasets, place, value)
+    write(tmp_path, "datasets", content, registries)
+    line = refused(study, tmp_path)
+    assert line.startswith(f"{tmp_path / 'datasets.yaml'}: ")
+    assert message in line
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        (
+            "layout",
+            "torch",
+            'tf_efficientnet_lite0.layout is "torch"; the names of the tensors are',
+        ),
+        (
+            "licence",
+            "MIT",
+            "the key tf_efficientnet_lite0.licence is unknown; did you mean license",
+        ),
+        ("license", REMOVED, "tf_efficientnet_lite0.license is missing; weights have the keys"),
+        ("distribution", REMOVED, "distribution is missing; source package needs distribution"),
+    ],
+)
+def test_a_mistake_in_the_registry_of_weights_is_one_line(
+    tmp_path: Path,
+    study: dict[str, Any],
+    registries: Path,
+    weights_entry: dict[str, Any],
+    place: str,
+    value: Any,
+    message: str,
+) -> None:
+    """The line names the registry's file, the key, the value, and what is right."""
+    content = {"tf_efficientnet_lite0": changed(weights_entry, place, value)}
+    write(tmp_path, "weights", content, registries)
+    line = refused(study, tmp_path)
+    assert line.startswith(f"{tmp_path / 'weights.yaml'}: ")
+    assert message in line
+
+
+@pytest.mark.parametrize(
+    "content", [b"a: [1, 2\nb: 3\n", b"\ta: 1\n", b"title: caf\xe9\n", b""], ids=repr
+)
+def test_a_registry_that_is_no_yaml_is_one_line(
+    tmp_path: Path, study: dict[str, Any], registries: Path, content: bytes
+) -> None:
+    """A registry that cannot be parsed, or is empty, is named."""
+    write(tmp_path, "datasets", "", registries)
+    (tmp_path / "datasets.yaml").write_bytes(content)
+    assert refused(study, tmp_path).startswith(f"{tmp_path / 'datasets.yaml'}: ")
+
+
+def test_a_missing_registry_is_named(tmp_path: Path, study: dict[str, Any]) -> None:
+    """A folder without the registries is named, with what to do."""
+    line = refused(study, tmp_path)
+    assert str(tmp_path / "datasets.yaml") in line
+    assert "no such file" in line
+
+
+def mappings(value: Any, place: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Yield the place of every mapping in a config."""
+    if isinstance(value, dict):
+        yield place
+        for key, inner in value.items():
+            yield from mappings(inner, (*place, key))
+    elif isinstance(value, list):
+        for i, inner in enumerate(value):
+            yield from mappings(inner, (*place, i))
+
+
+@pytest.mark.parametrize(
+    ("schema", "file"),
+    [("study", "config.yaml"), ("datasets", "datasets.yaml"), ("weights", "weights.yaml")],
+)
+def test_an_unknown_key_is_refused_wherever_it_stands(
+    registries: Path, schema: str, file: str
+) -> None:
+    """At every level of every shipped file, a key too many is found and named with its place."""
+    content = yaml.safe_load((registries / file).read_text(encoding="utf-8"))
+    places = list(mappings(content))
+    assert len(places) > 1
+    for place in places:
+        if place and place[-1] == "hyperparameters":  # handed on to AutoGluon as they stand
+            continue
+        copied = copy.deepcopy(content)
+        inner = copied
+        for key in place:
+            inner = inner[key]
+        inner["typo_"] = 1
+        with pytest.raises(UserError, match="typo_"):
+            validate(copied, schema, file)
+
+
+def closed(schema: dict[str, Any], definitions: dict[str, Any]) -> bool:
+    """Return whether a schema of a mapping refuses unknown keys, itself or in all its branches."""
+    if schema.get("additionalProperties") is False:
+        return True
+    branches = [schema[key] for key in ("then", "else") if key in schema]
+    resolved = [
+        definitions[b["$ref"].removeprefix("#/$defs/")] if "$ref" in b else b for b in branches
+    ]
+    return len(resolved) == 2 and all(closed(branch, definitions) for branch in resolved)
+
+
+def subschemas(value: Any, where: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield every mapping of a schema file, except conditions (`if`), with its place."""
+    if isinstance(value, dict):
+        yield where, value
+        for key, inner in value.items():
+            if key != "if":
+                yield from subschemas(inner, f"{where}/{key}")
+    elif isinstance(value, list):
+        for i, inner in enumerate(value):
+            yield from subschemas(inner, f"{where}/{i}")
+
+
+def test_schemas_leave_no_key_unchecked(root: Path) -> None:
+    """Every object that lists its properties says additionalProperties: false."""
+    checked = 0
+    for path in (root / "workflow" / "schemas").glob("*.schema.yaml"):
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        for where, schema in subschemas(content):
+            if isinstance(schema.get("properties"), dict) and not where.endswith("/properties"):
+                assert closed(schema, content.get("$defs", {})), f"{path.name}{where}"
+                checked += 1
+    assert checked >= 8
+
+
+def test_every_value_in_a_schema_is_described(root: Path) -> None:
+    """Each property has a description, since that is the fix that a message shows."""
+    for path in (root / "workflow" / "schemas").glob("*.schema.yaml"):
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        for where, schema in subschemas(content):
+            if re.search(r"(^|/)properties/\w+$", where):
+                assert "description" in schema or "$ref" in schema, f"{path.name}{where}"

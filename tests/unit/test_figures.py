@@ -1,0 +1,217 @@
+"""Figures: they show the numbers of the tables, the same file each time."""
+
+import re
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from jpegprep.figures import accuracy_vs_ratio, convergence
+
+RATIOS = [1.0, 0.9, 0.7, 0.5, 0.3, 0.1]
+
+
+def accuracies(datasets: dict[str, dict[str, list[float]]], path: Path, seeds: int = 1) -> Path:
+    """Write a table of accuracies: of each data set and learner one at each ratio."""
+    rows = [
+        (dataset, learner, ratio, seeds, 1128, value, value - 0.03, value + 0.02)
+        for dataset, learners in datasets.items()
+        for learner, values in learners.items()
+        for ratio, value in zip(RATIOS, values, strict=False)
+    ]
+    columns = ["dataset", "learner", "ratio", "seeds", "n", "accuracy", "low", "high"]
+    pd.DataFrame(rows, columns=columns).to_csv(path, index=False)
+    return path
+
+
+def history(path: Path, values: list[float]) -> Path:
+    """Write a history of validation accuracies."""
+    rows = {"epoch": range(1, len(values) + 1), "train_loss": 1.0, "val_accuracy": values}
+    pd.DataFrame(rows).to_csv(path, index=False)
+    return path
+
+
+def words(svg: Path) -> set[str]:
+    """Return the texts of an SVG; where they are drawn as shapes, Matplotlib comments on each."""
+    texts = re.findall(r"<!--(.*?)-->|<text[^>]*>(.*?)</text>", svg.read_text(), re.DOTALL)
+    return {(comment or text).strip() for comment, text in texts}
+
+
+def lines(svg: Path, points: int) -> list[np.ndarray]:
+    """Return the (x, y) of each drawn line with so many points; y grows upwards."""
+    ElementTree.parse(svg)  # it is XML
+    found = []
+    for group in re.findall(r'<g id="line2d_\d+">\s*<path d="([^"]*)"', svg.read_text()):
+        numbers = [float(number) for number in re.findall(r"-?[\d.]+", group)]
+        line = np.array(numbers).reshape(-1, 2) * [1, -1]
+        if len(line) == points and "z" not in group:
+            found.append(line)
+    return found
+
+
+def panels(svg: Path) -> int:
+    """Return the number of panels of an SVG."""
+    return len(re.findall(r'<g id="axes_\d+">', svg.read_text()))
+
+
+FALLING = [0.80, 0.79, 0.78, 0.77, 0.70, 0.50]
+FLAT = [0.60, 0.61, 0.59, 0.60, 0.58, 0.57]
+
+
+def test_fig2_draws_the_accuracies(tmp_path: Path) -> None:
+    """Each learner is a line through its accuracies, from the original at the left down to 0.1."""
+    table = accuracies({"dtd": {"lite0": FALLING, "b0": FLAT}}, tmp_path / "accuracy.csv")
+    accuracy_vs_ratio(table, tmp_path / "fig2.svg")
+    drawn = lines(tmp_path / "fig2.svg", len(RATIOS))
+    assert len(drawn) == 2
+    values = np.array([FALLING, FLAT])
+    for line, expected in zip(drawn, values, strict=True):
+        line = line[line[:, 0].argsort()]
+        # Left to right: the original first; heights are the accuracies, in one scale for both.
+        assert np.corrcoef(line[:, 0], RATIOS)[0, 1] == pytest.approx(-1, abs=1e-3)
+        assert np.corrcoef(line[:, 1], expected)[0, 1] == pytest.approx(1, abs=1e-3)
+    heights = np.concatenate([line[line[:, 0].argsort(), 1] for line in drawn])
+    assert np.corrcoef(heights, values.ravel())[0, 1] == pytest.approx(1, abs=1e-3)
+
+
+def test_fig2_says_what_it_shows(tmp_path: Path) -> None:
+    """Data set, number of test images, seeds, learners and axes can be read in the figure."""
+    table = accuracies({"dtd": {"lite0": FALLING, "b0": FLAT}}, tmp_path / "accuracy.csv", seeds=3)
+    accuracy_vs_ratio(table, tmp_path / "fig2.svg")
+    found = words(tmp_path / "fig2.svg")
+    assert {"lite0", "b0", "top-1 test accuracy"} <= found
+    title = next(text for text in found if text.startswith("dtd"))
+    assert "1,128" in title
+    assert "3 seeds" in title
+    assert any("compression ratio" in text for text in found)
+    assert any("95 %" in text for text in found)
+
+
+def test_fig2_of_one_seed_says_so(tmp_path: Path) -> None:
+    """One seed is not called seeds."""
+    table = accuracies({"dtd": {"lite0": FALLING}}, tmp_path / "accuracy.csv")
+    accuracy_vs_ratio(table, tmp_path / "fig2.svg")
+    assert any(re.search(r"\b1 seed\b(?!s)", text) for text in words(tmp_path / "fig2.svg"))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 6])
+def test_fig2_has_a_panel_for_each_data_set(tmp_path: Path, count: int) -> None:
+    """Every data set has a panel of its own, and no empty one is left."""
+    names = [f"set{i}" for i in range(count)]
+    table = accuracies(dict.fromkeys(names, {"lite0": FALLING}), tmp_path / "accuracy.csv")
+    accuracy_vs_ratio(table, tmp_path / "fig2.svg")
+    assert panels(tmp_path / "fig2.svg") == count
+    found = words(tmp_path / "fig2.svg")
+    assert all(any(text.startswith(name) for text in found) for name in names)
+
+
+def test_fig2_names_learners_that_only_one_data_set_has(tmp_path: Path) -> None:
+    """A learner that was run on the second data set alone is in the legend as well."""
+    table = accuracies(
+        {"dtd": {"lite0": FALLING}, "pets": {"lite0": FLAT, "b0": FALLING}},
+        tmp_path / "accuracy.csv",
+    )
+    accuracy_vs_ratio(table, tmp_path / "fig2.svg")
+    assert {"lite0", "b0"} <= words(tmp_path / "fig2.svg")
+
+
+def test_fig2_takes_learners_with_few_ratios(tmp_path: Path) -> None:
+    """A learner that was run at some of the ratios is drawn at those."""
+    table = accuracies({"dtd": {"lite0": FALLING, "ag": FLAT[:2]}}, tmp_path / "accuracy.csv")
+    accuracy_vs_ratio(table, tmp_path / "fig2.svg")
+    assert len(lines(tmp_path / "fig2.svg", len(RATIOS))) == 1
+    assert "ag" in words(tmp_path / "fig2.svg")
+
+
+@pytest.mark.parametrize("kind", ["svg", "png"])
+def test_the_same_numbers_make_the_same_file(tmp_path: Path, kind: str) -> None:
+    """A figure drawn again is the same file, byte for byte, so that a change is a change."""
+    table = accuracies({"dtd": {"lite0": FALLING}}, tmp_path / "accuracy.csv")
+    past = history(tmp_path / "history.csv", [0.1, 0.5, 0.6])
+    about = {"dataset": "dtd", "learner": "lite0", "ratio": 1.0, "seed": 0}
+    for name in ("one", "other"):
+        accuracy_vs_ratio(table, tmp_path / f"fig2-{name}.{kind}")
+        convergence([(about, past)], tmp_path / f"fig3-{name}.{kind}")
+    for figure in ("fig2", "fig3"):
+        one, other = (tmp_path / f"{figure}-{name}.{kind}" for name in ("one", "other"))
+        assert one.read_bytes() == other.read_bytes()
+
+
+def test_figures_have_the_width_of_a_column(tmp_path: Path) -> None:
+    """One panel fits a column of a two-column paper (3.5 in), two fit the page (7.2 in)."""
+    for names, inches in ((["dtd"], 3.5), (["dtd", "pets"], 7.2)):
+        table = accuracies(dict.fromkeys(names, {"lite0": FALLING}), tmp_path / "accuracy.csv")
+        accuracy_vs_ratio(table, tmp_path / "fig2.png")
+        with Image.open(tmp_path / "fig2.png") as image:
+            assert image.format == "PNG"
+            assert image.width == pytest.approx(inches * image.info["dpi"][0], abs=2)
+
+
+def test_both_files_of_a_figure_are_written(tmp_path: Path) -> None:
+    """A figure comes as SVG and PNG at once."""
+    table = accuracies({"dtd": {"lite0": FALLING}}, tmp_path / "accuracy.csv")
+    accuracy_vs_ratio(table, tmp_path / "out" / "fig2.svg", tmp_path / "out" / "fig2.png")
+    assert panels(tmp_path / "out" / "fig2.svg") == 1
+    with Image.open(tmp_path / "out" / "fig2.png") as image:
+        image.load()
+    assert len(list((tmp_path / "out").iterdir())) == 2
+
+
+def runs(folder: Path, curves: dict[tuple[str, str, float, int], list[float]]) -> list[Any]:
+    """Write histories and return them as `convergence` takes them."""
+    found = []
+    for (dataset, learner, ratio, seed), values in curves.items():
+        path = history(folder / f"{dataset}-{learner}-{ratio}-{seed}.csv", values)
+        about = {"dataset": dataset, "learner": learner, "ratio": ratio, "seed": seed}
+        found.append((about, path))
+    return found
+
+
+def test_fig3_draws_the_mean_over_seeds(tmp_path: Path) -> None:
+    """A ratio's line is the mean validation accuracy of its seeds, epoch by epoch."""
+    curves = {
+        ("dtd", "lite0", 1.0, 0): [0.2, 0.6, 0.8, 0.9],
+        ("dtd", "lite0", 1.0, 1): [0.4, 0.6, 0.7, 0.7],
+        ("dtd", "lite0", 0.3, 0): [0.1, 0.2, 0.3, 0.4],
+        ("dtd", "lite0", 0.3, 1): [0.1, 0.4, 0.5, 0.4],
+    }
+    convergence(runs(tmp_path, curves), tmp_path / "fig3.svg")
+    drawn = lines(tmp_path / "fig3.svg", 4)
+    assert len(drawn) == 2
+    upper, lower = sorted(drawn, key=lambda line: -line[-1, 1])
+    heights = np.concatenate([upper[:, 1], lower[:, 1]])
+    expected = [0.3, 0.6, 0.75, 0.8, 0.1, 0.3, 0.4, 0.4]
+    assert np.corrcoef(heights, expected)[0, 1] == pytest.approx(1, abs=1e-3)
+    assert np.allclose(np.diff(upper[:, 0]), np.diff(upper[:, 0])[0], atol=0.01)
+    assert any("2 seeds" in text for text in words(tmp_path / "fig3.svg"))
+
+
+def test_fig3_has_a_panel_for_each_data_set_and_learner(tmp_path: Path) -> None:
+    """Curves of different data sets or learners do not share a panel; ratios are named."""
+    curves = {
+        (dataset, learner, ratio, 0): [0.1, 0.2]
+        for dataset in ("dtd", "pets")
+        for learner in ("lite0", "b0")
+        for ratio in (1.0, 0.3)
+    }
+    convergence(runs(tmp_path, curves), tmp_path / "fig3.svg")
+    assert panels(tmp_path / "fig3.svg") == 4
+    found = words(tmp_path / "fig3.svg")
+    assert {"dtd, lite0", "dtd, b0", "pets, lite0", "pets, b0", "1", "0.3"} <= found
+    assert {"epoch", "top-1 validation accuracy"} <= found
+
+
+def test_fig3_names_every_ratio(tmp_path: Path) -> None:
+    """Ratios that only one learner was run at are in the legend, too."""
+    curves = {
+        ("dtd", "lite0", 1.0, 0): [0.1, 0.2],
+        ("dtd", "lite0", 0.5, 0): [0.1, 0.2],
+        ("dtd", "b0", 1.0, 0): [0.1, 0.2],
+        ("dtd", "b0", 0.3, 0): [0.1, 0.2],
+    }
+    convergence(runs(tmp_path, curves), tmp_path / "fig3.svg")
+    assert {"1", "0.5", "0.3"} <= words(tmp_path / "fig3.svg")

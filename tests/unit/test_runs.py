@@ -1,0 +1,195 @@
+"""Runs: the files that every learner leaves."""
+
+import importlib.metadata
+import json
+import os
+import platform
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL
+import pyarrow.parquet as pq
+import pytest
+
+from jpegprep import runs
+from jpegprep.errors import UserError
+from jpegprep.shards import ShardReader, writing_shard
+
+LABELS = np.array([0, 1, 2, 1])
+KEYS = np.array(["a", "b", "c", "d"])
+PROBABILITIES = np.array(
+    [[0.7, 0.2, 0.1], [0.1, 0.3, 0.6], [0.2, 0.2, 0.6], [0.25, 0.5, 0.25]], dtype=np.float32
+)
+HISTORY = [
+    {"epoch": e, "val_accuracy": 0.5 + e / 10, **dict.fromkeys(runs.HISTORY[1:4], 1.0)}
+    | dict.fromkeys(runs.HISTORY[5:], 2.0)
+    for e in (1, 2)
+]
+
+
+@pytest.fixture
+def readers(tmp_path: Path, patches: Callable[..., list[bytes]]) -> dict[str, ShardReader]:
+    """Return readers of small shards of real patches: 6 train, 3 val, 4 test."""
+    found = {}
+    data = iter(patches("coffee.png", 13))
+    for split, count in (("train", 6), ("val", 3), ("test", 4)):
+        path = tmp_path / "shards" / f"{split}-0.tar"
+        with writing_shard(path, "original") as writer:
+            for i in range(count):
+                writer.add(str(KEYS[i % 4]) + "x" * (i // 4), int(LABELS[i % 4]), next(data))
+        found[split] = ShardReader([path])
+    return found
+
+
+def write(folder: Path, readers: dict[str, ShardReader], **changes: Any) -> dict[str, Path]:
+    """Write a run and return the paths of its files."""
+    outputs = {
+        "history": folder / "history.csv",
+        "predictions": folder / "predictions.parquet",
+        "run": folder / "run.json",
+        "model": folder / "model.bin",
+    }
+    arguments = {
+        "history": HISTORY,
+        "probabilities": PROBABILITIES,
+        "save_model": lambda path: path.write_bytes(b"a model"),
+        "facts": {"dataset": "dtd", "seed": 3, "best_epoch": 2},
+        "threads": 2,
+        **changes,
+    }
+    runs.write_run(outputs, readers, **arguments)
+    return outputs
+
+
+def test_a_run_is_four_files(tmp_path: Path, readers: dict[str, ShardReader]) -> None:
+    """History, predictions, record and model appear, and nothing else."""
+    outputs = write(tmp_path / "run", readers)
+    assert sorted((tmp_path / "run").iterdir()) == sorted(outputs.values())
+    lines = outputs["history"].read_text().splitlines()
+    assert lines[0] == (
+        "epoch,learning_rate,train_loss,val_loss,val_accuracy,seconds,images_per_second"
+    )
+    assert [line.split(",")[0] for line in lines[1:]] == ["1", "2"]
+    assert outputs["model"].read_bytes() == b"a model"
+
+
+def test_predictions_have_a_row_for_each_test_image(
+    tmp_path: Path, readers: dict[str, ShardReader]
+) -> None:
+    """Key, label, predicted class (the most probable) and all probabilities, in test order."""
+    table = pq.read_table(write(tmp_path / "run", readers)["predictions"])
+    assert table.column_names == ["key", "label", "predicted", "probabilities"]
+    assert table["key"].to_pylist() == KEYS.tolist()
+    assert table["label"].to_pylist() == LABELS.tolist()
+    assert table["predicted"].to_pylist() == [0, 2, 2, 1]
+    assert np.array_equal(np.array(table["probabilities"].to_pylist(), np.float32), PROBABILITIES)
+
+
+def test_predictions_read_back(tmp_path: Path, readers: dict[str, ShardReader]) -> None:
+    """What evaluation reads is what was written."""
+    table = runs.read_predictions(write(tmp_path / "run", readers)["predictions"])
+    assert table.to_dict("list") == {
+        "key": KEYS.tolist(),
+        "label": LABELS.tolist(),
+        "predicted": [0, 2, 2, 1],
+    }
+
+
+def test_the_record_says_accuracy_n_and_cost(
+    tmp_path: Path, readers: dict[str, ShardReader]
+) -> None:
+    """Three of four right is 0.75; bytes read are epochs × (train + val) + test."""
+    record = runs.read_run(write(tmp_path / "run", readers)["run"])
+    assert record["test"] == {"n": 4, "accuracy": 0.75}
+    assert (record["dataset"], record["seed"], record["best_epoch"]) == ("dtd", 3, 2)
+    size = {
+        split: sum(len(reader.image(i)) for i in range(len(reader)))
+        for split, reader in readers.items()
+    }
+    assert record["bytes_read"] == 2 * (size["train"] + size["val"]) + size["test"]
+
+
+def test_the_record_says_versions_and_machine(
+    tmp_path: Path, readers: dict[str, ShardReader]
+) -> None:
+    """What the numbers depend on is recorded: versions, encoder, decoder, device, threads."""
+    record = runs.read_run(write(tmp_path / "run", readers)["run"])
+    assert record["versions"]["python"] == platform.python_version()
+    for package in ("torch", "torchvision", "timm", "lightning", "numpy", "pillow"):
+        assert record["versions"][package] == importlib.metadata.version(package)
+    assert f"Pillow {PIL.__version__}" in record["decoder"]
+    assert record["encoder"] == [record["decoder"]]
+    assert record["device"]["kind"] in {"cpu", "gpu"}
+    assert record["device"]["name"]
+    assert record["device"]["threads"] == 2
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="compares with Linux's VmHWM")
+def test_the_peak_of_memory_is_the_jobs_in_mebibytes(python: Callable[..., Any]) -> None:
+    """The recorded peak is what Linux says of the job, whatever the process that began it holds."""
+    code = """
+from pathlib import Path
+from jpegprep.runs import peak_memory_mib
+block = bytearray(b"x") * (300 << 20)
+status = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())
+print(peak_memory_mib()["process"], status["VmHWM"].split()[0])
+"""
+    held = bytearray(b"x") * (2 << 30)
+    recorded, kibibytes = map(float, python(code).stdout.split())
+    assert 300 < kibibytes / 1024 < len(held) >> 20
+    assert recorded == pytest.approx(kibibytes / 1024, rel=0.02)
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_a_run_is_whole_or_absent(
+    tmp_path: Path, readers: dict[str, ShardReader], before: bool
+) -> None:
+    """Where its last file cannot be written, a run leaves nothing, or the older run as it was."""
+    folder = tmp_path / "run"
+    if before:
+        write(folder, readers)
+    older = {path.name: path.read_bytes() for path in folder.glob("*")}
+
+    def fail(path: Path) -> None:
+        path.write_bytes(b"half a mod")
+        raise OSError("No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        write(folder, readers, save_model=fail, facts={"dataset": "another"})
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == older
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"seed": 0, ', None])
+def test_a_damaged_record_is_named(tmp_path: Path, content: bytes | None) -> None:
+    """A run.json that is cut off or absent is one line with its path."""
+    path = tmp_path / "run.json"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError, match=f"{path}.*remove it") as error:
+        runs.read_run(path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, None])
+def test_damaged_predictions_are_named(
+    tmp_path: Path, readers: dict[str, ShardReader], share: float | None
+) -> None:
+    """A predictions.parquet that is cut off or absent is one line with its path."""
+    path = write(tmp_path / "run", readers)["predictions"]
+    content = path.read_bytes()
+    path.unlink()
+    if share is not None:
+        path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(UserError, match=f"{path}.*remove it") as error:
+        runs.read_predictions(path)
+    assert "\n" not in str(error.value)
+
+
+def test_the_record_is_plain_json(tmp_path: Path, readers: dict[str, ShardReader]) -> None:
+    """Any program can read the record: it is JSON of this format's standard, in UTF-8."""
+    text = write(tmp_path / "run", readers)["run"].read_text(encoding="utf-8")
+    assert json.loads(text, parse_constant=lambda name: pytest.fail(name))["seed"] == 3
+    assert text.endswith("\n")
+    assert os.linesep == "\n" or "\r" not in text

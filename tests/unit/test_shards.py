@@ -1,0 +1,209 @@
+"""Shards: WebDataset tars that other programs read, with an index that cannot mislead."""
+
+import io
+import pickle
+import tarfile
+from pathlib import Path
+
+import pandas as pd
+import PIL
+import pytest
+import webdataset
+from PIL import Image
+
+from jpegprep.errors import UserError
+from jpegprep.layout import index_of
+from jpegprep.shards import ShardReader, read_index, writing_shard
+
+Samples = list[tuple[str, int, bytes]]
+
+
+@pytest.fixture(scope="module")
+def samples(photos: Path) -> Samples:
+    """Return real photographs, PNG and JPEG, with keys and labels."""
+    names = ["coffee.png", "rocket.jpg", "camera.png", "cell.png", "hubble_deep_field.jpg"]
+    return [
+        (f"sample-{i}", (7 * i) % 5, (photos / name).read_bytes()) for i, name in enumerate(names)
+    ]
+
+
+def write(path: Path, samples: Samples) -> Path:
+    """Write a shard of samples and return its path."""
+    with writing_shard(path, "original") as writer:
+        for key, label, data in samples:
+            writer.add(key, label, data)
+    return path
+
+
+def flip(path: Path, at: int) -> None:
+    """Flip one bit of a file."""
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    path.write_bytes(content)
+
+
+def test_the_webdataset_library_reads_a_shard(tmp_path: Path, samples: Samples) -> None:
+    """The library whose format this is gets every key, image and label, in order."""
+    shard = write(tmp_path / "train-0.tar", samples)
+    found = [
+        (s["__key__"], int(s["cls"]), s.get("png") or s.get("jpg"))
+        for s in webdataset.WebDataset(str(shard), shardshuffle=False)
+    ]
+    assert found == samples
+
+
+def test_the_index_says_where_images_stand_in_the_tar(tmp_path: Path, samples: Samples) -> None:
+    """Offset and length of the index are those at which Python's tarfile finds the image."""
+    shard = write(tmp_path / "train-0.tar", samples)
+    index, _ = read_index(shard)
+    assert index["key"].tolist() == [key for key, _, _ in samples]
+    assert index["extension"].tolist() == ["png", "jpg", "png", "png", "jpg"]
+    content = shard.read_bytes()
+    with tarfile.open(shard) as tar:
+        members = [f"{row.key}.{row.extension}" for row in index.itertuples()]
+        labels = [tar.extractfile(f"{row.key}.cls").read() for row in index.itertuples()]
+        assert index["offset"].tolist() == [tar.getmember(name).offset_data for name in members]
+        assert index["bytes"].tolist() == [tar.getmember(name).size for name in members]
+    assert [int(label) for label in labels] == index["label"].tolist()
+    for row, (_, _, data) in zip(index.itertuples(), samples, strict=True):
+        assert content[row.offset : row.offset + row.bytes] == data
+
+
+def test_several_shards_read_as_one(tmp_path: Path, samples: Samples) -> None:
+    """A reader of several shards gives what was written, in the order of the shards."""
+    shards = [
+        write(tmp_path / "a-0.tar", samples[:2]),
+        write(tmp_path / "a-1.tar", []),
+        write(tmp_path / "a-2.tar", samples[2:]),
+    ]
+    reader = ShardReader(shards)
+    read = [(reader.keys[i], reader.labels[i], reader.image(i)) for i in range(len(reader))]
+    assert read == samples
+    assert reader.image_bytes == sum(len(data) for _, _, data in samples)
+
+
+def test_a_reader_can_go_to_another_process(tmp_path: Path, samples: Samples) -> None:
+    """A reader that has read can be pickled, as for a worker, and reads on."""
+    reader = ShardReader([write(tmp_path / "a-0.tar", samples)])
+    first = reader.image(0)
+    assert pickle.loads(pickle.dumps(reader)).image(0) == first == samples[0][2]
+
+
+def test_equal_samples_make_equal_shards(tmp_path: Path, samples: Samples) -> None:
+    """Neither time, owner nor folder is written, so that a shard's checksum can be compared."""
+    one = write(tmp_path / "one" / "train-0.tar", samples)
+    other = write(tmp_path / "other" / "train-0.tar", samples)
+    assert one.read_bytes() == other.read_bytes()
+    assert index_of(one).read_bytes() == index_of(other).read_bytes()
+
+
+def test_a_flipped_bit_is_refused_by_shard_and_key(tmp_path: Path, samples: Samples) -> None:
+    """A damaged image is never handed on: the error names the shard and the key, on one line."""
+    shard = write(tmp_path / "train-0.tar", samples)
+    index, _ = read_index(shard)
+    flip(shard, int(index["offset"][1]) + 1000)
+    reader = ShardReader([shard])
+    with pytest.raises(UserError) as error:
+        reader.image(1)
+    assert str(shard) in str(error.value)
+    assert "sample-1" in str(error.value)
+    assert "\n" not in str(error.value)
+    assert reader.image(0) == samples[0][2]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_a_truncated_shard_is_refused(tmp_path: Path, samples: Samples, share: float) -> None:
+    """A shard that was cut off, even to nothing, is an error that names it."""
+    shard = write(tmp_path / "train-0.tar", samples)
+    content = shard.read_bytes()
+    shard.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(UserError, match="train-0.tar"):
+        ShardReader([shard]).image(len(samples) - 1)
+
+
+def test_a_missing_or_damaged_index_is_refused(tmp_path: Path, samples: Samples) -> None:
+    """An index that is absent, cut off, or another program's is an error that names it."""
+    shard = write(tmp_path / "train-0.tar", samples)
+    index = index_of(shard)
+    content = index.read_bytes()
+    index.write_bytes(content[:-20])
+    with pytest.raises(UserError, match="train-0.index.parquet"):
+        ShardReader([shard])
+    pd.DataFrame({"key": ["a"]}).to_parquet(index)
+    with pytest.raises(UserError, match="train-0.index.parquet"):
+        ShardReader([shard])
+    index.unlink()
+    with pytest.raises(UserError, match="train-0.index.parquet"):
+        ShardReader([shard])
+
+
+def test_an_interrupted_writer_leaves_nothing(tmp_path: Path, samples: Samples) -> None:
+    """Where writing fails there is neither tar, index, nor any other file."""
+    with (
+        pytest.raises(RuntimeError, match="power cut"),
+        writing_shard(tmp_path / "train-0.tar", "original") as writer,
+    ):
+        writer.add(*samples[0])
+        raise RuntimeError("power cut")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupted_writer_keeps_the_older_shard(tmp_path: Path, samples: Samples) -> None:
+    """Where writing a shard anew fails, the shard from before still reads."""
+    shard = write(tmp_path / "train-0.tar", samples[:2])
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with (
+        pytest.raises(RuntimeError, match="power cut"),
+        writing_shard(shard, "jpeg-q30") as writer,
+    ):
+        writer.add(*samples[2])
+        raise RuntimeError("power cut")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert ShardReader([shard]).image(1) == samples[1][2]
+
+
+def test_what_is_no_image_is_not_sharded(tmp_path: Path) -> None:
+    """A text among the images stops the shard; no half shard stays."""
+    with (
+        pytest.raises(ValueError, match="readme"),
+        writing_shard(tmp_path / "train-0.tar", "original") as writer,
+    ):
+        writer.add("readme", 0, b"Please read me")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_index_records_variant_encoder_and_inflation(tmp_path: Path, photos: Path) -> None:
+    """Of each shard is known which variant it is, what encoded it, and how many images grew."""
+    data = (photos / "coffee.png").read_bytes()
+    shard = tmp_path / "train-0.tar"
+    with writing_shard(shard, "jpeg-q30") as writer:
+        writer.add("grew", 0, data, len(data) - 1)
+        writer.add("same", 0, data, len(data))
+        writer.add("shrank", 0, data, len(data) + 1)
+    _, facts = read_index(shard)
+    assert facts["variant"] == "jpeg-q30"
+    assert f"Pillow {PIL.__version__}" in facts["encoder"]
+    assert facts["inflated"] == 1
+    assert ShardReader([shard]).encoders == [facts["encoder"]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "extension"),
+    [("JPEG", "jpg"), ("PNG", "png"), ("GIF", "gif"), ("TIFF", "tif"), ("WEBP", "webp")],
+)
+def test_a_member_has_its_formats_extension(
+    tmp_path: Path, photos: Path, kind: str, extension: str
+) -> None:
+    """The tar's member is called by what the bytes are, so that other programs decode it."""
+    buffer = io.BytesIO()
+    Image.open(photos / "chelsea.png").save(buffer, kind)
+    shard = write(tmp_path / "train-0.tar", [("cat", 0, buffer.getvalue())])
+    with tarfile.open(shard) as tar:
+        assert tar.getnames() == ["cat.cls", f"cat.{extension}"]
+
+
+def test_an_index_lies_beside_its_shard() -> None:
+    """The index of train-0.tar is train-0.index.parquet in the same folder."""
+    assert index_of("results/shards/x/original/train-0.tar") == Path(
+        "results/shards/x/original/train-0.index.parquet"
+    )

@@ -1,0 +1,62 @@
+"""Variants: the names in paths and what they do to an image."""
+
+import math
+import re
+
+import pytest
+
+from jpegprep.errors import UserError
+from jpegprep.variants import (
+    PATTERN,
+    Jpeg,
+    parse_variant,
+    ratio_of_variant,
+    variant_of_ratio,
+)
+
+
+@pytest.mark.parametrize("quality", range(1, 100))
+def test_ratio_is_quality_over_hundred(quality: int) -> None:
+    """Ratio q/100 is JPEG at quality q, also where 100 · q/100 is no whole float."""
+    name = f"jpeg-q{quality}"
+    assert variant_of_ratio(quality / 100) == name
+    assert parse_variant(name) == (Jpeg(quality),)
+    assert ratio_of_variant(name) == quality / 100
+
+
+@pytest.mark.parametrize("ratio", [1, 1.0])
+def test_ratio_one_is_the_untouched_original(ratio: float) -> None:
+    """Ratio 1.0 means no treatment at all, not JPEG at quality 100."""
+    assert variant_of_ratio(ratio) == "original"
+    assert parse_variant("original") == ()
+    assert ratio_of_variant("original") == 1.0
+
+
+@pytest.mark.parametrize(
+    "ratio", [0, -0.1, 1.01, 1.3, 30, 0.333, 0.005, 0.999, 1e-12, math.nan, math.inf]
+)
+def test_a_ratio_that_is_no_jpeg_quality_is_refused(ratio: float) -> None:
+    """A ratio outside (0, 1], or between two qualities, is an error that names it."""
+    with pytest.raises(UserError, match=re.escape(str(ratio))):
+        variant_of_ratio(ratio)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("", "jpeg", "jpeg-q", "jpeg-q0", "jpeg-q00", "jpeg-q05", "jpeg-q100", "jpeg-q-5"),
+        *("JPEG-q30", "jpeg-q30 ", "jpeg-q30\n", "jpeg-q30-", "original-jpeg-q30", "webp-q30"),
+    ],
+)
+def test_an_unknown_variant_is_refused(name: str) -> None:
+    """A name that is no variant is an error that names it and shows what a variant is."""
+    with pytest.raises(UserError, match=re.escape(repr(name)) + ".*jpeg-qN"):
+        parse_variant(name)
+
+
+def test_the_wildcard_matches_every_variant_and_no_path() -> None:
+    """Snakemake's wildcard takes each variant's name whole and nothing across folders."""
+    names = ["original", *(f"jpeg-q{quality}" for quality in range(1, 100))]
+    assert all(re.fullmatch(PATTERN, name) for name in names)
+    for name in ("original/train", "jpeg-q30/seed0", "jpeg-q100", "q30"):
+        assert not re.fullmatch(PATTERN, name)
