@@ -1,7 +1,6 @@
 """Studies and registries: what is right passes, and each mistake says what to mend."""
 
 import copy
-import datetime
 import math
 import re
 from collections.abc import Iterator
@@ -119,7 +118,7 @@ BAD_STUDIES = [
     ("ratios", [1.0, 0.3, 1.3], "ratios[2] is 1.3; a ratio lies in (0, 1]"),
     ("ratios", [1.0, 0.3, 0], "ratios[2] is 0; a ratio lies in (0, 1]"),
     ("ratios", [1.0, 0.3, 0.333], "ratios[2] is 0.333; a ratio is a whole hundredth in (0, 1]"),
-    ("ratios", [1.0, 0.3, 1e-12], "ratios[2] is 1e-12; a ratio is a whole hundredth in (0, 1]"),
+    ("ratios", [1.0, 0.3, 1e-12], "ratios[2] is 1e-12; a ratio lies in (0, 1]"),
     ("ratios", [1.0, 0.3, math.nan], "ratios[2] is "),
     ("ratios", [1.0, 0.3, "half"], 'ratios[2] is "half"; a ratio lies in (0, 1]'),
     ("ratios", [1.0, 0.3, True], "ratios[2] is true; a ratio lies in (0, 1]"),
@@ -137,7 +136,6 @@ BAD_STUDIES = [
     ("seeds", 0, "seeds is 0; a list of whole numbers from 0"),
     ("study", "My Study", 'study is "My Study"; the study\'s name is the name of its folder'),
     ("study", "shards", 'study is "shards"; the study\'s name is the name of its folder'),
-    ("study", datetime.date(2024, 1, 1), 'study is "2024-01-01"; '),
     ("study", REMOVED, "study is missing; a study has the keys study, datasets, ratios"),
     ("learners", REMOVED, "learners is missing; a study has the keys study, datasets"),
     ("learners", None, "learners is null; learners is a mapping from a name to framework"),

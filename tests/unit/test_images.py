@@ -9,7 +9,7 @@ import PIL
 import pytest
 from PIL import ExifTags, Image, JpegImagePlugin
 
-from jpegprep.images import codec, decode, encode_png, image_format, treat, upright
+from jpegprep.images import codec, decode, encode_png, image_format, plain, treat
 from jpegprep.variants import Jpeg
 
 # ITU-T T.81, tables K.1 (luminance) and K.2 (chrominance), in rows.
@@ -158,18 +158,18 @@ def test_a_rotated_jpeg_is_upright_after_treatment(photos: Path) -> None:
 
 
 @pytest.mark.parametrize("orientation", STORED)
-def test_upright_turns_only_what_must_be_turned(photos: Path, orientation: int) -> None:
+def test_plain_turns_only_what_must_be_turned(photos: Path, orientation: int) -> None:
     """A reader that ignores EXIF gets the publisher's bytes, or the same pixels turned upright."""
     photograph, data = rotated(photos, orientation)
-    turned = upright(data)
+    turned = plain(data)
     assert (turned == data) is (orientation == 1)
     assert np.array_equal(opened(turned), photograph)
 
 
-def test_upright_refuses_what_is_no_image() -> None:
+def test_plain_refuses_what_is_no_image() -> None:
     """Bytes that are no image give the error that the function names."""
     with pytest.raises(ValueError):
-        upright(b"a text")
+        plain(b"a text")
 
 
 def mean_difference(one: Image.Image, other: Image.Image) -> float:

@@ -169,7 +169,7 @@ def test_an_archive_that_changed_is_refused(
     shards = {
         (part, k): tmp_path / "original" / f"{part}-{k}.tar" for part in COUNTS for k in range(2)
     }
-    with pytest.raises(UserError, match=f"textures.tar: {name} .*remove the manifest"):
+    with pytest.raises(UserError, match=f"manifest.parquet: {name} .*remove the manifest"):
         write_original_shards(dataset, [archive], split, manifest, shards)
     assert list((tmp_path / "original").iterdir()) == []
 

@@ -1,7 +1,10 @@
 """Adapters: each reads the archives of one layout and yields every image with its class."""
 
+import io
+import lzma
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -103,7 +106,7 @@ def _members(archive: Path) -> Iterator[tuple[str, bytes]]:
             with zipfile.ZipFile(archive) as opened:
                 for info in opened.infolist():
                     if not info.is_dir():
-                        yield str(PurePosixPath(info.filename)), opened.read(info)
+                        yield _name(info.filename), opened.read(info)
             return
         with tarfile.open(archive, "r:*") as opened_tar:
             for member in opened_tar:
@@ -112,12 +115,49 @@ def _members(archive: Path) -> Iterator[tuple[str, bytes]]:
                     data = file.read()
                     if len(data) < member.size:
                         raise tarfile.ReadError("unexpected end of data")
-                    yield str(PurePosixPath(member.name)), data
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
+                    yield _name(member.name), data
+        if _cut_between_members(archive):
+            raise tarfile.ReadError("no end-of-archive mark")
+    except _DAMAGED as error:
+        # tarfile tells what each of its methods said, a line each.
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(":")
         raise UserError(
-            f"{archive}: cannot be read as a tar or zip archive ({error}); it is truncated or "
+            f"{archive}: cannot be read as a tar or zip archive ({reason}); it is truncated or "
             "damaged: remove it, so that it is fetched again"
         ) from None
+
+
+_DAMAGED = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    OSError,
+    NotImplementedError,  # zip: a compression method that the standard library lacks
+    RuntimeError,  # zip: encrypted
+)
+
+
+def _name(name: str) -> str:
+    """Return a member's name as text; bytes that are no UTF-8 are read as Latin-1."""
+    raw = name.encode("utf-8", "surrogateescape")
+    try:
+        return str(PurePosixPath(raw.decode("utf-8")))
+    except UnicodeDecodeError:
+        return str(PurePosixPath(raw.decode("latin-1")))
+
+
+def _cut_between_members(archive: Path) -> bool:
+    """Tell whether a plain tar lacks the zero blocks at its end, which tarfile overlooks."""
+    with archive.open("rb") as file:
+        if file.read(_TAR_MAGIC.stop)[_TAR_MAGIC] != b"ustar":
+            return False
+        file.seek(-tarfile.BLOCKSIZE, io.SEEK_END)
+        return any(file.read())
+
+
+_TAR_MAGIC = slice(257, 262)
 
 
 ADAPTERS: dict[str, Callable[[Mapping[str, Any], Sequence[Path]], Iterator[Sample]]] = {

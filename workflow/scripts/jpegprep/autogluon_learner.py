@@ -17,7 +17,7 @@ import pandas as pd
 
 from jpegprep import runs
 from jpegprep.hub import offline_hub
-from jpegprep.images import upright
+from jpegprep.images import plain
 from jpegprep.shards import ShardReader
 
 
@@ -102,14 +102,14 @@ def train(
 def _unpack(reader: ShardReader, folder: Path) -> pd.DataFrame:
     """Write a split's images into a folder, since AutoGluon reads files; return paths and labels.
 
-    AutoGluon does not look at EXIF orientation; the other variants were turned upright when they
-    were made, so the originals are here, or the comparison would be of rotations.
+    AutoGluon sees neither EXIF orientation nor 16 bits; the other variants were made upright and
+    of 8 bits, so the originals are here, or the comparison would be of something else.
     """
     folder.mkdir()
     paths = []
     for i, key in enumerate(reader.keys):
         path = folder / str(key)  # Pillow tells the format by content
-        path.write_bytes(upright(reader.image(i)))
+        path.write_bytes(plain(reader.image(i)))
         paths.append(str(path))
     return pd.DataFrame({"image": paths, "label": reader.labels})
 

@@ -9,12 +9,14 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
+from jsonschema.validators import extend
 from referencing import Registry, Resource
 
 from jpegprep.errors import UserError
@@ -81,8 +83,9 @@ def load_study(config: Mapping[str, Any], source: str, registries: str | Path) -
     Raises:
         UserError: at the first mistake: file, key, value, and what is right.
     """
-    study = json.loads(json.dumps(config))  # plain lists and dicts, whatever Snakemake made
-    for key in ("ratios", "seeds"):
+    # Plain lists and dicts, whatever Snakemake made; a date in YAML is meant as text.
+    study = json.loads(json.dumps(config, default=str))
+    for key in ("ratios", "seeds") if isinstance(study, dict) else ():
         # Snakemake hands on the numbers of --config 'seeds=[0, 1]' as text.
         if isinstance(study.get(key), list):
             study[key] = [yaml.safe_load(x) if isinstance(x, str) else x for x in study[key]]
@@ -121,7 +124,7 @@ def read_yaml(path: Path) -> Any:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; restore it from the repository") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
 
 
@@ -146,14 +149,28 @@ def _importance(error: ValidationError) -> tuple[int, str]:
     return (rank, str(error.json_path))
 
 
+# JSON Schema takes 2.0 for an integer, and not-a-number for a number within every bound.
+_Validator: Any = extend(  # type: ignore[no-untyped-call]
+    Draft202012Validator,
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine(
+        "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
+    ).redefine(
+        "number",
+        lambda _, value: (
+            isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+        ),
+    ),
+)
+
+
 @cache
-def _validator(schema: str) -> Draft202012Validator:
+def _validator(schema: str) -> Any:
     resources = [
         (path.name, Resource.from_contents(read_yaml(path)))
         for path in _SCHEMAS.glob("*.schema.yaml")
     ]
     registry: Registry[Any] = Registry().with_resources(resources)
-    return Draft202012Validator(
+    return _Validator(
         registry.contents(f"{schema}.schema.yaml"), registry=registry.with_resources(resources)
     )
 
@@ -227,6 +244,10 @@ def _check(study: Mapping[str, Any], loaded: Mapping[str, Any], source: str) -> 
     ratio = study["storage_ratio"]
     if ratio == 1 or ratio not in study["ratios"]:
         raise UserError(f"{source}: storage_ratio is {ratio}; it is one of ratios below 1.0")
+    if not any(ratio in entry.get("ratios", [ratio]) for entry in study["learners"].values()):
+        raise UserError(
+            f"{source}: storage_ratio is {ratio}, and no learner runs there; add it to one's ratios"
+        )
     for name, learner in study["learners"].items():
         place = f"{source}: learners.{name}"
         _known(learner["weights"], loaded["weights"], f"{place}.weights", "config/weights.yaml")
@@ -255,6 +276,11 @@ def _check_registry(kind: str, registry: Mapping[str, Any], source: str) -> None
             raise UserError(
                 f"{source}: {name}.options.{min(missing)} is missing; the adapter "
                 f"{dataset['adapter']} needs {' and '.join(sorted(needed))}"
+            )
+        split = dataset["split"]
+        if split["val"] + split["test"] >= 1:
+            raise UserError(
+                f"{source}: {name}.split leaves nothing to train on; val and test sum to below 1"
             )
         names = dataset.get("class_names")
         if names is not None and len(names) != dataset["classes"]:

@@ -15,6 +15,10 @@ class UserError(Exception):
     ``config/paper.yaml: ratios[3] is 1.3; a ratio lies in (0, 1]``.
     """
 
+    def __init__(self, message: str) -> None:
+        """Keep the message on one line, whatever names it quotes."""
+        super().__init__(" ".join(message.splitlines()))
+
 
 @contextmanager
 def reported(log: str | Path) -> Iterator[None]:

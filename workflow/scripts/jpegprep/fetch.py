@@ -22,6 +22,8 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from urllib3.exceptions import HTTPError
+
 from jpegprep.errors import UserError
 from jpegprep.files import replacing, sha256_of
 
@@ -84,7 +86,7 @@ def _from_urls(source: Mapping[str, Any], part: Path) -> None:
         try:
             _from_url(url, part)
             return
-        except OSError as error:  # what requests raises is an OSError, too
+        except (OSError, HTTPError) as error:  # what requests itself raises is an OSError
             failures.append(f"{url} ({' '.join(str(error).split())[:200]})")
             print(failures[-1], file=sys.stderr)
     raise UserError(
@@ -111,6 +113,7 @@ def _from_url(url: str, part: Path) -> None:
 
 
 def _from_hub(source: Mapping[str, Any], part: Path) -> None:
+    import httpx
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
@@ -119,7 +122,7 @@ def _from_hub(source: Mapping[str, Any], part: Path) -> None:
             found = hf_hub_download(
                 source["repo"], source["path"], revision=source["revision"], cache_dir=cache
             )
-        except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        except (HfHubHTTPError, LocalEntryNotFoundError, httpx.HTTPError, OSError) as error:
             reason = " ".join(str(error).split())[:200]
             raise UserError(
                 f"{source['repo']}: {source['path']} at revision {source['revision']} cannot be "

@@ -84,8 +84,10 @@ def accuracy_vs_ratio(accuracy: str | Path, *targets: str | Path) -> None:
             )
             axis.set_xlabel("compression ratio (JPEG quality / 100)")
             axis.set_ylabel("top-1 test accuracy")
+        legend = _legend(axes)
         figure.legend(
-            *axes[0].get_legend_handles_labels(),
+            [legend[learner] for learner in learners],
+            learners,
             loc="outside lower center",
             ncols=2,
             frameon=False,
@@ -134,16 +136,25 @@ def convergence(
             axis.xaxis.set_major_locator(MaxNLocator(integer=True))
             axis.set_xlabel("epoch")
             axis.set_ylabel("top-1 validation accuracy")
-        fullest = max(axes, key=lambda axis: len(axis.lines))
-        handles, labels = fullest.get_legend_handles_labels()
+        legend = _legend(axes)
+        names = [f"{ratio:g}" for ratio in ratios]
         figure.legend(
-            handles[::-1],
-            labels[::-1],
+            [legend[name] for name in names],
+            names,
             loc="outside right center",
             frameon=False,
             title=f"ratio\n({_seeds(table['seed'].nunique())})",
         )
         _save(figure, targets)
+
+
+def _legend(axes: Sequence[Axes]) -> dict[str, Any]:
+    """Return a handle for each label of any panel."""
+    return {
+        label: handle
+        for axis in axes
+        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
+    }
 
 
 def _seeds(count: int) -> str:

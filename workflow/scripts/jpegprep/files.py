@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,23 +17,27 @@ def replacing(path: str | Path) -> Iterator[Path]:
     file, which the next attempt overwrites. If the body raises, it is removed and `path` is as it
     was before.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    try:
+    with replacing_all(path) as (part,):
         yield part
-        with part.open("rb") as written:
-            os.fsync(written.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 @contextmanager
 def replacing_all(*paths: str | Path) -> Iterator[list[Path]]:
     """`replacing` for files that belong together: none is renamed before all are written."""
-    with ExitStack() as stack:
-        yield [stack.enter_context(replacing(path)) for path in paths]
+    targets = [Path(path) for path in paths]
+    parts = [target.with_name(f".{target.name}.part") for target in targets]
+    for target in targets:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield parts
+        for part in parts:
+            with part.open("rb") as written:
+                os.fsync(written.fileno())
+        for part, target in zip(parts, targets, strict=True):
+            part.replace(target)
+    finally:
+        for part in parts:
+            part.unlink(missing_ok=True)
 
 
 def write_text(path: str | Path, text: str) -> None:

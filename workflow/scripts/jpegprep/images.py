@@ -1,7 +1,9 @@
 """Decoding an image for treatment and for training, and encoding it as PNG or JPEG, by Pillow."""
 
 import io
+import struct
 
+import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError, features
 from PIL import __version__ as pillow_version
 
@@ -22,24 +24,38 @@ def codec() -> str:
 
 
 def decode(data: bytes) -> Image.Image:
-    """Decode an image file and turn it upright by its EXIF orientation.
+    """Decode an image file, turn it upright by its EXIF orientation, and scale it to 8 bits.
 
     Args:
         data: the bytes of a file in any format that Pillow opens.
 
     Returns:
-        The image in its own mode.
+        The image in its own mode; one of 16 bits a pixel in mode L.
 
     Raises:
         ValueError: where the bytes are no image, or a truncated one.
     """
+    image: Image.Image
     try:
         image = Image.open(io.BytesIO(data))
         image.load()
     except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f"no readable image: {error}") from error
-    ImageOps.exif_transpose(image, in_place=True)  # otherwise it copies every image
+    if _orientation(image) != 1:
+        image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I"):
+        # Pillow's own conversion cuts off at 255 and makes such images white.
+        pixels = np.asarray(image).astype(np.float64) * (255 / 65535)
+        image = Image.fromarray(pixels.round().clip(0, 255).astype(np.uint8))
     return image
+
+
+def _orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation, 1 (upright) where there is none or the EXIF block is damaged."""
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation, 1)
+    except (SyntaxError, ValueError, OSError, struct.error):
+        return 1
 
 
 def image_format(data: bytes) -> str | None:
@@ -50,13 +66,19 @@ def image_format(data: bytes) -> str | None:
         return None
 
 
-def upright(data: bytes) -> bytes:
-    """Return an image file that needs no turning: the bytes themselves, or the turned image as PNG.
+def plain(data: bytes) -> bytes:
+    """Return an image file that every reader shows as `decode` does.
+
+    That is the bytes themselves, or, of an image that is turned by EXIF or has 16 bits, a PNG.
 
     Raises:
         ValueError: where the bytes are no image.
     """
-    if Image.open(io.BytesIO(data)).getexif().get(ExifTags.Base.Orientation, 1) == 1:
+    try:
+        image = Image.open(io.BytesIO(data))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ValueError(f"no readable image: {error}") from error
+    if _orientation(image) == 1 and not image.mode.startswith("I"):
         return data
     return encode_png(decode(data))
 

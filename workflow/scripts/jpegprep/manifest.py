@@ -18,6 +18,7 @@ from jpegprep.images import decode, image_format
 # Extensions under which each format goes; another one is reported as `mislabelled`.
 _EXTENSIONS = {
     "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"},
+    "MPO": {".jpg", ".jpeg", ".mpo"},  # JPEG with a second picture behind it, as telephones write
     "PNG": {".png"},
     "GIF": {".gif"},
     "BMP": {".bmp", ".dib"},
@@ -56,8 +57,11 @@ def _rows(samples: Iterable[Sample]) -> Iterable[tuple[Any, ...]]:
     keys: set[str] = set()
     for sample in samples:
         key = sample_key(sample)
-        if key in keys:  # two members with the same slug
-            key += "-" + hashlib.sha256(sample.member.encode()).hexdigest()[:8]
+        again = 0
+        while key in keys:  # members with the same slug, or even the same name
+            again += 1
+            digest = hashlib.sha256(f"{sample.member}\0{again}".encode()).hexdigest()
+            key = f"{sample_key(sample)[:_KEY_STEM]}-{digest[:8]}"
         keys.add(key)
         found, width, height, mode, problem = _inspect(sample)
         digest = hashlib.sha256(sample.data).hexdigest()
@@ -70,7 +74,7 @@ def _rows(samples: Iterable[Sample]) -> Iterable[tuple[Any, ...]]:
 def sample_key(sample: Sample) -> str:
     """Return a sample's key: its class and name, with nothing that WebDataset or a shell reads.
 
-    Keys are ASCII without dots (WebDataset ends a key at the first one) and at most 90 characters,
+    Keys are ASCII without dots (WebDataset ends a key at the first one) and at most 89 characters,
     so that a tar member's name needs no extension header.
     """
     path = PurePosixPath(sample.member)
@@ -78,9 +82,12 @@ def sample_key(sample: Sample) -> str:
     match = re.fullmatch(r"(.+)\.\w+\[(\d+),(\d+)\]", path.name)
     stem = f"{match[2]}-{match[3]}" if match else path.stem
     slug = re.sub(r"[^A-Za-z0-9_-]+", "_", f"{sample.class_name or 'outside'}-{stem}")
-    if len(slug) > 90:
-        slug = slug[:81] + "-" + hashlib.sha256(sample.member.encode()).hexdigest()[:8]
+    if len(slug) > _KEY_STEM:
+        slug = f"{slug[:_KEY_STEM]}-{hashlib.sha256(sample.member.encode()).hexdigest()[:8]}"
     return slug
+
+
+_KEY_STEM = 80
 
 
 def _inspect(sample: Sample) -> tuple[str | None, int, int, str | None, str]:

@@ -6,6 +6,7 @@ configuration, the versions, the machine and what the run cost.
 
 import json
 import platform
+import re
 import resource
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -179,12 +180,21 @@ def peak_memory_mib() -> dict[str, float]:
     """Return the largest memory so far, in MiB: of this process, and with a GPU of the GPU's."""
     import torch
 
-    unit = 1 if sys.platform == "darwin" else 1 << 10  # ru_maxrss: bytes there, KiB on Linux
-    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    peak = {"process": round(resident / (1 << 20), 1)}
+    peak = {"process": round(_peak_bytes() / (1 << 20), 1)}
     if torch.cuda.is_available():
         peak["gpu"] = round(torch.cuda.max_memory_allocated() / (1 << 20), 1)
     return peak
+
+
+def _peak_bytes() -> int:
+    """Return this process's peak resident memory, on Linux without its parent's before exec."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        found = re.search(r"^VmHWM:\s+(\d+) kB", status.read_text("utf-8"), re.MULTILINE)
+        if found:
+            return int(found[1]) << 10
+    unit = 1 if sys.platform == "darwin" else 1 << 10  # bytes there, KiB elsewhere
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def job_arguments(job: Any) -> dict[str, Any]:

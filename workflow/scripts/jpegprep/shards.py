@@ -37,7 +37,7 @@ _SCHEMA = pa.schema(
         ("crc32", pa.uint32()),
     ]
 )
-_EXTENSIONS = {"JPEG": "jpg", "TIFF": "tif"}
+_EXTENSIONS = {"JPEG": "jpg", "MPO": "jpg", "TIFF": "tif"}
 
 
 class ShardWriter:
@@ -166,5 +166,8 @@ class ShardReader:
 
 
 def _map(shard: Path) -> mmap.mmap:
-    with shard.open("rb") as file:
-        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    try:
+        with shard.open("rb") as file:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{shard}: cannot be read ({error}); remove it: it is made again") from None

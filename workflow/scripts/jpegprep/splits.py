@@ -1,6 +1,7 @@
 """Splits: which image is in train, val or test, and in which shard; the same for every variant."""
 
 from collections.abc import Mapping
+from math import floor
 from pathlib import Path
 from typing import Any
 
@@ -59,14 +60,16 @@ def assign(images: pd.DataFrame, how: Mapping[str, Any], shards: Mapping[str, in
             rows = rng.permutation(rows)
         # Rounding the running totals, not each class, keeps the totals right.
         count = {
-            part: round(how[part] * (before + len(rows))) - round(how[part] * before)
+            part: _round(how[part] * (before + len(rows))) - _round(how[part] * before)
             for part in ("val", "test")
         }
+        if len(rows) >= len(SPLITS):  # a small class, too, is seen in every split
+            count = {part: max(1, number) for part, number in count.items()}
         before += len(rows)
         train = len(rows) - sum(count.values())
         if min(train, *count.values()) < 1:
             raise UserError(
-                f"class {name!r} has {len(rows)} images, too few for train, val and test; "
+                f"class {str(name)!r} has {len(rows)} images, too few for train, val and test; "
                 "add images, or leave the class out"
             )
         where[rows[:train]] = "train"
@@ -78,3 +81,8 @@ def assign(images: pd.DataFrame, how: Mapping[str, Any], shards: Mapping[str, in
         rows = rng.permutation(np.flatnonzero(where == part))
         table.loc[rows, "shard"] = np.arange(len(rows), dtype=np.int32) % shards[part]
     return table
+
+
+def _round(number: float) -> int:
+    """Round half up: Python rounds half to even, which would leave some classes out."""
+    return floor(number + 0.5)

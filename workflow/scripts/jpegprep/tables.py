@@ -89,7 +89,7 @@ def table3(
                     "inflated_images": sizes[1][2],
                 }
             )
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows, columns=_TABLE3)
     shown = pd.DataFrame(
         {
             "data set": table["dataset"],
@@ -113,6 +113,15 @@ def table3(
         "hierarchical bootstrap over seeds and test images)."
     )
     _write(table, shown, note, csv, markdown)
+
+
+_TABLE3 = [
+    *("dataset", "original_mib", "compressed_mib", "relative_size"),
+    *("original_accuracy", "compressed_accuracy", "relative_accuracy"),
+    *("learner", "ratio", "seeds", "n", "original_low", "original_high"),
+    *("compressed_low", "compressed_high", "original_shards_mib", "compressed_shards_mib"),
+    "inflated_images",
+]
 
 
 def _sizes(shards: Sequence[str | Path]) -> tuple[int, int, int]:

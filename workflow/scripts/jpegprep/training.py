@@ -99,13 +99,16 @@ class History(Callback):
         self._started = time.perf_counter()
         self._images = 0
 
+    def on_train_batch_start(self, trainer: Any, module: Any, batch: Any, index: int) -> None:
+        """Remember the learning rate; at the batch's end it is the next one's already."""
+        self._rate = trainer.optimizers[0].param_groups[0]["lr"]
+
     def on_train_batch_end(
         self, trainer: Any, module: Any, outputs: Any, batch: Any, index: int
     ) -> None:
         """Count images and remember when the last batch ended."""
         self._images += len(batch[1])
         self._trained = time.perf_counter()
-        self._rate = trainer.optimizers[0].param_groups[0]["lr"]
 
     def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
         """Add a row; validation has run by now."""

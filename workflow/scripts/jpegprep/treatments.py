@@ -1,7 +1,9 @@
 """Making shards: the originals from the archives, and the variants from the originals."""
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -33,29 +35,30 @@ def write_original_shards(
     Raises:
         UserError: where the archives are not those that the manifest describes.
     """
-    places = pd.read_parquet(split).merge(pd.read_parquet(manifest)[["key", "member", "bytes"]])
-    columns = [places[name].tolist() for name in ("key", "label", "split", "shard", "bytes")]
-    by_member = dict(zip(places["member"], zip(*columns, strict=True), strict=True))
+    described, placed = pd.read_parquet(manifest), pd.read_parquet(split)
+    rows = zip(*(described[name].tolist() for name in ("key", "member", "sha256")), strict=True)
+    columns = [placed[name].tolist() for name in ("label", "split", "shard")]
+    places = dict(zip(placed["key"].tolist(), zip(*columns, strict=True), strict=True))
     with ExitStack() as stack:
         writers = {
             place: stack.enter_context(writing_shard(path, ORIGINAL))
             for place, path in shards.items()
         }
-        for sample in read_samples(dataset, archives):
-            if sample.member not in by_member:
-                continue  # the manifest set it aside
-            key, label, part, shard, size = by_member.pop(sample.member)
-            if len(sample.data) != size:
+        # The manifest has a row for each sample, in the order of the archives.
+        for row, sample in zip_longest(rows, read_samples(dataset, archives)):
+            key, member, sha256 = row or (None, None, None)
+            if not sample or (member, sha256) != (sample.member, _sha256(sample.data)):
                 raise UserError(
-                    f"{archives[0]}: {sample.member} differs from {manifest}; remove the manifest: "
-                    "it is made again"
+                    f"{manifest}: {member or 'its end'} is not what the archives hold there; "
+                    "remove the manifest: it is made again"
                 )
-            writers[part, shard].add(key, label, sample.data)
-        if by_member:
-            raise UserError(
-                f"{archives[0]}: {next(iter(by_member))} is in {manifest} and not in the archive; "
-                "remove the manifest: it is made again"
-            )
+            if key in places:  # otherwise the manifest set it aside
+                label, part, shard = places[key]
+                writers[part, shard].add(key, label, sample.data)
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def treat_shard(original: str | Path, variant: str, target: str | Path) -> None:

@@ -48,8 +48,8 @@ def variant_of_ratio(ratio: float) -> str:
     Raises:
         UserError: where the ratio lies outside, or is no whole JPEG quality.
     """
-    quality = round(100 * ratio)
-    if not 0 < ratio <= 1 or abs(quality - 100 * ratio) > 1e-9:
+    quality = round(100 * ratio) if 0 < ratio <= 1 else 0
+    if quality < 1 or abs(quality - 100 * ratio) > 1e-9:
         raise UserError(f"ratio {ratio} is no whole hundredth in (0, 1]; quality is 100 times it")
     return ORIGINAL if quality == 100 else f"jpeg-q{quality}"
 

@@ -1,6 +1,7 @@
 """Pretrained weights: any source to one safetensors file with timm's names and a sidecar."""
 
 import difflib
+import pickle
 import re
 import tempfile
 from collections.abc import Mapping
@@ -72,7 +73,13 @@ def fetch_weights(entry: Mapping[str, Any], target: str | Path) -> None:
         origin = {"file": describe(entry), "sha256": sha256_of(raw)}
     model = timm.create_model(architecture, pretrained=False)
     if entry["layout"] == "efficientnet_lite_pytorch":
-        state = _lite_to_timm(state, model)
+        try:
+            state = _lite_to_timm(state, model)
+        except (AttributeError, IndexError, KeyError, ValueError) as error:
+            raise UserError(
+                f"config/weights.yaml: {target.stem}.layout is efficientnet_lite_pytorch; what "
+                f"{describe(entry)} gave, or {architecture}, is of another ({error!r})"
+            ) from None
     _load_strictly(model, state, f"{target}: what {describe(entry)} gave")
     with replacing_all(target, sidecar_of(target)) as (weights_part, sidecar_part):
         save_weights(state, weights_part)
@@ -100,10 +107,26 @@ def _read(path: Path) -> State:
     try:
         if path.suffix == ".safetensors":
             return safetensors.torch.load_file(path)
-        return dict(torch.load(path, map_location="cpu", weights_only=True))
-    except (SafetensorError, RuntimeError, ValueError, EOFError, OSError) as error:
+        state = dict(torch.load(path, map_location="cpu", weights_only=True))
+        if not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):
+            raise ValueError("holds something else than tensors")
+        return {str(name): tensor for name, tensor in state.items()}
+    except _UNREADABLE as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{path.name}: no weights file ({reason}); fetch it again") from None
+
+
+_UNREADABLE = (
+    SafetensorError,
+    pickle.UnpicklingError,
+    AttributeError,  # a pickle of something else than named tensors
+    EOFError,
+    KeyError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 
 
 def _lite_to_timm(state: State, model: torch.nn.Module) -> State:
