@@ -54,11 +54,17 @@ def insert(text: str, name: str, block: str) -> str:
 
 
 def refresh(root: Path) -> None:
-    """Copy the demo's results to results/reference/ and its tables into README.md."""
+    """Copy the demo's results and run records to results/reference/, its tables into README.md."""
     source, target = root / "results/demo", root / "results/reference"
     for name in FILES:
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source / name, target / name)
+    shutil.rmtree(target / "runs", ignore_errors=True)
+    for record in pd.read_csv(source / "tables/runs.csv")["run"]:
+        for path in (root / record, (root / record).with_name("history.csv")):
+            copy = target / path.relative_to(root / "results")
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy)
     readme = root / "README.md"
     text = readme.read_text(encoding="utf-8")
     accuracy = pd.read_csv(source / "tables/accuracy.csv")

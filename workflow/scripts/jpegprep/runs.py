@@ -8,6 +8,7 @@ import json
 import platform
 import re
 import resource
+import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -140,11 +141,12 @@ def read_run(path: str | Path) -> dict[str, Any]:
 
 
 def environment(threads: int) -> dict[str, Any]:
-    """Return what a run's numbers may depend on besides its configuration: versions and machine."""
+    """Return what a run's numbers may depend on besides its configuration: code and machine."""
     import torch
 
     gpu = torch.cuda.is_available()
     return {
+        "commit": _commit(),
         "versions": {"python": platform.python_version(), **_versions()},
         "device": {
             "name": torch.cuda.get_device_name() if gpu else _processor(),
@@ -153,6 +155,16 @@ def environment(threads: int) -> dict[str, Any]:
             "platform": platform.platform(),
         },
     }
+
+
+def _commit() -> str | None:
+    """Return the commit of the code, marked where files differ from it; None outside git."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+    try:
+        told = subprocess.run([*command, "--abbrev=40"], capture_output=True, text=True, check=True)
+        return told.stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
 
 
 def _versions() -> dict[str, str]:
