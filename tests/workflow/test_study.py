@@ -2,14 +2,17 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from PIL import Image
 
+ROOT = Path(__file__).parents[2]
 RUN = "results/runs/photo-patches/{variant}/{learner}/seed0/{file}"
 
 
@@ -160,3 +163,22 @@ def test_the_lock_of_a_living_snakemake_is_left_alone(project):
         alive.kill()
         alive.wait()
         lock.unlink()
+
+
+def test_the_reference_is_a_copy_of_the_results(project):
+    """`make reference` copies tables, figures and run records, and puts the numbers into README."""
+    shutil.copy(ROOT / "README.md", project.folder)
+    project.path("results/demo").symlink_to("small")
+    try:
+        run = project.python("-m", "jpegprep.reference")
+        assert run.returncode == 0, run.stderr
+    finally:
+        project.path("results/demo").unlink()
+    for name in ("tables/runs.csv", "figures/fig2_accuracy_vs_ratio.svg"):
+        copy = project.path(f"results/reference/{name}").read_bytes()
+        assert copy == project.path(f"results/small/{name}").read_bytes()
+    for run in pd.read_csv(project.path("results/small/tables/runs.csv"))["run"]:
+        assert project.path(run.replace("results/", "results/reference/", 1)).exists()
+    readme = project.path("README.md").read_text("utf-8")
+    table = project.path("results/small/tables/table3_storage.md").read_text("utf-8")
+    assert table.strip() in readme
