@@ -130,20 +130,22 @@ def convergence(
                     color=colours[ratio],
                     marker=_MARKERS[i % len(_MARKERS)],
                     markersize=3,
-                    label=f"{ratio:g}",
+                    label=str(ratio),
                 )
             axis.set_title(f"{dataset}, {learner}")
             axis.xaxis.set_major_locator(MaxNLocator(integer=True))
             axis.set_xlabel("epoch")
             axis.set_ylabel("top-1 validation accuracy")
         legend = _legend(axes)
-        names = [f"{ratio:g}" for ratio in ratios]
+        names = [str(ratio) for ratio in ratios]
         figure.legend(
             [legend[name] for name in names],
             names,
-            loc="outside right center",
+            loc="outside lower center",
+            ncols=5,
+            columnspacing=1,
             frameon=False,
-            title=f"ratio\n({_seeds(table['seed'].nunique())})",
+            title=f"compression ratio; {_seeds(table['seed'].nunique())}",
         )
         _save(figure, targets)
 
@@ -163,8 +165,8 @@ def _seeds(count: int) -> str:
 
 @contextmanager
 def _figure(panels: int) -> Iterator[tuple[Figure, list[Axes]]]:
-    """Yield a figure with as many panels, in rows of two; a single panel is a column wide."""
-    columns = min(panels, 2)
+    """Yield a figure with as many panels: one or two fill a column, more the page's two columns."""
+    columns = 1 if panels <= 2 else 2
     rows = ceil(panels / columns)
     with sns.axes_style("whitegrid"), plt.rc_context(_STYLE):
         figure, grid = plt.subplots(

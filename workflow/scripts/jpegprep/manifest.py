@@ -122,7 +122,8 @@ def _compare(dataset: Mapping[str, Any], table: pd.DataFrame, archive: str) -> N
         listed = ", ".join(found[:5]) + (", …" if len(found) > 5 else "")
         raise UserError(
             f"{archive}: {len(found)} class folders hold images ({listed}), the registry says "
-            f"{dataset['classes']}; restore what is missing, or correct classes in the registry"
+            f"{dataset['classes']}; restore what is missing (a list class_names in the registry "
+            "would name it), or correct classes there"
         )
     if len(usable) != dataset["images"]:
         raise UserError(
