@@ -142,8 +142,8 @@ def test_the_same_numbers_make_the_same_file(tmp_path: Path, kind: str) -> None:
 
 
 def test_figures_have_the_width_of_a_column(tmp_path: Path) -> None:
-    """One panel fits a column of a two-column paper (3.5 in), two fit the page (7.2 in)."""
-    for names, inches in ((["dtd"], 3.5), (["dtd", "pets"], 7.2)):
+    """One or two panels fit a column of a two-column paper (3.5 in), more the page (7.2 in)."""
+    for names, inches in ((["dtd"], 3.5), (["dtd", "pets"], 3.5), (["dtd", "pets", "sun"], 7.2)):
         table = accuracies(dict.fromkeys(names, {"lite0": FALLING}), tmp_path / "accuracy.csv")
         accuracy_vs_ratio(table, tmp_path / "fig2.png")
         with Image.open(tmp_path / "fig2.png") as image:

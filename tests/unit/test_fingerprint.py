@@ -122,6 +122,13 @@ def test_a_change_in_meaning_changes_the_stages_that_use_it(
     ]
 
 
+def test_the_wording_of_an_error_does_not_count(project: Project) -> None:
+    """What a job says when it fails is no part of what it makes."""
+    before = project.fingerprints("build_manifest.py")
+    project.change("scripts/jpegprep/manifest.py", "class folders hold images", "classes are there")
+    assert project.fingerprints("build_manifest.py") == before
+
+
 def test_a_change_to_a_figure_trains_nothing(project: Project) -> None:
     """Another colour in a figure changes the figure's fingerprint and no run's."""
     before = project.fingerprints(*SCRIPTS)

@@ -1,9 +1,9 @@
 """Fingerprints: what a rule's result depends on besides its inputs and parameters.
 
 A fingerprint is a hash of the syntax trees of a script and of all modules of this package that it
-imports, directly or not, without comments, docstrings and formatting, and of the versions that the
-stage's environment pins. It stands among a rule's params, so that Snakemake reruns the rule when
-its code changed in meaning, and only then.
+imports, directly or not, without comments, docstrings, formatting and the wording of errors, and of
+the versions that the stage's environment pins. It stands among a rule's params, so that Snakemake
+reruns the rule when its code changed in meaning, and only then.
 """
 
 import ast
@@ -33,12 +33,14 @@ def fingerprint(script: str | Path, environment: str | Path) -> str:
 
 
 def meaning(source: str) -> str:
-    """Return Python source without comments, docstrings and formatting."""
+    """Return Python source without comments, docstrings, formatting and the wording of errors."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             has_docstring = ast.get_docstring(node, clean=False) is not None
             node.body = node.body[has_docstring:] or [ast.Pass()]
+        elif isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+            node.exc.args, node.exc.keywords = [], []
     return ast.unparse(tree)
 
 
