@@ -165,6 +165,25 @@ def test_the_lock_of_a_living_snakemake_is_left_alone(project):
         lock.unlink()
 
 
+def test_a_lock_is_kept_while_the_study_has_a_mistake(project):
+    """The mistake is told in one line, and unlocking is tried again once it is mended."""
+    lock = project.path(".snakemake/locks/0.input.lock")
+    lock.parent.mkdir(exist_ok=True)
+    lock.write_text("results/small/report.html\n", encoding="utf-8")
+    study = project.path("config/config.yaml")
+    right = study.read_bytes()
+    try:
+        project.edit("config/config.yaml", lambda study: study.update(seeds=[-1]))
+        refused = project.python("-m", "jpegprep.locks")
+        assert refused.returncode == 1
+        assert refused.stderr.startswith("error: config/config.yaml: seeds[0] is -1; ")
+        assert refused.stderr.count("\n") == 1
+    finally:
+        study.write_bytes(right)
+    assert project.python("-m", "jpegprep.locks").returncode == 0
+    assert not lock.exists()
+
+
 def test_the_reference_is_a_copy_of_the_results(project):
     """`make reference` copies tables, figures and run records, and puts the numbers into README."""
     shutil.copy(ROOT / "README.md", project.folder)

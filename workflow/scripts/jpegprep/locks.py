@@ -28,12 +28,15 @@ def unlock_stale(folder: Path) -> str | None:
                 f"process {process.info['pid']} still works on {folder} ({command[:80]} …); wait "
                 "for it, or kill it"
             )
-    subprocess.run(
+    unlock = subprocess.run(
         [sys.executable, "-m", "snakemake", "--unlock", "--quiet", "all"],
         cwd=folder,
-        check=True,
         capture_output=True,
+        text=True,
+        check=False,
     )
+    if unlock.returncode:  # most likely the study has a mistake, which the last line tells
+        return unlock.stderr.strip().rpartition("\n")[2].removeprefix("error: ")
     print("Unlocked: the last run was killed; what it had finished is kept.")
     return None
 
