@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -78,6 +79,20 @@ def test_report_has_every_result_with_its_caption(project):
     html = project.path("results/small/report.html").read_text("utf-8")
     for words in ("Table I)", "Table III)", "Figure 2)", "Figure 3)"):
         assert words in html, words
+
+
+def test_the_report_shows_each_result_by_one_label(project):
+    """With two labels its page makes switches, and breaks at a combination that is no result."""
+    html = project.path("results/small/report.html").read_text("utf-8")
+    labels = re.findall(r'"labels": (\{[^}]*\})', html)
+    shown = sorted(value for text in labels for value in json.loads(text).values())
+    assert shown == [
+        "Figure 2: accuracy against ratio",
+        "Figure 3: accuracy against epoch",
+        "Table I: data sets",
+        "Table III: storage and accuracy",
+    ]
+    assert all(len(json.loads(text)) == 1 for text in labels)
 
 
 def test_splits_share_no_image_and_no_photograph_area(project):

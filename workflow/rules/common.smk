@@ -35,7 +35,7 @@ def result(path):
 TABLES = [
     result(f"tables/{name}.{kind}")
     for name in ("table1_datasets", "table3_storage")
-    for kind in ("csv", "md")
+    for kind in ("csv", "md", "html")
 ]
 FIGURES = [
     result(f"figures/{name}.{kind}")

@@ -12,7 +12,7 @@ rule draw_fig2:
             result("figures/fig2_accuracy_vs_ratio.svg"),
             caption="../report/fig2.rst",
             category="Figures",
-            labels={"figure": "Figure 2", "shows": "accuracy against ratio"},
+            labels={"figure": "Figure 2: accuracy against ratio"},
         ),
         png=result("figures/fig2_accuracy_vs_ratio.png"),
     log:
@@ -35,7 +35,7 @@ rule draw_fig3:
             result("figures/fig3_convergence.svg"),
             caption="../report/fig3.rst",
             category="Figures",
-            labels={"figure": "Figure 3", "shows": "accuracy against epoch"},
+            labels={"figure": "Figure 3: accuracy against epoch"},
         ),
         png=result("figures/fig3_convergence.png"),
     log:

@@ -5,4 +5,4 @@ from jpegprep.tables import table1
 
 with reported(snakemake.log[0]):
     splits = dict(zip(snakemake.params.datasets, snakemake.input.splits, strict=True))
-    table1(splits, snakemake.output.csv, snakemake.output.markdown)
+    table1(splits, *snakemake.output)

@@ -8,6 +8,5 @@ with reported(snakemake.log[0]):
         snakemake.params.shards,
         snakemake.input.accuracy,
         snakemake.params.ratio,
-        snakemake.output.csv,
-        snakemake.output.markdown,
+        *snakemake.output,
     )

@@ -1,4 +1,4 @@
-"""The paper's tables, each as CSV (numbers) and Markdown (as people read them)."""
+"""The paper's tables, each as CSV (numbers), Markdown and HTML (as people read them)."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,13 +11,13 @@ from jpegprep.shards import read_index
 _MIB = 1 << 20
 
 
-def table1(splits: Mapping[str, str | Path], csv: str | Path, markdown: str | Path) -> None:
+def table1(splits: Mapping[str, str | Path], *targets: str | Path) -> None:
     """Write Table I: classes and images of each data set (paper, Table I).
 
     Args:
         splits: the split's parquet file of each data set.
-        csv: columns dataset, classes, total, train, test, validation.
-        markdown: the same.
+        targets: files to write, .csv (columns dataset, classes, total, train, test, validation),
+            .md or .html (the same).
     """
     rows = []
     for dataset, path in splits.items():
@@ -32,15 +32,14 @@ def table1(splits: Mapping[str, str | Path], csv: str | Path, markdown: str | Pa
     columns = ["dataset", "classes", "total", "train", "test", "validation"]
     table = pd.DataFrame(rows, columns=columns)
     shown = table.map(lambda value: f"{value:,}" if isinstance(value, int) else value)
-    _write(table, shown, "", csv, markdown)
+    _write(table, shown, "", targets)
 
 
 def table3(
     shards: Mapping[str, tuple[Sequence[str | Path], Sequence[str | Path]]],
     accuracy: str | Path,
     ratio: float,
-    csv: str | Path,
-    markdown: str | Path,
+    *targets: str | Path,
 ) -> None:
     """Write Table III: storage and accuracy at one ratio beside the original (paper, Table III).
 
@@ -51,11 +50,11 @@ def table3(
         shards: for each data set the tars of the original and of the compressed variant.
         accuracy: the table of `evaluation.evaluate`.
         ratio: the compression ratio.
-        csv: the paper's columns (dataset, original_mib, compressed_mib, relative_size,
-            original_accuracy, compressed_accuracy, relative_accuracy), then learner, ratio, seeds,
-            n, the bounds of both accuracies' 95 % intervals, the shards' sizes, and how many
-            images grew when they were compressed. Relative values are compressed / original.
-        markdown: the same, rounded.
+        targets: files to write, .csv, .md or .html (rounded). The CSV has the paper's columns
+            (dataset, original_mib, compressed_mib, relative_size, original_accuracy,
+            compressed_accuracy, relative_accuracy), then learner, ratio, seeds, n, the bounds of
+            both accuracies' 95 % intervals, the shards' sizes, and how many images grew when they
+            were compressed. Relative values are compressed / original.
     """
     accuracies = pd.read_csv(accuracy)
     rows = []
@@ -112,7 +111,7 @@ def table3(
         "original. In brackets: 95 % intervals (one seed: Wilson's, over the test images; several: "
         "hierarchical bootstrap over seeds and test images)."
     )
-    _write(table, shown, note, csv, markdown)
+    _write(table, shown, note, targets)
 
 
 _TABLE3 = [
@@ -140,10 +139,32 @@ def _with_interval(table: pd.DataFrame, which: str) -> list[str]:
 
 
 def _write(
-    table: pd.DataFrame, shown: pd.DataFrame, note: str, csv: str | Path, markdown: str | Path
+    table: pd.DataFrame, shown: pd.DataFrame, note: str, targets: Sequence[str | Path]
 ) -> None:
-    with replacing_all(csv, markdown) as (csv_part, markdown_part):
-        table.to_csv(csv_part, index=False, float_format="%.6g", lineterminator="\n")
-        alignment = ["left", *["right"] * (len(shown.columns) - 1)]
-        text = shown.to_markdown(index=False, disable_numparse=True, colalign=alignment) + "\n"
-        markdown_part.write_text(text + (f"\n{note}\n" if note else ""), encoding="utf-8")
+    """Write the numbers as .csv, or what people read, with its note, as .md or .html."""
+    alignment = ["left", *["right"] * (len(shown.columns) - 1)]
+    with replacing_all(*targets) as parts:
+        for part, target in zip(parts, targets, strict=True):
+            match Path(target).suffix:
+                case ".csv":
+                    table.to_csv(part, index=False, float_format="%.6g", lineterminator="\n")
+                case ".md":
+                    text = shown.to_markdown(index=False, disable_numparse=True, colalign=alignment)
+                    note_below = f"\n{note}\n" if note else ""
+                    part.write_text(f"{text}\n{note_below}", encoding="utf-8")
+                case ".html":
+                    text = shown.to_html(index=False, border=0)
+                    part.write_text(_PAGE.format(table=text, note=note), encoding="utf-8")
+
+
+_PAGE = """<!doctype html>
+<meta charset="utf-8">
+<style>
+body {{ font: 15px sans-serif; margin: 2em }}
+table {{ border-collapse: collapse }}
+th, td {{ padding: .4em .8em; text-align: right; border-bottom: 1px solid #ccc }}
+th:first-child, td:first-child {{ text-align: left }}
+</style>
+{table}
+<p>{note}</p>
+"""
