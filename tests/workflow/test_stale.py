@@ -114,6 +114,7 @@ def test_a_deleted_figure_is_redrawn_alone(project):
     before = figure.read_bytes()
     figure.unlink()
     name = str(figure.relative_to(project.folder))
+    assert project.planned() == {"draw_fig2": 1, "write_report": 1}
     assert project.planned(name) == {"draw_fig2": 1}
     assert project.snakemake(name).returncode == 0
     assert figure.read_bytes() == before
