@@ -30,6 +30,7 @@ onerror:
 localrules:
     all,
     tables,
+    storage,
     figures,
 
 
@@ -47,6 +48,11 @@ rule all:
 rule tables:
     input:
         TABLES,
+
+
+rule storage:
+    input:
+        STORAGE,
 
 
 rule figures:

@@ -4,13 +4,17 @@ Each measurement runs both sides in turn, several times, and prints the median o
 with their range. Nothing here is a test: machines differ, and a slow one is no defect.
 """
 
+import contextlib
 import io
 import os
+import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 import skimage.data
@@ -22,7 +26,7 @@ from torchvision.datasets import ImageFolder
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow/scripts"))
 
 from jpegprep.data import eval_transform, loader  # noqa: E402 (after the path to it)
-from jpegprep.shards import ShardReader, writing_shard  # noqa: E402
+from jpegprep.shards import ShardReader, pack, writing_shard  # noqa: E402
 from jpegprep.treatments import treat_shard  # noqa: E402
 
 ROUNDS = 7
@@ -43,7 +47,8 @@ def patches(side: int, count: int) -> Iterator[tuple[str, Image.Image]]:
 def encoded(image: Image.Image, kind: str) -> bytes:
     """Return an image file."""
     buffer = io.BytesIO()
-    image.save(buffer, kind)
+    image.info.clear()  # a colour profile would outweigh a small image
+    image.save(buffer, kind, **({"quality": 90} if kind == "JPEG" else {}))
     return buffer.getvalue()
 
 
@@ -66,38 +71,117 @@ def compare(title: str, images: int, ours: Callable[[], None], others: Callable[
     )
 
 
-def treatment(folder: Path, side: int, count: int) -> None:
-    """Compress to quality 30: a shard job beside a plain Pillow loop over files."""
-    files, target = folder / f"files-{side}", folder / f"out-{side}"
+def treatment(folder: Path, kind: str, images: Sequence[bytes]) -> None:
+    """Decode and encode at quality 30: a shard job beside what a user would pick, and the limit."""
+    suffix = "png" if "PNG" in kind else "jpg"
+    files, target = folder / f"files-{suffix}", folder / f"out-{suffix}"
     files.mkdir(), target.mkdir()
-    shard = folder / f"bench-{side}.tar"
-    with writing_shard(shard, "original") as writer:
-        for i, (_, image) in enumerate(patches(side, count)):
-            data = encoded(image, "PNG")
-            writer.add(f"image-{i:05d}", 0, data)
-            (files / f"image-{i:05d}.png").write_bytes(data)
+    shard, flat = folder / f"bench-{suffix}.tar", folder / f"bench-{suffix}.flat"
+    with writing_shard(shard, "original", "bench") as writer, flat.open("wb") as file:
+        for i, data in enumerate(images):
+            writer.append(pack([(f"image-{i:05d}", 0, data, data)]))
+            (files / f"image-{i:05d}.{suffix}").write_bytes(data)
+            file.write(len(data).to_bytes(4, "little") + data)
+
+    def job(processes: int) -> float:
+        return timed(lambda: treat_shard(shard, "jpeg-q30", folder / "treated.tar", processes))
 
     def pillow_loop() -> None:
         for path in sorted(files.iterdir()):
             with Image.open(path) as image:
                 image.save(target / f"{path.stem}.jpg", quality=30)
 
-    compare(
-        f"{side} px PNG to JPEG quality 30, shard job against a Pillow loop over files",
-        count,
-        lambda: treat_shard(shard, "jpeg-q30", folder / "treated.tar"),
-        pillow_loop,
+    def pillow_in_memory() -> None:
+        for data in images:
+            Image.open(io.BytesIO(data)).save(io.BytesIO(), "JPEG", quality=30)
+
+    def converter() -> None:
+        with webdataset.TarWriter(str(folder / "converted.tar")) as writer:
+            for sample in webdataset.WebDataset(str(shard), shardshuffle=False).decode("pil"):
+                buffer = io.BytesIO()
+                sample[suffix].save(buffer, "JPEG", quality=30)
+                key = sample["__key__"]
+                writer.write({"__key__": key, "jpg": buffer.getvalue(), "cls": sample["cls"]})
+
+    def mogrify() -> None:
+        command = ["mogrify", "-path", target, "-format", "jpg", "-quality", "30"]
+        paths = sorted(files.iterdir())
+        subprocess.run([*command, *paths], check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+
+    sides = {"shard job": lambda: job(1)}
+    if turbo := turbo_loop(folder):
+        sides["bare libjpeg-turbo"] = lambda: float(
+            subprocess.run([turbo, flat, "30"], capture_output=True, check=True).stdout
+        )
+    sides["Pillow loop over files"] = lambda: timed(pillow_loop)
+    sides["Pillow loop in memory"] = lambda: timed(pillow_in_memory)
+    sides["WebDataset converter"] = lambda: timed(converter)
+    if shutil.which("mogrify"):
+        sides["mogrify"] = lambda: timed(mogrify)
+    sides["shard job, all cores"] = lambda: job(os.cpu_count() or 1)
+    rounds = [{name: side() for name, side in sides.items()} for _ in range(ROUNDS + 1)][1:]
+    print(
+        f"{kind}, {len(images)} images, decode and encode at quality 30, one core but for the last"
     )
+    for name in sides:
+        speed = len(images) / statistics.median(times[name] for times in rounds)
+        ratios = sorted(times[name] / times["shard job"] for times in rounds)
+        print(
+            f"  {name:24} {speed:9,.0f} images/s; the shard job is {statistics.median(ratios):.2f} "
+            f"times as fast ({ratios[0]:.2f} … {ratios[-1]:.2f})"
+        )
+
+
+def timed(run: Callable[[], None]) -> float:
+    """Return the seconds that a call takes; what it prints is left out."""
+    begin = time.perf_counter()
+    with contextlib.redirect_stdout(None):
+        run()
+    return time.perf_counter() - begin
+
+
+@cache
+def turbo_loop(folder: Path) -> Path | None:
+    """Compile the bare loop; None, and a line, where compiler or libraries are missing."""
+    program = folder / "turbo"
+    command = ["cc", "-O2", Path(__file__).with_name("turbo.c"), "-o", program, "-ljpeg", "-lpng"]
+    if shutil.which("cc") and subprocess.run(command, capture_output=True).returncode == 0:
+        return program
+    print("no bare libjpeg-turbo loop: it needs cc and the headers of libjpeg-turbo and libpng")
+    return None
+
+
+def memory(folder: Path) -> None:
+    """Print the peak memory of a shard job of few and of many images."""
+    image = encoded(next(patches(256, 1))[1], "PNG")
+    for count in (1_000, 20_000):
+        shard = folder / "memory.tar"
+        with writing_shard(shard, "original", "bench") as writer:
+            for i in range(count):
+                writer.append(pack([(f"image-{i:05d}", 0, image, image)]))
+        code = (
+            "import resource, sys; from jpegprep.treatments import treat_shard;"
+            f"treat_shard({str(shard)!r}, 'jpeg-q30', {str(folder / 'treated.tar')!r}, 2);"
+            "peak = [resource.getrusage(who).ru_maxrss >> 10 for who in (0, -1)]; print(*peak)"
+        )
+        told = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout.split()
+        size = shard.stat().st_size >> 20
+        print(
+            f"peak memory of a shard job, {count:,} images, {size:,} MiB: "
+            f"{told[-2]} MiB, its processes at most {told[-1]} MiB each"
+        )
 
 
 def reading(folder: Path, side: int, count: int) -> None:
     """Read, decode and transform: shards by memory map beside files and the WebDataset library."""
     shard = folder / f"read-{side}.tar"
     root = folder / f"folders-{side}"
-    with writing_shard(shard, "jpeg-q90") as writer:
+    with writing_shard(shard, "jpeg-q90", "bench") as writer:
         for i, (name, image) in enumerate(patches(side, count)):
             data = encoded(image, "JPEG")
-            writer.add(f"image-{i:05d}", 0, data)
+            writer.append(pack([(f"image-{i:05d}", 0, data, data)]))
             path = root / name / f"{i:05d}.jpg"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
@@ -123,10 +207,13 @@ def reading(folder: Path, side: int, count: int) -> None:
 def main() -> None:
     """Run every measurement."""
     torch.set_num_threads(1)
-    print(f"one process, {os.cpu_count()} cores here, {ROUNDS} paired rounds each")
+    print(f"{os.cpu_count()} cores here, {ROUNDS} paired rounds each")
     with tempfile.TemporaryDirectory() as folder:
-        treatment(Path(folder), 32, 2000)
-        treatment(Path(folder), 256, 300)
+        small = [encoded(image, "PNG") for _, image in patches(32, 10_000)]
+        treatment(Path(folder), "32 px PNG", small)
+        large = [encoded(image.resize((500, 375)), "JPEG") for _, image in patches(290, 400)]
+        treatment(Path(folder), "500 px JPEG", large)
+        memory(Path(folder))
         reading(Path(folder), 64, 2000)
         reading(Path(folder), 256, 500)
 

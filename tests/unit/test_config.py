@@ -71,7 +71,7 @@ def test_every_study_in_the_config_folder_is_valid(root: Path, registries: Path)
     assert studies >= 1
 
 
-def example(study: dict[str, Any], registries: Path, **changes: Any) -> Study:
+def example(study: dict[str, Any], registries: Path, /, **changes: Any) -> Study:
     """Return a small study."""
     config = {**study, "ratios": [0.3, 1.0, 0.5], "seeds": [0, 7], **changes}
     return load_study(config, "config/my.yaml", registries)
@@ -114,6 +114,113 @@ def test_a_recipe_names_its_architecture(study: dict[str, Any], registries: Path
     assert recipe == {"architecture": "tf_efficientnet_lite0", **written}
 
 
+@pytest.mark.parametrize("never", [True, False, None])
+def test_never_inflate_names_the_variants(
+    study: dict[str, Any], registries: Path, never: bool | None
+) -> None:
+    """With never_inflate the variants are others; without it, or left out, the paper's."""
+    config = {**study, "ratios": [1.0, 0.5, 0.3], "never_inflate": never}
+    if never is None:
+        del config["never_inflate"]
+    loaded = load_study(config, "config/my.yaml", registries)
+    end = "-smaller" if never else ""
+    assert loaded.never_inflate is bool(never)
+    assert loaded.variants() == ["original", f"jpeg-q50{end}", f"jpeg-q30{end}"]
+    assert {run.variant for run in loaded.runs()} == set(loaded.variants())
+
+
+@pytest.mark.parametrize("word", ["true", "false"])
+def test_never_inflate_of_the_command_line_is_meant(
+    study: dict[str, Any], registries: Path, word: str
+) -> None:
+    """``--config never_inflate=true``, which Snakemake hands on as text, means what it says."""
+    loaded = example(study, registries, never_inflate=word)
+    assert loaded.never_inflate is (word == "true")
+
+
+def test_a_study_may_name_a_folder_of_archives(study: dict[str, Any], registries: Path) -> None:
+    """The folder is handed on as it stands, whether or not it is there; none is none."""
+    assert example(study, registries, archives="/data/x").archives == "/data/x"
+    assert example(study, registries).archives is None
+
+
+OWN = {
+    "title": "My images",
+    "adapter": "class_folders",
+    "options": {"root": "mine", "nested": True},
+    "classes": 2,
+    "images": 10,
+    "note": "as many as there are",
+    "split": {
+        **{"strategy": "stratified", "val": 0.2, "test": 0.2, "seed": 0},
+        "duplicates": "together",
+    },
+    "shards": {"train": 1, "val": 1, "test": 1},
+    **dict.fromkeys(("license", "homepage", "citation"), "my own"),
+    "archives": [
+        {
+            **{"name": "mine.tar", "source": "file", "path": "/data/mine.tar"},
+            **{"sha256": "0123abcd", "md5": "0" * 32, "bytes": 1},
+        },
+        {"name": "more.tar", "source": "file", "path": "/data/more.tar", "about_bytes": 39.08e9},
+    ],
+}
+
+
+def test_registries_of_a_study_come_before_the_projects(
+    tmp_path: Path, study: dict[str, Any], registries: Path, datasets: dict[str, Any]
+) -> None:
+    """A data set of the study's own registry is taken; weights.yaml, which it lacks, is ours."""
+    content = {"mine": OWN, "photo-patches": {**datasets["photo-patches"], "title": "Others"}}
+    (tmp_path / "datasets.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    names = ["photo-patches", "mine"]
+    loaded = example(study, registries, registries=str(tmp_path), datasets=names)
+    assert list(loaded.datasets) == names
+    assert loaded.datasets["mine"] == OWN
+    assert loaded.datasets["photo-patches"]["title"] == "Others"
+    shipped = yaml.safe_load((registries / "weights.yaml").read_text(encoding="utf-8"))
+    assert loaded.weights == shipped
+
+
+def test_a_study_may_bring_weights_alone(
+    tmp_path: Path, study: dict[str, Any], registries: Path, weights_entry: dict[str, Any]
+) -> None:
+    """A folder with weights.yaml alone: those weights, and the project's data sets."""
+    content = {"tf_efficientnet_lite0": {**weights_entry, "origin": "mine"}}
+    (tmp_path / "weights.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    loaded = example(study, registries, registries=str(tmp_path))
+    assert loaded.weights == content
+    assert list(loaded.datasets) == study["datasets"]
+
+
+def test_an_empty_folder_of_registries_leaves_the_projects(
+    tmp_path: Path, study: dict[str, Any], registries: Path
+) -> None:
+    """A folder with neither file is as good as none."""
+    loaded = example(study, registries, registries=str(tmp_path))
+    assert loaded == example(study, registries)
+
+
+def test_a_mistake_in_a_registry_of_ones_own_names_it(
+    tmp_path: Path, study: dict[str, Any], registries: Path
+) -> None:
+    """The line names the study's own file, not the project's."""
+    content = yaml.safe_dump({"mine": {**OWN, "images": 0}})
+    (tmp_path / "datasets.yaml").write_text(content, encoding="utf-8")
+    line = refused({**study, "registries": str(tmp_path)}, registries)
+    assert line.startswith(f"{tmp_path / 'datasets.yaml'}: mine.images is 0; ")
+
+
+def test_a_name_that_ones_own_registry_lacks_names_that_registry(
+    tmp_path: Path, study: dict[str, Any], registries: Path
+) -> None:
+    """photo-patches is in config/datasets.yaml; what lacks it is the study's own registry."""
+    content = yaml.safe_dump({"mine": OWN})
+    (tmp_path / "datasets.yaml").write_text(content, encoding="utf-8")
+    line = refused({**study, "registries": str(tmp_path)}, registries)
+    assert str(tmp_path / "datasets.yaml") in line
+
+
 BAD_STUDIES = [
     ("ratios", [1.0, 0.3, 1.3], "ratios[2] is 1.3; a ratio lies in (0, 1]"),
     ("ratios", [1.0, 0.3, 0], "ratios[2] is 0; a ratio lies in (0, 1]"),
@@ -141,6 +248,15 @@ BAD_STUDIES = [
     ("learners", None, "learners is null; learners is a mapping from a name to framework"),
     ("learners", {}, "learners is {}; learners is a mapping from a name to framework"),
     ("ratio", [1.0], "the key ratio is unknown; did you mean ratios?"),
+    ("never_inflate", "yes", 'never_inflate is "yes"; never_inflate is true (an image that'),
+    ("never_inflate", 1, "never_inflate is 1; never_inflate is true (an image that compression"),
+    ("never_inflate", None, "never_inflate is null; never_inflate is true (an image that"),
+    ("never_inflates", True, "the key never_inflates is unknown; did you mean never_inflate?"),
+    ("archives", 3, "archives is 3; a folder of archives that are already on this machine"),
+    ("archives", ["/x"], 'archives is ["/x"]; a folder of archives that are already on this'),
+    ("registries", 3, "registries is 3; a folder with a datasets.yaml or weights.yaml"),
+    ("registries", "no/such/folder", "registries is 'no/such/folder', which is no folder"),
+    ("registries", __file__, f"registries is {__file__!r}, which is no folder"),
     ("datasets", ["photo-patch"], "datasets[0] is 'photo-patch', which is not in config/dataset"),
     ("datasets", ["photo-patch"], "did you mean photo-patches?"),
     ("datasets", ["photo-patches"] * 2, 'datasets holds "photo-patches" twice;'),
@@ -214,6 +330,12 @@ BAD_DATASETS = [
     ("photo-patches.image", 870, "the key photo-patches.image is unknown; did you mean images?"),
     ("photo-patches.split.test", 0.7, "split.test is 0.7; a fraction of the images, in (0, 0.5]"),
     ("photo-patches.split.strategy", "random", 'strategy is "random"; a strategy is stratified'),
+    ("photo-patches.split.duplicates", "appart", 'split.duplicates is "appart"; duplicates, imag'),
+    ("photo-patches.split.duplicates", True, "split.duplicates is true; duplicates, images with"),
+    ("photo-patches.split.duplicates", REMOVED, "split.duplicates is missing; a split has the key"),
+    ("photo-patches.split.duplicate", "apart", "split.duplicate is unknown; did you mean duplicat"),
+    ("photo-patches.note", 3, "photo-patches.note is 3; why the number of images differs"),
+    ("photo-patches.options.listed_only", "no", 'listed_only is "no"; listed_only is true or fa'),
     ("photo-patches.shards.train", 0, "shards.train is 0; the number of shards is a whole number"),
     ("photo-patches.shards.train", 2.0, "shards.train is 2.0; the number of shards is a whole"),
     ("photo-patches.options", {"crop": 64}, "photo-patches.options.patch is missing; the adapter"),
@@ -225,6 +347,18 @@ BAD_DATASETS = [
     (f"{FIRST}.source", "ftp", 'archives[0].source is "ftp"; a source is package, url, file or'),
     (f"{FIRST}.sha256", "abc", 'archives[0].sha256 is "abc"; a sha256 is 64 hexadecimal digits'),
     (f"{FIRST}.sha256", REMOVED, "archives[0].sha256 is missing; source package needs dist"),
+    (f"{FIRST}.sha256", "88431cd", 'sha256 is "88431cd"; a sha256 is 64 hexadecimal digits, or'),
+    (f"{FIRST}.sha256", 88431000, "sha256 is 88431000; a sha256 is 64 hexadecimal digits, or the"),
+    (f"{FIRST}.sha256", SHA + "0", "a sha256 is 64 hexadecimal digits, or the first 8 or more"),
+    (f"{FIRST}.md5", "0" * 31, "archives[0].md5 is "),
+    (f"{FIRST}.md5", "0" * 31, "; an md5 is 32 hexadecimal digits"),
+    (f"{FIRST}.md5", "0" * 33, "; an md5 is 32 hexadecimal digits"),
+    (f"{FIRST}.md5", 0, "archives[0].md5 is 0; an md5 is 32 hexadecimal digits"),
+    (f"{FIRST}.bytes", 0, "archives[0].bytes is 0; bytes is the size of the file"),
+    (f"{FIRST}.bytes", 1.5, "archives[0].bytes is 1.5; bytes is the size of the file"),
+    (f"{FIRST}.bytes", "1 GB", 'archives[0].bytes is "1 GB"; bytes is the size of the file'),
+    (f"{FIRST}.about_bytes", 0, "archives[0].about_bytes is 0; about how many bytes"),
+    (f"{FIRST}.about_byte", 9, "archives[0].about_byte is unknown; did you mean about_bytes?"),
     (f"{FIRST}.sha", SHA, "the key photo-patches.archives[0].sha is unknown; did you mean sha256?"),
     (FIRST, {**URL, "urls": ["example.org"]}, 'urls[0] is "example.org"; a URL starts with http'),
     (FIRST, {"name": "x", "source": "file"}, "archives[0].path is missing; source file needs path"),

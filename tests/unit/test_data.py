@@ -11,7 +11,7 @@ import torch
 from PIL import ExifTags, Image
 
 from jpegprep.data import EpochSampler, ImageDataset, eval_transform, loader, train_transform
-from jpegprep.shards import ShardReader, writing_shard
+from jpegprep.shards import ShardReader, ShardWriter, pack, writing_shard
 
 RECIPE: dict[str, Any] = {
     "image_size": 48,
@@ -21,6 +21,11 @@ RECIPE: dict[str, Any] = {
 }
 
 
+def add(writer: ShardWriter, key: str, label: int, data: bytes) -> None:
+    """Add an original to a shard."""
+    writer.append(pack([(key, label, data, data)]))
+
+
 @pytest.fixture(scope="module")
 def reader(
     tmp_path_factory: pytest.TempPathFactory, patches: Callable[..., list[bytes]]
@@ -28,9 +33,9 @@ def reader(
     """Return a reader of two shards: 21 real patches of three photographs."""
     folder = tmp_path_factory.mktemp("shards")
     for k, name in enumerate(("coffee.png", "rocket.jpg", "camera.png")):
-        with writing_shard(folder / f"train-{k}.tar", "original") as writer:
+        with writing_shard(folder / f"train-{k}.tar", "original", "none") as writer:
             for i, data in enumerate(patches(name, 7)):
-                writer.add(f"{k}-{i}", k, data)
+                add(writer, f"{k}-{i}", k, data)
     return ShardReader([folder / f"train-{k}.tar" for k in range(3)])
 
 
@@ -78,9 +83,9 @@ def test_an_image_is_augmented_anew_each_epoch(reader: ShardReader) -> None:
 def test_equal_images_are_augmented_differently(tmp_path: Path, photos: Path) -> None:
     """Two images at different places of a data set do not share their random choices."""
     data = (photos / "coffee.png").read_bytes()
-    with writing_shard(tmp_path / "a-0.tar", "original") as writer:
+    with writing_shard(tmp_path / "a-0.tar", "original", "none") as writer:
         for i in range(6):
-            writer.add(str(i), 0, data)
+            add(writer, str(i), 0, data)
     dataset = ImageDataset(ShardReader([tmp_path / "a-0.tar"]), train_transform(RECIPE), seed=0)
     assert len({dataset[i][0].numpy().tobytes() for i in range(6)}) == 6
 
@@ -157,8 +162,8 @@ def test_evaluation_resizes_the_shorter_side_and_takes_the_centre(
     tmp_path: Path, photos: Path, size: int, crop: float
 ) -> None:
     """An oblong photograph is scaled by its shorter side, as Pillow does, and cut at the centre."""
-    with writing_shard(tmp_path / "a-0.tar", "original") as writer:
-        writer.add("rocket", 0, (photos / "rocket.jpg").read_bytes())
+    with writing_shard(tmp_path / "a-0.tar", "original", "none") as writer:
+        add(writer, "rocket", 0, (photos / "rocket.jpg").read_bytes())
     recipe = {**RECIPE, "image_size": size, "eval_crop": crop}
     image, _ = ImageDataset(ShardReader([tmp_path / "a-0.tar"]), eval_transform(recipe), seed=0)[0]
     photograph = Image.open(photos / "rocket.jpg")
@@ -188,8 +193,8 @@ def test_every_colour_mode_reaches_the_network_as_rgb(
     buffer = io.BytesIO()
     image = Image.open(photos / "chelsea.png").convert(mode)
     image.save(buffer, "JPEG" if mode == "CMYK" else "PNG")
-    with writing_shard(tmp_path / "a-0.tar", "original") as writer:
-        writer.add("cat", 0, buffer.getvalue())
+    with writing_shard(tmp_path / "a-0.tar", "original", "none") as writer:
+        add(writer, "cat", 0, buffer.getvalue())
     dataset = ImageDataset(ShardReader([tmp_path / "a-0.tar"]), eval_transform(RECIPE), seed=0)
     assert dataset[0][0].shape == (3, 48, 48)
 
@@ -201,8 +206,8 @@ def test_a_rotated_original_is_upright_for_the_network(tmp_path: Path, photos: P
     exif[ExifTags.Base.Orientation] = 3
     buffer = io.BytesIO()
     photograph.rotate(180).save(buffer, "PNG", exif=exif)
-    with writing_shard(tmp_path / "a-0.tar", "original") as writer:
-        writer.add("cat", 0, buffer.getvalue())
+    with writing_shard(tmp_path / "a-0.tar", "original", "none") as writer:
+        add(writer, "cat", 0, buffer.getvalue())
     transform = eval_transform({**RECIPE, "image_size": 64})
     image, _ = ImageDataset(ShardReader([tmp_path / "a-0.tar"]), transform, seed=0)[0]
     assert np.array_equal(image.permute(1, 2, 0), photograph)

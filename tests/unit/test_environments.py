@@ -20,6 +20,7 @@ PYPI = {"pytorch": "torch", "matplotlib-base": "matplotlib", "snakemake-minimal"
 # The distribution of a module, where their names differ.
 DISTRIBUTION = {"PIL": "pillow", "skimage": "scikit-image", "sklearn": "scikit-learn"}
 DISTRIBUTION |= {"yaml": "pyyaml", "autogluon": "autogluon-multimodal"}
+DISTRIBUTION |= {"cv2": "opencv-python-headless"}
 # What pandas needs for a method, without any import in the code.
 NEEDED_BY_CALL = {"to_markdown": "tabulate", "to_parquet": "pyarrow", "read_parquet": "pyarrow"}
 

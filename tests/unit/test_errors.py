@@ -1,9 +1,14 @@
 """How a job fails: one line on the terminal, the rest in its log, exit status 1."""
 
 import os
+import pty
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from jpegprep.errors import failures
 
@@ -62,6 +67,46 @@ def test_a_long_error_stays_one_line(tmp_path: Path, python: Python) -> None:
     done = python(JOB % r'raise RuntimeError("much\n" * 10_000)', log)
     assert len(done.stderr.splitlines()) == 1
     assert len(done.stderr) < 1000
+
+
+WATCHED = """
+import contextlib, sys
+from jpegprep.errors import UserError, reported
+with reported(sys.argv[1]) as terminal:
+    print("in the log")
+    print("a terminal:", terminal.isatty())
+    with contextlib.suppress(OSError):
+        print("on the terminal: žluťoučký \\udcff", file=terminal)
+    %s
+"""
+
+
+def test_a_job_may_draw_on_its_terminal(tmp_path: Path, python: Python) -> None:
+    """What a job writes to the stream that it is given is on the terminal, not in the log."""
+    done = python(WATCHED % "pass", tmp_path / "job.log", PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == "on the terminal: žluťoučký \\udcff\n"
+    assert (tmp_path / "job.log").read_text() == "in the log\na terminal: False\n"
+
+
+@pytest.mark.parametrize(
+    ("end", "status"), [("pass", 0), ('raise UserError("x.tar: is truncated")', 1)]
+)
+def test_a_closed_window_changes_nothing(tmp_path: Path, root: Path, end: str, status: int) -> None:
+    """A job whose terminal has gone ends as it would have ended, and its log is whole."""
+    seen, terminal = pty.openpty()
+    arguments = [sys.executable, "-c", "input()\n" + WATCHED % end, str(tmp_path / "job.log")]
+    environment = {**os.environ, "PYTHONPATH": str(root / "workflow" / "scripts")}
+    with subprocess.Popen(
+        arguments, stdin=subprocess.PIPE, stderr=terminal, env=environment
+    ) as job:
+        os.close(terminal)
+        os.close(seen)
+        job.communicate(b"\n")
+    assert job.returncode == status
+    lines = (tmp_path / "job.log").read_text().splitlines()
+    assert lines[0] == "in the log"
+    assert lines[2:] == (["error: x.tar: is truncated"] if status else [])
 
 
 def test_the_log_is_of_the_last_attempt(tmp_path: Path, python: Python) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from jpegprep.figures import accuracy_vs_ratio, convergence
+from jpegprep.figures import accuracy_vs_ratio, convergence, size_vs_ratio
 
 RATIOS = [1.0, 0.9, 0.7, 0.5, 0.3, 0.1]
 
@@ -215,3 +215,94 @@ def test_fig3_names_every_ratio(tmp_path: Path) -> None:
     }
     convergence(runs(tmp_path, curves), tmp_path / "fig3.svg")
     assert {"1", "0.5", "0.3"} <= words(tmp_path / "fig3.svg")
+
+
+SHRINKING = [1.0, 0.9, 0.6, 0.4, 0.25, 0.1]
+GROWING = [1.0, 1.3, 0.8, 0.7, 0.5, 0.2]
+JPEG_SOURCE, PNG_SOURCE = ("JPEG", 75, 60, 90), ("PNG", None, None, None)
+
+
+def sizes(path: Path, datasets: dict[str, tuple[list[float], Any, float | None]]) -> Path:
+    """Write a table of sizes: of each data set those at each ratio, its source, the paper's."""
+    rows = [
+        (dataset, ratio, value, *source, paper if ratio == 0.3 else None)
+        for dataset, (values, source, paper) in datasets.items()
+        for ratio, value in zip(RATIOS, values, strict=True)
+    ]
+    columns = ["dataset", "ratio", "relative_size", "source_format", "source_quality"]
+    columns += ["source_quality_p10", "source_quality_p90", "paper_relative_size"]
+    pd.DataFrame(rows, columns=columns).to_csv(path, index=False)
+    return path
+
+
+def two_sizes(path: Path) -> Path:
+    """Write the sizes of a data set of JPEGs that the paper has, and of one of PNGs."""
+    both = {"dtd": (SHRINKING, JPEG_SOURCE, 0.2221), "mine": (GROWING, PNG_SOURCE, None)}
+    return sizes(path, both)
+
+
+def test_size_figure_has_a_line_for_each_data_set(tmp_path: Path) -> None:
+    """Lines go from the original at the left down to 0.1, in one scale of percents from 0."""
+    size_vs_ratio(two_sizes(tmp_path / "z.csv"), tmp_path / "z.svg")
+    drawn = lines(tmp_path / "z.svg", len(RATIOS))
+    assert len(drawn) == 2
+    heights = []
+    for line in drawn:
+        line = line[line[:, 0].argsort()]
+        assert np.corrcoef(line[:, 0], RATIOS)[0, 1] == pytest.approx(-1, abs=1e-3)
+        heights.append(line[:, 1])
+    values = 100 * np.array([SHRINKING, GROWING])
+    slope, at_zero = np.polyfit(values.ravel(), np.concatenate(heights), 1)
+    assert np.allclose(slope * values + at_zero, heights, atol=0.01)
+    # The panel's lower edge is 0 %.
+    panel = re.search(r'<g id="patch_2">\s*<path d="([^"]*)"', (tmp_path / "z.svg").read_text())
+    assert panel is not None
+    corners = np.array([float(n) for n in re.findall(r"-?[\d.]+", panel[1])]).reshape(-1, 2)
+    assert -corners[:, 1].max() == pytest.approx(at_zero, abs=0.01)
+    assert "0" in words(tmp_path / "z.svg")
+    assert panels(tmp_path / "z.svg") == 1
+
+
+def test_size_figure_says_what_it_shows(tmp_path: Path) -> None:
+    """Axes, data sets, the quality of their sources and the paper's crosses can be read."""
+    size_vs_ratio(two_sizes(tmp_path / "z.csv"), tmp_path / "z.svg")
+    found = words(tmp_path / "z.svg")
+    assert {"dtd (JPEG quality 75, 60 to 90)", "mine (PNG)", "size, % of the originals"} <= found
+    assert any("compression ratio" in text for text in found)
+    assert any("the paper's Table III" in text.replace("&#39;", "'") for text in found)
+
+
+def test_size_figure_without_the_papers_data_sets_promises_no_crosses(tmp_path: Path) -> None:
+    """Where the paper has no number, the legend does not speak of it."""
+    own = {name: (SHRINKING, PNG_SOURCE, None) for name in ("mine", "yours")}
+    size_vs_ratio(sizes(tmp_path / "z.csv", own), tmp_path / "z.svg")
+    found = words(tmp_path / "z.svg")
+    assert {"mine (PNG)", "yours (PNG)"} <= found
+    assert not any("paper" in text for text in found)
+    assert len(lines(tmp_path / "z.svg", len(RATIOS))) == 2
+
+
+@pytest.mark.parametrize("kind", ["svg", "png"])
+def test_the_same_sizes_make_the_same_file(tmp_path: Path, kind: str) -> None:
+    """The figure of sizes, drawn again, is the same file; of other sizes it is another."""
+    table = two_sizes(tmp_path / "z.csv")
+    one, other, third = (tmp_path / f"{name}.{kind}" for name in ("one", "other", "third"))
+    size_vs_ratio(table, one)
+    size_vs_ratio(table, other)
+    own = {"dtd": (GROWING, JPEG_SOURCE, 0.2221), "mine": (GROWING, PNG_SOURCE, None)}
+    size_vs_ratio(sizes(tmp_path / "y.csv", own), third)
+    assert one.read_bytes() == other.read_bytes() != third.read_bytes()
+
+
+@pytest.mark.parametrize(("count", "inches"), [(1, 3.5), (3, 3.5), (4, 7.2), (6, 7.2)])
+def test_size_figure_has_the_width_of_a_column_or_the_page(
+    tmp_path: Path, count: int, inches: float
+) -> None:
+    """Up to three data sets fit a column; the paper's six take the page. All are in the legend."""
+    names = [f"set{i}" for i in range(count)]
+    table = sizes(tmp_path / "z.csv", {name: (SHRINKING, JPEG_SOURCE, 0.3) for name in names})
+    size_vs_ratio(table, tmp_path / "z.svg", tmp_path / "z.png")
+    with Image.open(tmp_path / "z.png") as image:
+        assert image.width == pytest.approx(inches * image.info["dpi"][0], abs=2)
+    assert {f"{name} (JPEG quality 75, 60 to 90)" for name in names} <= words(tmp_path / "z.svg")
+    assert len(lines(tmp_path / "z.svg", len(RATIOS))) == count

@@ -162,6 +162,35 @@ def test_how_failures_are_reported_does_not_count(project: Project) -> None:
     assert project.fingerprints(*SCRIPTS) == before
 
 
+def test_how_files_are_fetched_does_not_count(project: Project) -> None:
+    """Another way to fetch a file makes no other file: its checksum tells, and nothing reruns."""
+    scripts = ["download_archive.py", "fetch_weights.py", *SCRIPTS]
+    before = project.fingerprints(*scripts)
+    project.append("scripts/jpegprep/fetch.py", "\nx = 1\n")
+    assert project.fingerprints(*scripts) == before
+
+
+def test_how_images_are_treated_counts_for_the_variants_alone(project: Project) -> None:
+    """Another way to treat an image makes its variants again; what follows follows by its input."""
+    scripts = ["treat_shard.py", "build_manifest.py", "train_timm.py", "measure_sizes.py"]
+    before = project.fingerprints(*scripts)
+    project.append("scripts/jpegprep/recompress.py", "\nx = 1\n")
+    after = project.fingerprints(*scripts)
+    changed = [one != other for one, other in zip(before, after, strict=True)]
+    assert changed == [True, False, False, False]
+
+
+def test_how_sizes_are_measured_counts_for_the_tables_alone(project: Project) -> None:
+    """A change in the tables' own modules reruns no manifest, no shard, no training."""
+    scripts = ["measure_sizes.py", *SCRIPTS]
+    for module in ("sizes", "published"):
+        before = project.fingerprints(*scripts)
+        project.append(f"scripts/jpegprep/{module}.py", "\nx = 1\n")
+        after = project.fingerprints(*scripts)
+        changed = [one != other for one, other in zip(before, after, strict=True)]
+        assert changed == [True, False, False, False, False], module
+
+
 def test_an_import_of_an_import_counts(project: Project) -> None:
     """A module that is reached only through others counts: treat_shard imports it nowhere."""
     source = (project.folder / "scripts" / "treat_shard.py").read_text()

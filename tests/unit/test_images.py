@@ -9,7 +9,8 @@ import PIL
 import pytest
 from PIL import ExifTags, Image, JpegImagePlugin
 
-from jpegprep.images import codec, decode, encode_png, image_format, plain, treat
+from jpegprep.images import codec, decode, encode_png, image_format, plain
+from jpegprep.recompress import treat
 from jpegprep.variants import Jpeg
 
 # ITU-T T.81, tables K.1 (luminance) and K.2 (chrominance), in rows.

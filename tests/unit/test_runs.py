@@ -15,7 +15,7 @@ import pytest
 
 from jpegprep import runs
 from jpegprep.errors import UserError
-from jpegprep.shards import ShardReader, writing_shard
+from jpegprep.shards import ShardReader, pack, writing_shard
 
 LABELS = np.array([0, 1, 2, 1])
 KEYS = np.array(["a", "b", "c", "d"])
@@ -36,9 +36,10 @@ def readers(tmp_path: Path, patches: Callable[..., list[bytes]]) -> dict[str, Sh
     data = iter(patches("coffee.png", 13))
     for split, count in (("train", 6), ("val", 3), ("test", 4)):
         path = tmp_path / "shards" / f"{split}-0.tar"
-        with writing_shard(path, "original") as writer:
+        with writing_shard(path, "original", "an encoder 1.0") as writer:
             for i in range(count):
-                writer.add(str(KEYS[i % 4]) + "x" * (i // 4), int(LABELS[i % 4]), next(data))
+                key, image = str(KEYS[i % 4]) + "x" * (i // 4), next(data)
+                writer.append(pack([(key, int(LABELS[i % 4]), image, image)]))
         found[split] = ShardReader([path])
     return found
 
@@ -120,7 +121,7 @@ def test_the_record_says_versions_and_machine(
     for package in ("torch", "torchvision", "timm", "lightning", "numpy", "pillow"):
         assert record["versions"][package] == importlib.metadata.version(package)
     assert f"Pillow {PIL.__version__}" in record["decoder"]
-    assert record["encoder"] == [record["decoder"]]
+    assert record["encoder"] == ["an encoder 1.0"]
     assert record["device"]["kind"] in {"cpu", "gpu"}
     assert record["device"]["name"]
     assert record["device"]["threads"] == 2

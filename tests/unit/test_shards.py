@@ -6,14 +6,13 @@ import tarfile
 from pathlib import Path
 
 import pandas as pd
-import PIL
 import pytest
 import webdataset
 from PIL import Image
 
 from jpegprep.errors import UserError
 from jpegprep.layout import index_of
-from jpegprep.shards import ShardReader, read_index, writing_shard
+from jpegprep.shards import ShardReader, ShardWriter, pack, read_index, writing_shard
 
 Samples = list[tuple[str, int, bytes]]
 
@@ -29,10 +28,28 @@ def samples(photos: Path) -> Samples:
 
 def write(path: Path, samples: Samples) -> Path:
     """Write a shard of samples and return its path."""
-    with writing_shard(path, "original") as writer:
-        for key, label, data in samples:
-            writer.add(key, label, data)
+    with writing_shard(path, "original", "none") as writer:
+        for sample in samples:
+            add(writer, *sample)
     return path
+
+
+def add(writer: ShardWriter, key: str, label: int, data: bytes) -> None:
+    """Add an original to a shard."""
+    writer.append(pack([(key, label, data, data)]))
+
+
+def by_tarfile(samples: Samples) -> bytes:
+    """Return the tar that Python's tarfile writes of samples, without owner and time."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for key, label, data in samples:
+            extension = "png" if data.startswith(b"\x89PNG") else "jpg"
+            for name, content in ((f"{key}.cls", b"%d" % label), (f"{key}.{extension}", data)):
+                info = tarfile.TarInfo(name)
+                info.size = len(content)
+                tar.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
 
 
 def flip(path: Path, at: int) -> None:
@@ -141,9 +158,9 @@ def test_an_interrupted_writer_leaves_nothing(tmp_path: Path, samples: Samples) 
     """Where writing fails there is neither tar, index, nor any other file."""
     with (
         pytest.raises(RuntimeError, match="power cut"),
-        writing_shard(tmp_path / "train-0.tar", "original") as writer,
+        writing_shard(tmp_path / "train-0.tar", "original", "none") as writer,
     ):
-        writer.add(*samples[0])
+        add(writer, *samples[0])
         raise RuntimeError("power cut")
     assert list(tmp_path.iterdir()) == []
 
@@ -154,9 +171,9 @@ def test_an_interrupted_writer_keeps_the_older_shard(tmp_path: Path, samples: Sa
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     with (
         pytest.raises(RuntimeError, match="power cut"),
-        writing_shard(shard, "jpeg-q30") as writer,
+        writing_shard(shard, "jpeg-q30", "none") as writer,
     ):
-        writer.add(*samples[2])
+        add(writer, *samples[2])
         raise RuntimeError("power cut")
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
     assert ShardReader([shard]).image(1) == samples[1][2]
@@ -165,26 +182,121 @@ def test_an_interrupted_writer_keeps_the_older_shard(tmp_path: Path, samples: Sa
 def test_what_is_no_image_is_not_sharded(tmp_path: Path) -> None:
     """A text among the images stops the shard; no half shard stays."""
     with (
-        pytest.raises(ValueError, match="readme"),
-        writing_shard(tmp_path / "train-0.tar", "original") as writer,
+        pytest.raises(ValueError, match="no image"),
+        writing_shard(tmp_path / "train-0.tar", "original", "none") as writer,
     ):
-        writer.add("readme", 0, b"Please read me")
+        add(writer, "readme", 0, b"Please read me")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_index_records_variant_encoder_and_inflation(tmp_path: Path, photos: Path) -> None:
-    """Of each shard is known which variant it is, what encoded it, and how many images grew."""
+def test_the_index_records_variant_encoder_inflation_and_what_was_kept(
+    tmp_path: Path, photos: Path
+) -> None:
+    """Of each shard is known its variant, its encoder, how many images grew, how many are as is."""
     data = (photos / "coffee.png").read_bytes()
     shard = tmp_path / "train-0.tar"
-    with writing_shard(shard, "jpeg-q30") as writer:
-        writer.add("grew", 0, data, len(data) - 1)
-        writer.add("same", 0, data, len(data))
-        writer.add("shrank", 0, data, len(data) + 1)
+    with writing_shard(shard, "jpeg-q30", "Some Encoder 1.0") as writer:
+        writer.append(pack([("grew", 0, data, data[:-1]), ("same", 0, data, data)]))
+        other = data[:-1] + b"?"
+        writer.append(pack([("shrank", 0, data, data + b"x"), ("as long", 0, data, other)]))
+        writer.append(pack([("grew again", 0, data, b"")]))
     _, facts = read_index(shard)
-    assert facts["variant"] == "jpeg-q30"
-    assert f"Pillow {PIL.__version__}" in facts["encoder"]
-    assert facts["inflated"] == 1
-    assert ShardReader([shard]).encoders == [facts["encoder"]]
+    assert facts == {
+        "variant": "jpeg-q30",
+        "encoder": "Some Encoder 1.0",
+        "inflated": 2,
+        "kept": 1,
+    }
+    assert ShardReader([shard]).encoders == ["Some Encoder 1.0"]
+
+
+def test_a_shard_is_what_tarfile_writes(tmp_path: Path, samples: Samples) -> None:
+    """The whole tar, to its padding, is the USTAR archive that Python's tarfile makes."""
+    edges = [
+        ("k" * 89 + "-" * 7, 0, samples[0][2]),  # with .cls 100 characters, the most there are
+        ("a", 2**31 - 1, samples[1][2]),
+        *(("n" * n, n, samples[0][2] + bytes(n)) for n in (1, 17, 511, 512, 513) if n < 96),
+        ("whole-block", 3, samples[0][2] + bytes(-len(samples[0][2]) % 512)),
+        ("block-and-one", 3, samples[0][2] + bytes(-len(samples[0][2]) % 512 + 1)),
+    ]
+    for members in (samples, edges, samples[:1], []):
+        shard = write(tmp_path / "train-0.tar", members)
+        assert shard.read_bytes() == by_tarfile(members)
+
+
+def test_how_samples_are_packed_does_not_show(tmp_path: Path, samples: Samples) -> None:
+    """Samples packed one by one, in runs or all at once make the same shard and index."""
+    packed = [(*sample, sample[2]) for sample in samples]
+    shards = []
+    for size in (1, 2, len(packed)):
+        shards.append(tmp_path / f"by-{size}.tar")
+        with writing_shard(shards[-1], "original", "none") as writer:
+            for start in range(0, len(packed), size):
+                writer.append(pack(packed[start : start + size]))
+    for shard in shards:
+        assert shard.read_bytes() == by_tarfile(samples)
+        assert index_of(shard).read_bytes() == index_of(shards[0]).read_bytes()
+
+
+def test_an_empty_shard_is_an_empty_tar(tmp_path: Path) -> None:
+    """A shard without samples is a tar without members and an index without rows."""
+    shard = write(tmp_path / "test-0.tar", [])
+    with tarfile.open(shard) as tar:
+        assert tar.getmembers() == []
+    index, facts = read_index(shard)
+    assert len(index) == 0
+    assert (facts["inflated"], facts["kept"]) == (0, 0)
+    assert len(ShardReader([shard])) == 0
+
+
+def test_packing_nothing_changes_nothing(tmp_path: Path, samples: Samples) -> None:
+    """An empty pack between others leaves offsets and bytes as they were."""
+    shard = tmp_path / "train-0.tar"
+    with writing_shard(shard, "original", "none") as writer:
+        writer.append(pack([]))
+        for sample in samples:
+            add(writer, *sample)
+            writer.append(pack([]))
+    assert shard.read_bytes() == by_tarfile(samples)
+    reader = ShardReader([shard])
+    assert [reader.image(i) for i in range(len(reader))] == [data for _, _, data in samples]
+
+
+def test_members_have_neither_owner_nor_time(tmp_path: Path, samples: Samples) -> None:
+    """Every member is a plain file of nobody, of the epoch, that all may read."""
+    shard = write(tmp_path / "train-0.tar", samples)
+    with tarfile.open(shard) as tar:
+        members = tar.getmembers()
+    assert len(members) == 2 * len(samples)
+    for member in members:
+        assert member.isreg()
+        assert (member.uid, member.gid, member.uname, member.gname) == (0, 0, "", "")
+        assert (member.mtime, member.mode) == (0, 0o644)
+
+
+@pytest.mark.parametrize("data", [b"", b"Please read me", b"\xff\xd8", b"<svg></svg>"])
+def test_what_is_no_image_cannot_be_packed(samples: Samples, data: bytes) -> None:
+    """Bytes that are no image are an error, also behind good ones."""
+    good = (*samples[0], samples[0][2])
+    with pytest.raises(ValueError, match="no image"):
+        pack([good, ("bad", 0, data, data)])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "é",
+        pytest.param(
+            "n" * 97,
+            id="long",
+        ),
+    ],
+)
+def test_a_name_that_ustar_cannot_hold_is_no_quiet_damage(samples: Samples, name: str) -> None:
+    """A key beyond ASCII or 100 characters with its extension never makes a broken header."""
+    data = samples[0][2]
+    with pytest.raises(ValueError):
+        pack([(name, 0, data, data)])
 
 
 @pytest.mark.parametrize(

@@ -8,16 +8,17 @@ import pandas as pd
 import pytest
 
 from jpegprep.errors import UserError
-from jpegprep.splits import assign, split_dataset
+from jpegprep.splits import across_splits, assign, split_dataset
 
-HOW = {"strategy": "stratified", "val": 0.2, "test": 0.2, "seed": 0}
+HOW = {"strategy": "stratified", "val": 0.2, "test": 0.2, "seed": 0, "duplicates": "apart"}
+TOGETHER = {**HOW, "duplicates": "together"}
 ONE = {"train": 1, "val": 1, "test": 1}
 
 
 def images(**classes: int) -> pd.DataFrame:
     """Return the rows of a manifest with so many images of each class, shuffled."""
     rows = [(f"{name}-{i:05}", name) for name, count in classes.items() for i in range(count)]
-    table = pd.DataFrame(rows, columns=["key", "class"])
+    table = pd.DataFrame(rows, columns=["key", "class"]).assign(duplicate_of=None)
     return table.sample(frac=1, random_state=1).reset_index(drop=True)
 
 
@@ -120,12 +121,123 @@ def test_a_class_too_small_for_three_splits_is_refused() -> None:
         assign(images(common=50, rare=2), HOW, ONE)
 
 
-def test_unreadable_files_are_in_no_split(tmp_path: Path) -> None:
-    """What is truncated or no image stays out; what is only mislabelled stays in."""
-    manifest = images(cat=20, dog=20)
-    manifest["problem"] = "ok"
-    manifest.loc[:2, "problem"] = ["truncated", "not an image", "mislabelled"]
+def test_files_that_are_set_aside_are_in_no_split(tmp_path: Path) -> None:
+    """What is set aside stays out; what is repaired or kept stays in."""
+    manifest = images(cat=20, dog=20).assign(handling="kept")
+    manifest["sha256"] = manifest["key"]
+    manifest.loc[:2, "handling"] = ["set aside", "set aside", "repaired"]
     manifest.to_parquet(tmp_path / "manifest.parquet")
     split_dataset(HOW, ONE, tmp_path / "manifest.parquet", tmp_path / "split.parquet")
     found: Any = pd.read_parquet(tmp_path / "split.parquet")
     assert set(manifest["key"]) - set(found["key"]) == set(manifest["key"][:2])
+
+
+def with_duplicates(count: int, groups: int, seed: int) -> pd.DataFrame:
+    """Return rows of two classes in which some contents appear several times, across classes too.
+
+    Of `count` images those whose index is equal modulo `groups` are one content, for the first
+    `groups` of them; the others are unique.
+    """
+    rng = np.random.default_rng(seed)
+    table = pd.DataFrame(
+        {
+            "key": [f"image-{i:05}" for i in range(count)],
+            "class": rng.permutation(["cat", "dog"] * (count // 2)),
+            "sha256": rng.permutation([i if i % 3 else i % groups for i in range(count)]).astype(
+                str
+            ),
+        }
+    )
+    seen: dict[str, str] = {}
+    first = [seen.setdefault(row.sha256, row.key) for row in table.itertuples()]
+    table["duplicate_of"] = [
+        None if key == origin else origin for key, origin in zip(table["key"], first, strict=True)
+    ]
+    return table
+
+
+def splits_of_contents(table: pd.DataFrame, split: pd.DataFrame) -> list[set[str]]:
+    """Return, of each content, the splits in which it appears."""
+    found: dict[str, set[str]] = {}
+    where = dict(zip(split["key"], split["split"], strict=True))
+    for row in table.itertuples():
+        found.setdefault(row.sha256, set()).add(where[row.key])
+    return list(found.values())
+
+
+@pytest.mark.parametrize("strategy", ["stratified", "contiguous"])
+@pytest.mark.parametrize("seed", range(3))
+def test_together_keeps_equal_images_in_one_split(strategy: str, seed: int) -> None:
+    """No content of a test image was trained on, even where another class has it too."""
+    table = with_duplicates(400, 40, seed)
+    several = table.groupby("sha256")["class"].nunique()
+    assert (several == 2).sum() > 5  # the premise: some contents are in both classes
+    how = {**TOGETHER, "strategy": strategy, "seed": seed}
+    split = assign(table, how, ONE)
+    assert {len(found) for found in splits_of_contents(table, split)} == {1}
+    assert split["class"].tolist() == table["class"].tolist()
+    assert split["key"].tolist() == table["key"].tolist()
+    assert across_splits(table, split) == 0
+
+
+def test_apart_leaves_equal_images_where_they_fall() -> None:
+    """Each image for itself: equal ones may be in several splits, and are counted."""
+    table = with_duplicates(400, 40, seed=0)
+    split = assign(table, HOW, ONE)
+    several = [found for found in splits_of_contents(table, split) if len(found) > 1]
+    assert several
+    where = dict(zip(split["key"], split["split"], strict=True))
+    content = table.groupby("sha256")["key"].apply(list)
+    expected = sum(len(keys) for keys in content if len({where[key] for key in keys}) > 1)
+    assert across_splits(table, split) == expected
+
+
+def test_apart_keeps_the_fractions_whatever_the_duplicates() -> None:
+    """With duplicates apart the splits have their sizes to the image."""
+    split = assign(with_duplicates(400, 40, seed=0), HOW, ONE)
+    assert split["split"].value_counts().to_dict() == {"train": 240, "val": 80, "test": 80}
+
+
+def test_together_keeps_the_fractions_about() -> None:
+    """A few duplicates that move leave the sizes about as they were."""
+    table = with_duplicates(3000, 900, seed=0)
+    split = assign(table, TOGETHER, ONE)
+    shares = split["split"].value_counts(normalize=True)
+    assert shares["val"] == pytest.approx(0.2, abs=0.03)
+    assert shares["test"] == pytest.approx(0.2, abs=0.03)
+
+
+def test_without_duplicates_both_ways_are_one() -> None:
+    """Where no two images are equal, together and apart give the same split."""
+    table = images(cat=50, dog=30)
+    pd.testing.assert_frame_equal(assign(table, HOW, ONE), assign(table, TOGETHER, ONE))
+
+
+def test_together_gives_every_split_shards_of_one_size() -> None:
+    """Shards are dealt after duplicates have moved, so they differ by one image at most."""
+    split = assign(with_duplicates(400, 40, seed=0), TOGETHER, {"train": 5, "val": 2, "test": 2})
+    for name, number in {"train": 5, "val": 2, "test": 2}.items():
+        sizes = split[split["split"] == name]["shard"].value_counts()
+        assert len(sizes) == number
+        assert sizes.max() - sizes.min() <= 1
+
+
+def test_a_class_that_loses_a_split_to_its_duplicates_is_refused() -> None:
+    """A class of one content cannot be in three splits at once; the error says what to do."""
+    table = images(common=50, copies=10)
+    copies = table["class"] == "copies"
+    first = table.loc[copies, "key"].iloc[0]
+    table.loc[copies & (table["key"] != first), "duplicate_of"] = first
+    with pytest.raises(UserError, match="^class 'copies' .* duplicates: apart") as error:
+        assign(table, TOGETHER, ONE)
+    assert "\n" not in str(error.value)
+    assert len(assign(table, HOW, ONE)) == 60
+
+
+def test_images_with_a_duplicate_in_another_split_are_counted() -> None:
+    """All images of a content that crosses splits count, not those within one split."""
+    contents = {"a": "train test", "b": "train train", "c": "train val test", "d": "val"}
+    rows = [(sha, split) for sha, splits in contents.items() for split in splits.split()]
+    table = pd.DataFrame(rows, columns=["sha256", "split"])
+    table["key"] = [f"image{i}" for i in range(len(table))]
+    assert across_splits(table[["key", "sha256"]], table[["key", "split"]]) == 2 + 3

@@ -1,19 +1,71 @@
 """Tables: the paper's columns, with numbers that can be recomputed from the shards."""
 
+import csv
 import io
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
-from jpegprep.shards import ShardReader, writing_shard
+from jpegprep.errors import UserError
+from jpegprep.manifest import build_manifest
+from jpegprep.shards import ShardReader, pack, writing_shard
 from jpegprep.splits import assign
-from jpegprep.tables import table1, table3
+from jpegprep.tables import problems, size_vs_ratio, table1, table3
 from jpegprep.treatments import treat_shard
 
 Files = Callable[..., list[bytes]]
+
+MANIFEST = [
+    *("key", "class", "member", "bytes", "sha256", "format", "width", "height", "mode", "quality"),
+    *("standard_tables", "subsampling", "orientation", "problems", "duplicate_of", "handling"),
+]
+ASIDE = {"outside", "link", "unlisted", "too large", "not an image", "truncated"}
+DIGITS = "a column of text whose cells begin with digits is aligned as numbers"
+
+
+def make_manifest(path: Path, files: list[dict[str, Any]]) -> Path:
+    """Write a manifest, each file a JPEG of quality 75 unless it says otherwise."""
+    usual = {"class": "a", "bytes": 1000, "width": 8, "height": 8, "mode": "RGB", "quality": 75}
+    usual |= {"format": "JPEG", "standard_tables": True, "subsampling": "4:2:0", "orientation": 1}
+    rows = []
+    for i, file in enumerate(files):
+        row = {"key": f"k{i}", "member": f"a/{i}.jpg", "sha256": f"{i:064x}", "problems": "ok"}
+        row = {**usual, **row, "duplicate_of": None, **file}
+        row["handling"] = "set aside" if row["problems"] in ASIDE else "kept"
+        rows.append(row)
+    types = dict.fromkeys(("quality", "orientation"), "Int16") | {"standard_tables": "boolean"}
+    pd.DataFrame(rows, columns=MANIFEST).astype(types).to_parquet(path, index=False)
+    return path
+
+
+def make_split(path: Path, classes: int, train: int, val: int, test: int) -> Path:
+    """Write a split with so many images of each part, in so many classes."""
+    parts = ["train"] * train + ["val"] * val + ["test"] * test
+    rows = {
+        "key": [f"k{i}" for i in range(len(parts))],
+        "class": [f"c{i % classes:03d}" for i in range(len(parts))],
+        "label": [i % classes for i in range(len(parts))],
+        "split": parts,
+        "shard": 0,
+    }
+    pd.DataFrame(rows).to_parquet(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def published(root: Path) -> Path:
+    """Return the shipped file of the paper's numbers."""
+    return root / "config" / "published.csv"
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a CSV as texts."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def cells(markdown: Path) -> list[list[str]]:
@@ -23,23 +75,345 @@ def cells(markdown: Path) -> list[list[str]]:
     return [row for row in rows if not set(row[0]) <= {":", "-"}]
 
 
-def test_table1_is_the_papers(tmp_path: Path) -> None:
+def alignment(markdown: Path) -> dict[str, str]:
+    """Return how each column of a Markdown table is aligned, by the rule below its head."""
+    head, rule = markdown.read_text(encoding="utf-8").splitlines()[:2]
+    names, marks = ([c.strip() for c in line.strip("|").split("|")] for line in (head, rule))
+    kinds = {(True, False): "left", (False, True): "right", (True, True): "centre"}
+    return {
+        name: kinds.get((mark.startswith(":"), mark.endswith(":")), "none")
+        for name, mark in zip(names, marks, strict=True)
+    }
+
+
+def lines_are_even(markdown: Path) -> bool:
+    """Tell whether the bars of a Markdown table stand below each other in the text."""
+    lines = [line for line in markdown.read_text(encoding="utf-8").splitlines() if "|" in line]
+    return len({tuple(i for i, c in enumerate(line) if c == "|") for line in lines}) == 1
+
+
+def test_the_manifests_of_these_tests_are_like_real_ones(
+    tmp_path: Path, pack: Callable[..., Path], patches: Files
+) -> None:
+    """What `make_manifest` writes has the columns and types of `build_manifest`."""
+    data = patches("coffee.png", 2)
+    archive = pack(tmp_path / "x.tar", {"x/a/1.png": data[0], "x/b/1.png": data[1]})
+    about = {"adapter": "class_folders", "options": {"root": "x"}, "classes": 2, "images": 2}
+    build_manifest(about, [archive], tmp_path / "real.parquet")
+    real = pd.read_parquet(tmp_path / "real.parquet")
+    made = pd.read_parquet(make_manifest(tmp_path / "made.parquet", [{}, {}]))
+    assert real.columns.tolist() == made.columns.tolist() == MANIFEST
+    for name in ("quality", "orientation", "standard_tables"):
+        assert real[name].dtype == made[name].dtype
+
+
+def make_table1(
+    folder: Path, published: Path, datasets: dict[str, tuple[Any, ...]]
+) -> list[dict[str, str]]:
+    """Write Table I of data sets (files, split, note) and read its CSV."""
+    made = {}
+    for name, (files, numbers, note) in datasets.items():
+        manifest = make_manifest(folder / f"{name}-m.parquet", files)
+        made[name] = manifest, make_split(folder / f"{name}-s.parquet", *numbers), note
+    table1(made, published, folder / "t.csv", folder / "t.md", folder / "t.html")
+    return read(folder / "t.csv")
+
+
+def test_table1_is_the_papers(tmp_path: Path, published: Path) -> None:
     """DTD, 47 classes of 120, gives the paper's row: 47, 5,640, 3,384, 1,128, 1,128."""
-    rows = [(f"{c}-{i}", f"texture{c}") for c in range(47) for i in range(120)]
-    how = {"strategy": "stratified", "val": 0.2, "test": 0.2, "seed": 0}
-    split = assign(
-        pd.DataFrame(rows, columns=["key", "class"]), how, {"train": 2, "val": 1, "test": 1}
-    )
+    rows = [(f"{c}-{i}", f"texture{c}", None) for c in range(47) for i in range(120)]
+    how = {"strategy": "stratified", "val": 0.2, "test": 0.2, "seed": 0, "duplicates": "apart"}
+    images = pd.DataFrame(rows, columns=["key", "class", "duplicate_of"])
+    split = assign(images, how, {"train": 2, "val": 1, "test": 1})
     split.to_parquet(tmp_path / "dtd.parquet")
-    table1({"dtd": tmp_path / "dtd.parquet"}, tmp_path / "t.csv", tmp_path / "t.md")
+    manifest = make_manifest(tmp_path / "m.parquet", [{}] * 5640)
+    targets = tmp_path / "t.csv", tmp_path / "t.md"
+    table1({"dtd": (manifest, tmp_path / "dtd.parquet", "a note")}, published, *targets)
     assert (tmp_path / "t.csv").read_text().splitlines() == [
-        "dataset,classes,total,train,test,validation",
-        "dtd,47,5640,3384,1128,1128",
+        "dataset,classes,total,train,test,validation,paper_classes,paper_total,paper_train,"
+        "paper_test,paper_validation,difference,explanation",
+        'dtd,47,5640,3384,1128,1128,47,5640,3384,1128,1128,0,"5,640 files, none set aside"',
     ]
     assert cells(tmp_path / "t.md") == [
-        ["dataset", "classes", "total", "train", "test", "validation"],
-        ["dtd", "47", "5,640", "3,384", "1,128", "1,128"],
+        ["data set", "classes", "total", "train", "test", "validation", "explanation"],
+        [
+            *("dtd", "47 (47)", "5,640 (5,640)", "3,384 (3,384)", "1,128 (1,128)"),
+            *("1,128 (1,128)", "5,640 files, none set aside"),
+        ],
     ]
+    assert "In brackets: the paper's numbers." in (tmp_path / "t.md").read_text()
+
+
+def test_table1_explains_fewer_images(tmp_path: Path, published: Path) -> None:
+    """Pets, 7,390 for the paper's 7,400: the difference, what was set aside, and the note."""
+    files = [{}] * 7390 + [{"problems": "not an image"}] * 2 + [{"problems": "outside"}]
+    note = "37 classes of 200"
+    pets = files, (37, 4434, 1478, 1478), note
+    (row,) = make_table1(tmp_path, published, {"oxford-iiit-pets": pets})
+    assert row["total"] == "7390"
+    assert row["paper_total"] == "7400"
+    assert row["difference"] == "-10"
+    assert row["explanation"] == (
+        "7,393 files, 3 set aside (2 not an image, 1 outside); -10 to the paper: 37 classes of 200"
+    )
+
+
+def test_table1_explains_more_images(tmp_path: Path, published: Path) -> None:
+    """Caltech-256, 30,607 for the paper's 30,592, is +15; without a note nothing is made up."""
+    caltech = [{}] * 30607, (257, 18365, 6121, 6121), ""
+    (row,) = make_table1(tmp_path, published, {"caltech256": caltech})
+    assert row["difference"] == "15"
+    assert row["explanation"] == "30,607 files, none set aside; +15 to the paper"
+
+
+def test_table1_explains_another_rounding(tmp_path: Path, published: Path) -> None:
+    """SUN397: the paper's 65,251, 21,751, 21,752 and ours round 108,754 otherwise."""
+    sun = [{}] * 108754, (397, 65252, 21751, 21751), "not to be shown"
+    (row,) = make_table1(tmp_path, published, {"sun397": sun})
+    counts = ["train", "test", "validation", "paper_train", "paper_test", "paper_validation"]
+    assert [row[name] for name in counts] == ["65252", "21751", "21751", "65251", "21751", "21752"]
+    assert row["difference"] == "0"
+    assert row["explanation"] == (
+        "108,754 files, none set aside; as many as the paper, whose splits are rounded otherwise"
+    )
+
+
+def test_table1_of_data_sets_that_the_paper_lacks(tmp_path: Path, published: Path) -> None:
+    """Two data sets of one's own: the paper's cells are empty, and no brackets are explained."""
+    own = {
+        "mine": ([{}] * 10 + [{"problems": "truncated"}], (2, 6, 2, 2), ""),
+        "yours": ([{}] * 20, (4, 12, 4, 4), "a note"),
+    }
+    rows = make_table1(tmp_path, published, own)
+    for row in rows:
+        assert [value for key, value in row.items() if key.startswith("paper_")] == [""] * 5
+        assert row["difference"] == ""
+    assert [row["explanation"] for row in rows] == [
+        "11 files, 1 set aside (1 truncated)",
+        "20 files, none set aside",
+    ]
+    assert cells(tmp_path / "t.md")[1][:6] == ["mine", "2", "10", "6", "2", "2"]
+    assert "brackets" not in (tmp_path / "t.md").read_text()
+
+
+def test_table1_of_both_kinds_keeps_whole_numbers(tmp_path: Path, published: Path) -> None:
+    """A data set without the paper's numbers beside one with them: counts stay whole, in order."""
+    both = {
+        "mine": ([{}] * 10, (2, 6, 2, 2), ""),
+        "cifar10": ([{}] * 60000, (10, 36000, 12000, 12000), ""),
+    }
+    rows = make_table1(tmp_path, published, both)
+    assert [row["dataset"] for row in rows] == ["mine", "cifar10"]
+    assert [row["paper_total"] for row in rows] == ["", "60000"]
+    assert [row["difference"] for row in rows] == ["", "0"]
+    html = (tmp_path / "t.html").read_text(encoding="utf-8")
+    assert "<td>60,000 (60,000)</td>" in html
+    assert "In brackets" in html
+
+
+def test_table1_is_aligned(tmp_path: Path, published: Path) -> None:
+    """Names stand left, numbers right, and the bars of the Markdown below each other."""
+    make_table1(tmp_path, published, {"mine": ([{}] * 10, (2, 6, 2, 2), "")})
+    found = alignment(tmp_path / "t.md")
+    found.pop("explanation")
+    assert found.pop("data set") == "left"
+    assert set(found.values()) == {"right"}
+    assert lines_are_even(tmp_path / "t.md")
+
+
+def test_table1_has_its_explanation_at_the_left(tmp_path: Path, published: Path) -> None:
+    """An explanation is text, though it begins with the number of files."""
+    make_table1(tmp_path, published, {"mine": ([{}] * 10, (2, 6, 2, 2), "")})
+    assert alignment(tmp_path / "t.md")["explanation"] == "left"
+
+
+def test_a_data_set_named_with_digits_stands_at_the_left(tmp_path: Path, published: Path) -> None:
+    """The name of a data set is text, though it is 102-flowers."""
+    make_table1(tmp_path, published, {"102-flowers": ([{}] * 10, (2, 6, 2, 2), "")})
+    assert alignment(tmp_path / "t.md")["data set"] == "left"
+
+
+def make_problems(folder: Path) -> list[dict[str, str]]:
+    """Write the problems of seven files, two of them set aside, and read the CSV."""
+    files: list[dict[str, Any]] = [
+        {"sha256": "1" * 64},
+        {"sha256": "1" * 64, "problems": "duplicate", "duplicate_of": "k0"},
+        {"problems": "grayscale"},
+        {"sha256": "1" * 64, "problems": "grayscale, duplicate", "duplicate_of": "k0"},
+        {},
+        {"problems": "truncated"},
+        {"problems": "outside", "class": None},
+    ]
+    manifest = make_manifest(folder / "m.parquet", files)
+    split = make_split(folder / "s.parquet", 1, 2, 2, 1)  # k0 and k1 train, k2 and k3 val, k4 test
+    problems({"x": (manifest, split)}, folder / "p.csv", folder / "p.md", folder / "p.html")
+    return read(folder / "p.csv")
+
+
+def test_problems_are_counted(tmp_path: Path) -> None:
+    """Each problem is a row with what follows from it; a file with two counts in both."""
+    rows = make_problems(tmp_path)
+    assert list(rows[0]) == ["dataset", "problem", "files", "handling", "meaning"]
+    assert [(row["problem"], row["files"], row["handling"]) for row in rows] == [
+        ("all files", "7", ""),
+        ("ok", "2", "kept"),
+        ("outside", "1", "set aside"),
+        ("truncated", "1", "set aside"),
+        ("grayscale", "2", "kept"),
+        ("duplicate", "2", "kept"),
+        ("duplicate across splits", "3", "kept"),  # k0, k1 (train) and k3 (val)
+    ]
+    assert {row["dataset"] for row in rows} == {"x"}
+    assert all(row["meaning"] for row in rows)
+
+
+def test_problems_are_readable(tmp_path: Path) -> None:
+    """The Markdown has text at the left and the number of files at the right."""
+    make_problems(tmp_path)
+    assert alignment(tmp_path / "p.md") == {
+        **dict.fromkeys(("dataset", "problem"), "left"),
+        "files": "right",
+        **dict.fromkeys(("handling", "meaning"), "left"),
+    }
+    assert lines_are_even(tmp_path / "p.md")
+    assert "<td>all files</td>" in (tmp_path / "p.html").read_text(encoding="utf-8")
+
+
+def test_a_clean_data_set_has_no_problems(tmp_path: Path) -> None:
+    """Where nothing is wrong, the table says so in numbers: all are ok, none across splits."""
+    manifest = make_manifest(tmp_path / "m.parquet", [{}] * 1200)
+    split = make_split(tmp_path / "s.parquet", 2, 800, 200, 200)
+    problems({"x": (manifest, split)}, tmp_path / "p.csv", tmp_path / "p.md")
+    assert [(row["problem"], row["files"]) for row in read(tmp_path / "p.csv")] == [
+        ("all files", "1200"),
+        ("ok", "1200"),
+        ("duplicate across splits", "0"),
+    ]
+    assert cells(tmp_path / "p.md")[1][2] == "1,200"
+
+
+def sized_shard(path: Path, variant: str, sizes: list[int], before: list[int]) -> Path:
+    """Write a shard of files of so many bytes, whose originals had so many."""
+    with writing_shard(path, variant, "a test") as writer:
+        samples = []
+        for i, (size, original) in enumerate(zip(sizes, before, strict=True)):
+            data = (b"\x89PNG\r\n\x1a\n" + bytes([i])).ljust(size, b"x")
+            samples.append((f"k{i}", 0, data, data if variant == "original" else bytes(original)))
+        writer.append(pack(samples))
+    return path
+
+
+ORIGINALS = {"dtd": [1 << 20, 1 << 19], "mine": [4000, 6000]}
+COMPRESSED = {  # at 0.9 an image of dtd grows
+    "dtd": {"jpeg-q90": [(1 << 20) + 2, (1 << 19) - 2], "jpeg-q30": [300000, 50000]},
+    "mine": {"jpeg-q90": [4000, 1000], "jpeg-q30": [2000, 500]},
+}
+
+
+def make_sizes(folder: Path, published: Path) -> list[dict[str, str]]:
+    """Write the sizes of two data sets, one of the paper's and one of PNG, and read the CSV."""
+    manifests = {
+        "dtd": make_manifest(folder / "dtd.parquet", [{"quality": q} for q in (60, 75, 90)]),
+        "mine": make_manifest(
+            folder / "mine.parquet",
+            [{"format": "PNG", "quality": None, "standard_tables": None, "subsampling": None}] * 2,
+        ),
+    }
+    variants = []
+    for name, before in ORIGINALS.items():
+        tar = sized_shard(folder / name / "original.tar", "original", before, before)
+        variants.append((name, 1.0, "original", [tar]))
+        for variant, sizes in COMPRESSED[name].items():
+            tar = sized_shard(folder / name / f"{variant}.tar", variant, sizes, before)
+            variants.append((name, int(variant[-2:]) / 100, variant, [tar]))
+    size_vs_ratio(
+        variants, manifests, published, folder / "z.csv", folder / "z.md", folder / "z.html"
+    )
+    return read(folder / "z.csv")
+
+
+def test_size_vs_ratio_says_every_number(tmp_path: Path, published: Path) -> None:
+    """Every column of the CSV: DTD shrinks to 350,000 of 1.5 MiB, beside the paper's 22.21 %."""
+    rows = make_sizes(tmp_path, published)
+    assert list(rows[0]) == [
+        *("dataset", "ratio", "variant", "images", "bytes", "relative_size", "mean_bytes"),
+        *("inflated", "kept", "shard_bytes", "source_format", "source_quality"),
+        *("source_quality_p10", "source_quality_p90", "paper_relative_size"),
+    ]
+    assert [(row["dataset"], float(row["ratio"]), row["variant"]) for row in rows] == [
+        (name, *which)
+        for name in ("dtd", "mine")
+        for which in ((1.0, "original"), (0.9, "jpeg-q90"), (0.3, "jpeg-q30"))
+    ]
+    sums = [1572864, 1572864, 350000, 10000, 5000, 2500]
+    assert [int(row["bytes"]) for row in rows] == sums
+    assert {row["images"] for row in rows} == {"2"}
+    assert [float(row["mean_bytes"]) for row in rows] == [number / 2 for number in sums]
+    shares = [1, 1, 350000 / 1572864, 1, 0.5, 0.25]
+    assert [float(row["relative_size"]) for row in rows] == pytest.approx(shares, rel=1e-5)
+    assert [row["inflated"] for row in rows] == ["0", "1", "0", "0", "0", "0"]
+    assert [row["kept"] for row in rows] == ["2", "0", "0", "2", "0", "0"]
+    assert [row["paper_relative_size"] for row in rows] == ["", "", "0.2221", "", "", ""]
+    for row in rows:
+        tar = tmp_path / row["dataset"] / f"{row['variant']}.tar"
+        assert int(row["shard_bytes"]) == tar.stat().st_size
+    quality = ["source_quality", "source_quality_p10", "source_quality_p90"]
+    for row in rows[:3]:
+        assert row["source_format"] == "JPEG"
+        assert [float(row[name]) for name in quality] == [75, 63, 87]
+    for row in rows[3:]:
+        assert row["source_format"] == "PNG"
+        assert [row[name] for name in quality] == ["", "", ""]
+
+
+def test_size_vs_ratio_is_readable(tmp_path: Path, published: Path) -> None:
+    """A row a data set, a column a ratio; an asterisk where images grew; a PNG has no quality."""
+    make_sizes(tmp_path, published)
+    assert cells(tmp_path / "z.md") == [
+        ["data set", "source", "1.0", "0.9", "0.3", "paper at 0.3"],
+        [
+            *("dtd", "JPEG, quality 75 (63 to 87)", "1.50 MiB", "100.00%*", "22.25%", "22.21%"),
+        ],
+        ["mine", "PNG", "0.01 MiB", "50.00%", "25.00%", ""],
+    ]
+    assert alignment(tmp_path / "z.md") == {
+        **dict.fromkeys(("data set", "source"), "left"),
+        **dict.fromkeys(("1.0", "0.9", "0.3", "paper at 0.3"), "right"),
+    }
+    assert lines_are_even(tmp_path / "z.md")
+    for file in ("z.md", "z.html"):
+        text = (tmp_path / file).read_text(encoding="utf-8")
+        assert "*: some images came out larger than their source" in text
+
+
+def test_size_vs_ratio_without_the_papers_data_sets(tmp_path: Path, published: Path) -> None:
+    """Two data sets that the paper lacks have no column of the paper's."""
+    variants, manifests = [], {}
+    for name in ("mine", "yours"):
+        manifests[name] = make_manifest(tmp_path / f"{name}.parquet", [{}, {}])
+        for ratio, variant, sizes in ((1.0, "original", [1000]), (0.3, "jpeg-q30", [400])):
+            tar = sized_shard(tmp_path / name / f"{variant}.tar", variant, sizes, [1000])
+            variants.append((name, ratio, variant, [tar]))
+    size_vs_ratio(variants, manifests, published, tmp_path / "z.csv", tmp_path / "z.md")
+    assert cells(tmp_path / "z.md")[0] == ["data set", "source", "1.0", "0.3"]
+    assert [row["paper_relative_size"] for row in read(tmp_path / "z.csv")] == [""] * 4
+    assert cells(tmp_path / "z.md")[1][3] == "40.00%"
+
+
+@pytest.mark.parametrize("table", ["I", "III"])
+def test_published_numbers_with_rows_missing_are_one_line(
+    tmp_path: Path, published: Path, table: str
+) -> None:
+    """A published.csv without DTD's total, or cut off before Table III, is named."""
+    content = published.read_text(encoding="utf-8")
+    cut = content.replace("I,dtd,total,5640\n", "") if table == "I" else content.split("III")[0]
+    path = tmp_path / "published.csv"
+    path.write_text(cut, encoding="utf-8")
+    with pytest.raises(UserError, match="restore it from the repository"):
+        if table == "I":
+            make_table1(tmp_path, path, {"dtd": ([{}] * 10, (2, 6, 2, 2), "")})
+        else:
+            make_sizes(tmp_path, path)
 
 
 ACCURACY = """dataset,learner,variant,ratio,seeds,n,accuracy,low,high,interval
@@ -61,9 +435,9 @@ def shards(tmp_path: Path, patches: Files) -> Shards:
     for k, name in enumerate(("gravel.png", "coffee.png")):
         original.append(tmp_path / "original" / f"train-{k}.tar")
         compressed.append(tmp_path / "jpeg-q30" / f"train-{k}.tar")
-        with writing_shard(original[-1], "original") as writer:
+        with writing_shard(original[-1], "original", "a test") as writer:
             for i, data in enumerate(patches(name, 20)):
-                writer.add(f"{k}-{i}", k, data)
+                writer.append(pack([(f"{k}-{i}", k, data, data)]))
         treat_shard(original[-1], "jpeg-q30", compressed[-1])
     return original, compressed
 

@@ -18,7 +18,8 @@ from jpegprep import runs
 from jpegprep.errors import UserError
 from jpegprep.files import sha256_of
 from jpegprep.images import codec, decode
-from jpegprep.shards import ShardReader, writing_shard
+from jpegprep.recompress import encoder
+from jpegprep.shards import ShardReader, pack, writing_shard
 from jpegprep.training import train
 from jpegprep.treatments import treat_shard
 
@@ -50,10 +51,11 @@ def shards(
     files = [iter(patches(name, 40)) for name in ("coffee.png", "gravel.png")]
     for split, counts in SIZES.items():
         original, treated = (folder / variant / f"{split}-0.tar" for variant in found)
-        with writing_shard(original, "original") as writer:
+        with writing_shard(original, "original", codec()) as writer:
             for label, count in enumerate(counts):
                 for i in range(count):
-                    writer.add(f"class{label}-{split}-{i}", label, next(files[label]))
+                    data = next(files[label])
+                    writer.append(pack([(f"class{label}-{split}-{i}", label, data, data)]))
         treat_shard(original, "jpeg-q30", treated)
         found["original"][split], found["jpeg-q30"][split] = [original], [treated]
     return found
@@ -206,7 +208,7 @@ def test_the_record_says_what_was_run(
     record = record_of(results["q30"])
     assert (record["dataset"], record["variant"], record["seed"]) == ("two", "jpeg-q30", 0)
     assert record["recipe"] == RECIPE
-    assert record["encoder"] == [codec()]
+    assert record["encoder"] == [encoder()]
     assert record["decoder"] == codec()
     if record["device"]["kind"] == "cpu":
         assert record["precision"] == "32-true"

@@ -1,6 +1,9 @@
 """Treatments: from archives to original shards, and from those to the variants."""
 
 import io
+import multiprocessing
+import subprocess
+import tarfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,15 +12,19 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from jpegprep import treatments
 from jpegprep.errors import UserError
+from jpegprep.layout import index_of
 from jpegprep.manifest import build_manifest
-from jpegprep.shards import ShardReader, read_index
+from jpegprep.recompress import encoder
+from jpegprep.shards import ShardReader, read_index, writing_shard
+from jpegprep.shards import pack as pack_samples
 from jpegprep.splits import split_dataset
 from jpegprep.treatments import treat_shard, write_original_shards
 
 Files = Callable[..., list[bytes]]
 Pack = Callable[..., Path]
-HOW = {"strategy": "stratified", "val": 0.2, "test": 0.2, "seed": 0}
+HOW = {"strategy": "stratified", "val": 0.2, "test": 0.2, "seed": 0, "duplicates": "apart"}
 COUNTS = {"train": 2, "val": 1, "test": 1}
 
 
@@ -99,7 +106,8 @@ def test_unreadable_files_are_in_no_shard(
         "data/brick/half.png": whole[: len(whole) // 2],
     }
     archive = pack(tmp_path / "textures.zip", {**bad, **textures})
-    dataset = {**registry(2, 40), "options": {"root": "data"}}
+    # The publisher counted the two unreadable ones among his images.
+    dataset = {**registry(2, 42), "options": {"root": "data"}}
     found = contents(shard_originals(tmp_path, dataset, [archive]))
     assert sorted(data for _, data in found.values()) == sorted(textures.values())
 
@@ -214,18 +222,209 @@ def test_images_that_grow_are_counted(tmp_path: Path, pack: Pack, patches: Files
     assert grown == 10
 
 
+@pytest.mark.parametrize("processes", [1, 2])
 def test_a_damaged_original_stops_the_variant(
-    tmp_path: Path, pack: Pack, textures: dict[str, bytes]
+    tmp_path: Path,
+    mixed: Path,
+    small_chunks: None,
+    processes: int,
 ) -> None:
     """No variant is made of a damaged shard; the error names the original to make again."""
+    index, _ = read_index(mixed)
+    content = bytearray(mixed.read_bytes())
+    content[int(index["offset"][30]) + 100] ^= 0xFF
+    mixed.write_bytes(content)
+    target = tmp_path / "jpeg-q30" / "train-0.tar"
+    with pytest.raises(UserError, match=f"{mixed}.*{index['key'][30]}"):
+        treat_shard(mixed, "jpeg-q30", target, processes)
+    assert list(target.parent.iterdir()) == []
+    assert multiprocessing.active_children() == []
+
+
+@pytest.fixture
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut shards into runs of a few images."""
+    monkeypatch.setattr(treatments, "_CHUNK_IMAGES", 7)
+    monkeypatch.setattr(treatments, "_CHUNK_BYTES", 30_000)
+
+
+@pytest.fixture
+def mixed(tmp_path: Path, patches: Files, photos: Path) -> Path:
+    """Return a shard of originals: PNG patches, small JPEGs, flat images, a large photograph."""
+    files = [*patches("gravel.png", 12), *patches("coffee.png", 12)]
+    for data in patches("rocket.jpg", 12):
+        compressed = io.BytesIO()
+        Image.open(io.BytesIO(data)).save(compressed, "JPEG", quality=20)
+        files.append(compressed.getvalue())
+    for k in range(6):
+        flat = io.BytesIO()
+        Image.new("RGBA", (8 + k, 8), (50 * k, 9, 9, 200)).save(flat, "PNG")
+        files.append(flat.getvalue())
+    files.insert(20, (photos / "coffee.png").read_bytes())
+    shard = tmp_path / "original" / "train-0.tar"
+    with writing_shard(shard, "original", "none") as writer:
+        writer.append(pack_samples((f"k{i}", i % 3, d, d) for i, d in enumerate(files)))
+    return shard
+
+
+def by_pillow(data: bytes, quality: int) -> bytes:
+    """Return what Pillow alone makes of an upright image without a comment."""
+    image, buffer = Image.open(io.BytesIO(data)), io.BytesIO()
+    if image.mode == "RGBA":
+        image = image.convert("RGB")
+    image.save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("variant", ["jpeg-q30", "jpeg-q90-smaller"])
+def test_the_number_of_processes_does_not_show(
+    tmp_path: Path, mixed: Path, small_chunks: None, variant: str
+) -> None:
+    """One, two or three processes write the same tar and index, byte for byte."""
+    made = []
+    for processes in (1, 2, 3):
+        target = tmp_path / str(processes) / "train-0.tar"
+        treat_shard(mixed, variant, target, processes)
+        made.append((target.read_bytes(), index_of(target).read_bytes()))
+    assert made[0] == made[1] == made[2]
+    with tarfile.open(tmp_path / "3" / "train-0.tar") as tar:
+        assert len(tar.getnames()) == 2 * len(ShardReader([mixed]))
+
+
+def test_the_length_of_runs_does_not_show(
+    tmp_path: Path, mixed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However a shard is cut into runs, down to single images, the result is the same."""
+    made = []
+    for images, size in ((512, 4 << 20), (7, 30_000), (1, 1 << 30), (512, 1)):
+        monkeypatch.setattr(treatments, "_CHUNK_IMAGES", images)
+        monkeypatch.setattr(treatments, "_CHUNK_BYTES", size)
+        target = tmp_path / f"{images}-{size}" / "train-0.tar"
+        treat_shard(mixed, "jpeg-q50", target, 2)
+        made.append((target.read_bytes(), index_of(target).read_bytes()))
+    assert all(one == made[0] for one in made)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_images_that_would_grow_are_kept_where_asked(
+    tmp_path: Path, mixed: Path, small_chunks: None, processes: int
+) -> None:
+    """With -smaller an image that JPEG does not make smaller stays as published, and is counted."""
+    target = tmp_path / "jpeg-q99-smaller" / "train-0.tar"
+    treat_shard(mixed, "jpeg-q99-smaller", target, processes)
+    before, after = ShardReader([mixed]), ShardReader([target])
+    kept = 0
+    for i in range(len(before)):
+        compressed = by_pillow(before.image(i), 99)
+        keep = len(compressed) >= len(before.image(i))
+        assert after.image(i) == (before.image(i) if keep else compressed)
+        kept += keep
+    index, facts = read_index(target)
+    assert 0 < kept < len(before)
+    assert facts == {
+        "variant": "jpeg-q99-smaller",
+        "encoder": encoder(),
+        "inflated": 0,
+        "kept": kept,
+    }
+    assert set(index["extension"]) == {"png", "jpg"}
+
+
+def test_images_that_grow_are_counted_over_all_runs(
+    tmp_path: Path, mixed: Path, small_chunks: None
+) -> None:
+    """Without -smaller every image is compressed; those that grew are counted, none is kept."""
+    target = tmp_path / "jpeg-q99" / "train-0.tar"
+    treat_shard(mixed, "jpeg-q99", target, 2)
+    before, after = ShardReader([mixed]), ShardReader([target])
+    grown = 0
+    for i in range(len(before)):
+        assert after.image(i) == by_pillow(before.image(i), 99)
+        grown += len(after.image(i)) > len(before.image(i))
+    _, facts = read_index(target)
+    assert grown > 0
+    assert (facts["inflated"], facts["kept"]) == (grown, 0)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_shard_without_images_has_variants_without_images(tmp_path: Path, processes: int) -> None:
+    """An empty shard is treated to an empty shard."""
+    original, target = tmp_path / "original" / "val-0.tar", tmp_path / "jpeg-q30" / "val-0.tar"
+    with writing_shard(original, "original", "none"):
+        pass
+    treat_shard(original, "jpeg-q30", target, processes)
+    assert len(ShardReader([target])) == 0
+    assert read_index(target)[1]["variant"] == "jpeg-q30"
+
+
+def test_original_shards_count_no_growth(
+    tmp_path: Path, pack: Pack, textures: dict[str, bytes]
+) -> None:
+    """In the shards of originals every image is its own original and none grew."""
     archive = pack(tmp_path / "textures.tar", textures)
     dataset = {**registry(2, 40), "options": {"root": "data"}}
-    original = shard_originals(tmp_path, dataset, [archive])["val", 0]
-    index, _ = read_index(original)
-    content = bytearray(original.read_bytes())
-    content[int(index["offset"][3]) + 100] ^= 0xFF
-    original.write_bytes(content)
-    target = tmp_path / "jpeg-q30" / "val-0.tar"
-    with pytest.raises(UserError, match=f"{original}.*{index['key'][3]}"):
-        treat_shard(original, "jpeg-q30", target)
-    assert list(target.parent.iterdir()) == []
+    for shard in shard_originals(tmp_path, dataset, [archive]).values():
+        index, facts = read_index(shard)
+        assert (facts["inflated"], facts["kept"]) == (0, len(index))
+
+
+# Of a process's memory what is its own: pages of the memory map are the kernel's cache.
+PEAK = """
+import re, sys, threading
+from pathlib import Path
+import psutil
+from jpegprep.treatments import treat_shard
+
+peaks, done = {}, threading.Event()
+
+def own(pid):
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int((re.search(r"RssAnon:\\s+(\\d+)", status) or [0, 0])[1]) / 1024
+
+def watch():
+    this = psutil.Process()
+    while not done.wait(0.01):
+        for process in [this, *this.children()]:
+            try:
+                peak = own(process.pid)
+            except OSError:
+                continue
+            role = "parent" if process == this else "worker"
+            peaks[role] = max(peaks.get(role, 0), peak)
+
+watcher = threading.Thread(target=watch)
+watcher.start()
+treat_shard(sys.argv[1], "jpeg-q99", sys.argv[2], int(sys.argv[3]))
+done.set()
+watcher.join()
+print(*(peaks.get(role, 0) for role in ("parent", "worker")))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
+@pytest.mark.parametrize("processes", [1, 2])
+def test_memory_does_not_grow_with_the_shard(
+    tmp_path: Path,
+    patches: Files,
+    python: Callable[..., subprocess.CompletedProcess[str]],
+    processes: int,
+) -> None:
+    """Twenty times the images, 120 MB in and 20 MB out, take hardly more memory at their peak."""
+    # Bytes behind a PNG's end are no part of the picture: files as heavy as larger images are.
+    files = [data + bytes(30_000 - len(data)) for data in patches("coffee.png", 50)]
+    peaks = []
+    for count in (200, 4000):
+        original, target = tmp_path / f"{count}.tar", tmp_path / f"{count}-treated.tar"
+        with writing_shard(original, "original", "none") as writer:
+            for i in range(count):
+                data = files[i % 50]
+                writer.append(pack_samples([(f"k{i}", 0, data, data)]))
+        done = python(PEAK, original, target, processes)
+        assert done.returncode == 0, done.stderr
+        peaks.append([float(peak) for peak in done.stdout.split()[-2:]])
+    assert original.stat().st_size > 120e6
+    assert target.stat().st_size > 20e6
+    assert (peaks[1][1] > 0) == (processes > 1)
+    assert peaks[1][0] - peaks[0][0] < 20
+    # Two chunks of four megabytes, and what a worker needs before its first.
+    assert peaks[1][1] - max(peaks[0]) < 30

@@ -9,6 +9,7 @@ from jpegprep.errors import UserError
 from jpegprep.variants import (
     PATTERN,
     Jpeg,
+    Smaller,
     parse_variant,
     ratio_of_variant,
     variant_of_ratio,
@@ -22,6 +23,20 @@ def test_ratio_is_quality_over_hundred(quality: int) -> None:
     assert variant_of_ratio(quality / 100) == name
     assert parse_variant(name) == (Jpeg(quality),)
     assert ratio_of_variant(name) == quality / 100
+
+
+@pytest.mark.parametrize("quality", range(1, 100))
+def test_never_inflating_is_a_second_treatment(quality: int) -> None:
+    """The variant that never inflates compresses alike, then keeps what is smaller."""
+    name = f"jpeg-q{quality}-smaller"
+    assert variant_of_ratio(quality / 100, never_inflate=True) == name
+    assert parse_variant(name) == (Jpeg(quality), Smaller())
+    assert ratio_of_variant(name) == quality / 100
+
+
+def test_never_inflating_does_not_change_the_original() -> None:
+    """Ratio 1 is the original, whether or not the others may inflate."""
+    assert variant_of_ratio(1, never_inflate=True) == "original"
 
 
 @pytest.mark.parametrize("ratio", [1, 1.0])
@@ -46,6 +61,15 @@ def test_a_ratio_that_is_no_jpeg_quality_is_refused(ratio: float) -> None:
     [
         *("", "jpeg", "jpeg-q", "jpeg-q0", "jpeg-q00", "jpeg-q05", "jpeg-q100", "jpeg-q-5"),
         *("JPEG-q30", "jpeg-q30 ", "jpeg-q30\n", "jpeg-q30-", "original-jpeg-q30", "webp-q30"),
+        *(
+            "smaller",
+            "original-smaller",
+            "jpeg-q0-smaller",
+            "jpeg-q100-smaller",
+            "jpeg-q05-smaller",
+        ),
+        *("jpeg-q30-smaller-smaller", "jpeg-smaller-q30", "jpeg-q30smaller", "jpeg-q30-Smaller"),
+        *("jpeg-q30-smaller\n", "jpeg-q٣٠", "jpeg-q30-jpeg-q20"),
     ],
 )
 def test_an_unknown_variant_is_refused(name: str) -> None:
@@ -57,6 +81,14 @@ def test_an_unknown_variant_is_refused(name: str) -> None:
 def test_the_wildcard_matches_every_variant_and_no_path() -> None:
     """Snakemake's wildcard takes each variant's name whole and nothing across folders."""
     names = ["original", *(f"jpeg-q{quality}" for quality in range(1, 100))]
+    names += [f"{name}-smaller" for name in names[1:]]
     assert all(re.fullmatch(PATTERN, name) for name in names)
-    for name in ("original/train", "jpeg-q30/seed0", "jpeg-q100", "q30"):
+    for name in (
+        "original/train",
+        "jpeg-q30/seed0",
+        "jpeg-q100",
+        "q30",
+        "original-smaller",
+        "smaller",
+    ):
         assert not re.fullmatch(PATTERN, name)

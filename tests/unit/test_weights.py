@@ -201,6 +201,19 @@ def test_a_wrong_checksum_is_refused(tmp_path: Path, weights_entry: dict[str, An
     assert weights_entry["sha256"] in line
 
 
+def test_the_beginning_of_a_checksum_is_enough(
+    tmp_path: Path, lite0: Path, package_file: Path, weights_entry: dict[str, Any]
+) -> None:
+    """Eight right digits are taken, and the sidecar has all 64; eight wrong ones are refused."""
+    digest = hashlib.sha256(package_file.read_bytes()).hexdigest()
+    fetch_weights({**weights_entry, "sha256": digest[:8]}, tmp_path / "w.safetensors")
+    assert (tmp_path / "w.safetensors").read_bytes() == lite0.read_bytes()
+    about = json.loads(sidecar_of(tmp_path / "w.safetensors").read_text(encoding="utf-8"))
+    assert about["fetched"]["sha256"] == digest
+    wrong = digest[:7] + ("0" if digest[7] != "0" else "1")
+    assert wrong in refused({**weights_entry, "sha256": wrong}, tmp_path)
+
+
 @pytest.mark.parametrize("damage", ["half", "gone", "other"])
 def test_damaged_weights_stop_a_training(tmp_path: Path, lite0: Path, damage: str) -> None:
     """Weights that were cut off, removed or exchanged since are one line that names the file."""

@@ -92,7 +92,7 @@ def folders(fresh, tmp_path):
             "classes": 2,
             "class_names": ["chelsea", "coffee"],
             "images": 24,
-            "split": {"strategy": "stratified", "val": 0.2, "test": 0.2, "seed": 0},
+            "split": entry["split"] | {"strategy": "stratified"},
             "shards": {"train": 1, "val": 1, "test": 1},
             "archives": [
                 {

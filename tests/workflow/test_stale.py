@@ -34,7 +34,8 @@ def test_a_colour_reruns_figures_and_report(changed):
     text = figures.read_text("utf-8")
     assert '"colorblind"' in text
     figures.write_text(text.replace('"colorblind"', '"deep"'))
-    assert changed.planned() == {"draw_fig2": 1, "draw_fig3": 1, "write_report": 1}
+    drawn = {"draw_sizes": 1, "draw_fig2": 1, "draw_fig3": 1}
+    assert changed.planned() == drawn | {"write_report": 1}
 
 
 def test_a_learning_rate_reruns_its_learner_and_what_follows(changed):
@@ -61,7 +62,9 @@ def test_a_ratio_makes_its_shards_its_run_and_the_results(changed):
         "treat_shard": 4,
         "train_timm": 1,
         "evaluate_runs": 1,
+        "measure_sizes": 1,
         "make_table3": 1,
+        "draw_sizes": 1,
         "draw_fig2": 1,
         "draw_fig3": 1,
         "write_report": 1,
@@ -105,7 +108,8 @@ def test_a_second_study_shares_the_runs(changed):
     """Another study over the same runs trains nothing."""
     changed.edit("config/config.yaml", lambda study: study.update(study="other"))
     planned = changed.planned()
-    assert set(planned) == ANY_RESULT | {"make_table1", "draw_fig3"}
+    storage = {"make_table1", "list_problems", "measure_sizes", "draw_sizes"}
+    assert set(planned) == ANY_RESULT | storage | {"draw_fig3"}
 
 
 def test_a_deleted_figure_is_redrawn_alone(project):

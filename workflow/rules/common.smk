@@ -8,7 +8,7 @@ from jpegprep.config import load_study
 from jpegprep.errors import UserError, failures
 from jpegprep.fingerprint import fingerprint
 from jpegprep.layout import SPLITS, index_of
-from jpegprep.variants import ORIGINAL, PATTERN, ratio_of_variant, variant_of_ratio
+from jpegprep.variants import ORIGINAL, PATTERN, ratio_of_variant
 
 ROOT = Path(workflow.basedir)
 STARTED = time.time()
@@ -17,7 +17,7 @@ try:
     STUDY = load_study(
         config,
         source=" + ".join(map(str, workflow.overwrite_configfiles)) or "config/config.yaml",
-        registries=config.get("registries", ROOT / "config"),
+        registries=ROOT / "config",
     )
 except UserError as error:
     sys.exit(f"error: {error}")
@@ -34,14 +34,22 @@ def result(path):
 
 TABLES = [
     result(f"tables/{name}.{kind}")
-    for name in ("table1_datasets", "table3_storage")
+    for name in ("table1_datasets", "problems", "size_vs_ratio", "table3_storage")
     for kind in ("csv", "md", "html")
 ]
 FIGURES = [
     result(f"figures/{name}.{kind}")
-    for name in ("fig2_accuracy_vs_ratio", "fig3_convergence")
+    for name in ("size_vs_ratio", "fig2_accuracy_vs_ratio", "fig3_convergence")
     for kind in ("svg", "png")
 ]
+# What there is without training: `snakemake storage`.
+STORAGE = [
+    file
+    for file in (*TABLES, *FIGURES)
+    if Path(file).stem in ("table1_datasets", "problems", "size_vs_ratio")
+]
+MANIFESTS = [f"results/manifests/{name}.parquet" for name in STUDY.datasets]
+DATASET_SPLITS = [f"results/splits/{name}.parquet" for name in STUDY.datasets]
 
 
 wildcard_constraints:
@@ -80,6 +88,11 @@ def archives(wildcards):
     ]
 
 
+def processes(wildcards):
+    """Return how many processes a job on a data set's images may use: small ones use one."""
+    return 4 if dataset(wildcards)["images"] > 5000 else 1
+
+
 def shards(name, variant, split):
     """Return the tars of one split of one variant of a data set."""
     return [
@@ -115,7 +128,8 @@ def archive_source(wildcards):
 def identity(source):
     """Return what a file is: its checksum where one is known; another mirror of it is no change."""
     where = ("source", "urls", "path", "repo", "revision", "distribution")
-    return source.get("sha256") or {key: source[key] for key in where if key in source}
+    checksum = source.get("sha256") or source.get("md5")
+    return checksum or {key: source[key] for key in where if key in source}
 
 
 def learners_by(framework):

@@ -18,10 +18,13 @@ rule download_archive:
         "results/benchmarks/download_archive/{dataset}/{archive}.tsv"
     conda:
         "../../envs/download.yaml"
+    resources:
+        network=1,
     params:
         identity=lambda wildcards: identity(archive_source(wildcards)),
         # With `output` among its arguments a parameter triggers no rerun.
         source=lambda wildcards, output: archive_source(wildcards),
+        local=lambda wildcards, output: STUDY.archives,
     script:
         "../scripts/download_archive.py"
 

@@ -1,7 +1,31 @@
-# The paper's figures.
+# The paper's figures, and the sizes against the ratio.
 #
-# Requires: results/<study>/tables/accuracy.csv, history.csv of every run.
-# Gives: results/<study>/figures/fig2_accuracy_vs_ratio and fig3_convergence, as .svg and .png.
+# Requires: results/<study>/tables/accuracy.csv and size_vs_ratio.csv, history.csv of every run.
+# Gives: results/<study>/figures/size_vs_ratio, fig2_accuracy_vs_ratio and fig3_convergence, as .svg
+#        and .png.
+
+
+rule draw_sizes:
+    input:
+        sizes=result("tables/size_vs_ratio.csv"),
+    output:
+        svg=report(
+            result("figures/size_vs_ratio.svg"),
+            caption="../report/size_vs_ratio_figure.rst",
+            category="Figures",
+            labels={"figure": "Size against ratio"},
+        ),
+        png=result("figures/size_vs_ratio.png"),
+    log:
+        f"results/logs/draw_sizes/{STUDY.name}.log",
+    benchmark:
+        f"results/benchmarks/draw_sizes/{STUDY.name}.tsv"
+    conda:
+        "../../envs/figures.yaml"
+    params:
+        code=code("draw_sizes.py", "figures.yaml"),
+    script:
+        "../scripts/draw_sizes.py"
 
 
 rule draw_fig2:

@@ -16,6 +16,7 @@ rule build_manifest:
         "results/benchmarks/build_manifest/{dataset}.tsv"
     conda:
         "../../envs/shards.yaml"
+    threads: processes
     params:
         content=lambda wildcards: content(wildcards.dataset),
         code=code("build_manifest.py", "shards.yaml"),
@@ -89,9 +90,10 @@ rule treat_shard:
     benchmark:
         "results/benchmarks/treat_shard/{dataset}/{variant}/{split}-{k}.tsv"
     wildcard_constraints:
-        variant=f"(?!original){PATTERN}",
+        variant=f"(?!original)({PATTERN})",
     conda:
         "../../envs/shards.yaml"
+    threads: processes
     params:
         code=code("treat_shard.py", "shards.yaml"),
     script:

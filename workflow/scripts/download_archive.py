@@ -3,5 +3,10 @@
 from jpegprep.errors import reported
 from jpegprep.fetch import fetch
 
-with reported(snakemake.log[0]):
-    fetch(snakemake.params.source, snakemake.output.archive)
+with reported(snakemake.log[0]) as terminal:
+    fetch(
+        snakemake.params.source,
+        snakemake.output.archive,
+        local=snakemake.params.local,
+        terminal=terminal,
+    )

@@ -4,5 +4,7 @@ from jpegprep.errors import reported
 from jpegprep.tables import table1
 
 with reported(snakemake.log[0]):
-    splits = dict(zip(snakemake.params.datasets, snakemake.input.splits, strict=True))
-    table1(splits, *snakemake.output)
+    columns = snakemake.input.manifests, snakemake.input.splits, snakemake.params.notes
+    files = zip(*columns, strict=True)
+    datasets = dict(zip(snakemake.params.datasets, files, strict=True))
+    table1(datasets, snakemake.input.published, *snakemake.output)

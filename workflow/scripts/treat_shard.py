@@ -4,4 +4,9 @@ from jpegprep.errors import reported
 from jpegprep.treatments import treat_shard
 
 with reported(snakemake.log[0]):
-    treat_shard(snakemake.input.shard, snakemake.wildcards.variant, snakemake.output.shard)
+    treat_shard(
+        snakemake.input.shard,
+        snakemake.wildcards.variant,
+        snakemake.output.shard,
+        snakemake.threads,
+    )

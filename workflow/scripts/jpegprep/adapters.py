@@ -1,14 +1,22 @@
 """Adapters: each reads the archives of one layout and yields every image with its class."""
 
+import codecs
 import io
 import lzma
+import pickle
+import re
+import stat
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+import numpy as np
+from numpy._core import multiarray as np_multiarray
+from PIL import Image
 
 from jpegprep.errors import UserError
 from jpegprep.images import decode, encode_png
@@ -21,12 +29,15 @@ class Sample:
     Attributes:
         class_name: the class as the publisher spells it; None for a file that belongs to none.
         member: where the image stands: a member of the archive, or a region of a photograph.
-        data: the bytes of the image file, as its publisher ships it.
+        data: the bytes of the image file, as its publisher ships it; empty where it was not read.
+        problem: what the adapter found wrong, one of `manifest.PROBLEMS`; outside, where there is
+            no class and nothing else is said.
     """
 
     class_name: str | None
     member: str
     data: bytes
+    problem: str | None = None
 
 
 def read_samples(dataset: Mapping[str, Any], archives: Sequence[str | Path]) -> Iterator[Sample]:
@@ -82,42 +93,191 @@ def _steps(start: int, length: int, step: int) -> range:
 def class_folders(options: Mapping[str, Any], archives: Sequence[Path]) -> Iterator[Sample]:
     """Read tar or zip archives in which each class is a folder of images.
 
-    Every regular file is yielded; one that lies elsewhere than directly in a class folder, or is
+    Every member is yielded; a file that lies elsewhere than directly in a class folder, or is
     hidden, belongs to no class.
 
     Args:
         options: ``root``, the folder inside the archive that holds the class folders (default: the
-            archive's top).
+            archive's top); ``nested``, true where class folders may hold others: then each folder
+            with images is a class, called by its path below the root.
         archives: tar (with any compression of the standard library) or zip files.
     """
     root = PurePosixPath(options.get("root", "."))
     for archive in archives:
-        for name, data in _members(archive):
-            path = PurePosixPath(name)
+        for member in _members(archive):
+            path = PurePosixPath(member.name)
             inside = path.relative_to(root).parts if path.is_relative_to(root) else ()
-            in_class = len(inside) == 2 and not any(part.startswith(".") for part in inside)
-            yield Sample(inside[0] if in_class else None, name, data)
+            folders = inside[:-1]
+            in_class = bool(folders) and (options.get("nested") or len(folders) == 1)
+            in_class = in_class and not any(part.startswith(".") for part in inside)
+            yield member.sample("/".join(folders) if in_class else None)
 
 
-def _members(archive: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield name and bytes of each regular file; names lose a leading ``./``."""
+def oxford_pets(options: Mapping[str, Any], archives: Sequence[Path]) -> Iterator[Sample]:
+    """Read Oxford-IIIT Pets: ``images/Maine_Coon_12.jpg`` is of the class Maine_Coon.
+
+    Args:
+        options: ``listed_only``, true to set aside the images that are not in the publisher's list
+            (41 of 7,390).
+        archives: the archive of images, then the one of annotations.
+    """
+    images, annotations = archives
+    listed = set()
+    for member in _members(annotations):
+        if PurePosixPath(member.name).name == "list.txt":
+            lines = member.data.decode("utf-8", "replace").splitlines()
+            listed = {line.split()[0] for line in lines if line.strip() and line[0] != "#"}
+    if not listed:
+        raise UserError(f"{annotations}: holds no list.txt of images; fetch it again")
+    for member in _members(images):
+        path = PurePosixPath(member.name)
+        in_place = path.parent == PurePosixPath("images") and path.suffix == ".jpg"
+        match = re.fullmatch(r"(\w+)_\d+", path.stem) if in_place else None
+        sample = member.sample(match[1] if match else None)
+        if match and options.get("listed_only") and path.stem not in listed:
+            sample = replace(sample, problem="unlisted")
+        yield sample
+
+
+def cifar(options: Mapping[str, Any], archives: Sequence[Path]) -> Iterator[Sample]:
+    """Read CIFAR-10 or CIFAR-100 in its publisher's Python version; each image becomes a PNG.
+
+    The batches are pickles. They are read without executing anything: nothing but NumPy arrays and
+    plain containers can come out of them.
+
+    Args:
+        options: none.
+        archives: the archive.
+    """
+    for archive in archives:
+        batches, names = [], None
+        for member in _members(archive):
+            if PurePosixPath(member.name).name not in _CIFAR_BATCHES:
+                yield member.sample(None)
+                continue
+            content = _unpickled(archive, member)
+            if labels := content.get(b"label_names") or content.get(b"fine_label_names"):
+                names = _cifar_names(archive, member.name, labels)
+            else:
+                batches.append((member.name, content))
+        if names is None:
+            raise UserError(f"{archive}: holds no names of classes (batches.meta); fetch it again")
+        for place, batch in batches:
+            yield from _cifar_batch(archive, place, batch, names)
+
+
+_CIFAR_BATCHES = {"batches.meta", "meta", "train", "test", "test_batch"}
+_CIFAR_BATCHES |= {f"data_batch_{k}" for k in range(1, 6)}
+
+
+def _cifar_names(archive: Path, place: str, labels: Any) -> list[str]:
     try:
-        if zipfile.is_zipfile(archive):
+        return [name.decode() for name in labels]
+    except (AttributeError, TypeError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"{archive}: {place} holds no names of classes ({error}); fetch it again"
+        ) from None
+
+
+def _cifar_batch(
+    archive: Path, place: str, batch: Mapping[bytes, Any], names: Sequence[str]
+) -> Iterator[Sample]:
+    try:
+        labels = batch.get(b"labels", batch.get(b"fine_labels"))
+        # A row holds the red pixels, then the green, then the blue, each in rows.
+        pixels = batch[b"data"].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+        if batch[b"data"].dtype != np.uint8 or min(labels) < 0:
+            raise ValueError("its pixels or labels are out of range")
+        classes = [names[label] for label in labels]
+        places = [f"{place}/{name.decode('latin-1')}" for name in batch[b"filenames"]]
+        rows = list(zip(pixels, classes, places, strict=True))
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(
+            f"{archive}: {place} is no batch of CIFAR ({error}); fetch it again"
+        ) from None
+    for image, class_name, member in rows:
+        yield Sample(class_name, member, encode_png(Image.fromarray(np.ascontiguousarray(image))))
+
+
+class _ArraysOnly(pickle.Unpickler):
+    """Unpickles NumPy arrays and plain containers; every other name is refused, so nothing runs."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Return one of the few callables that an array in a pickle needs."""
+        allowed = {
+            ("numpy", "ndarray"): np.ndarray,
+            ("numpy", "dtype"): np.dtype,
+            ("_codecs", "encode"): codecs.encode,
+            # Its module was numpy.core when CIFAR was published.
+            ("numpy.core.multiarray", "_reconstruct"): np_multiarray._reconstruct,
+            ("numpy._core.multiarray", "_reconstruct"): np_multiarray._reconstruct,
+        }
+        if (module, name) not in allowed:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no image needs")
+        return allowed[module, name]
+
+
+def _unpickled(archive: Path, member: "_Member") -> dict[bytes, Any]:
+    try:
+        content = _ArraysOnly(io.BytesIO(member.data), encoding="bytes").load()
+        if not isinstance(content, dict):
+            raise pickle.UnpicklingError("no dictionary")
+    except Exception as error:  # a damaged pickle can raise anything
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"{archive}: {member.name} is no batch of CIFAR ({reason}); fetch the archive again"
+        ) from None
+    return content
+
+
+@dataclass(frozen=True)
+class _Member:
+    """A member of an archive; without data where it is a link or a device, or too large."""
+
+    name: str
+    data: bytes
+    problem: str | None = None
+
+    def sample(self, class_name: str | None) -> Sample:
+        return Sample(class_name, self.name, self.data, self.problem)
+
+
+# A larger file is none of an image, and would not fit into memory a few times.
+_LARGEST = 1 << 29
+
+
+def _members(archive: Path) -> Iterator[_Member]:
+    """Yield each member but folders, straight from the archive: nothing is extracted.
+
+    Names lose a leading ``./``; whatever else they say has no effect, as no file gets them.
+    """
+    try:
+        with archive.open("rb") as file_of_any_kind:
+            is_zip = file_of_any_kind.read(2) == b"PK"
+        if is_zip:
             with zipfile.ZipFile(archive) as opened:
                 for info in opened.infolist():
-                    if not info.is_dir():
-                        yield _name(info.filename), opened.read(info)
+                    if stat.S_ISLNK(info.external_attr >> 16):
+                        yield _Member(_name(info.filename), b"", "link")
+                    elif info.file_size > _LARGEST:
+                        yield _Member(_name(info.filename), b"", "too large")
+                    elif not info.is_dir():
+                        yield _Member(_name(info.filename), opened.read(info))
             return
-        with tarfile.open(archive, "r:*") as opened_tar:
+        with tarfile.open(archive, "r:*", tarinfo=_Strict) as opened_tar:
             for member in opened_tar:
+                name = _name(member.name)
                 file = opened_tar.extractfile(member) if member.isreg() else None
-                if file is not None:
+                if file is None:
+                    if not member.isdir():
+                        yield _Member(name, b"", "link")
+                elif member.size > _LARGEST:
+                    yield _Member(name, b"", "too large")
+                else:
                     data = file.read()
                     if len(data) < member.size:
                         raise tarfile.ReadError("unexpected end of data")
-                    yield _name(member.name), data
-        if _cut_between_members(archive):
-            raise tarfile.ReadError("no end-of-archive mark")
+                    yield _Member(name, data)
     except _DAMAGED as error:
         # tarfile tells what each of its methods said, a line each.
         reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(":")
@@ -125,6 +285,20 @@ def _members(archive: Path) -> Iterator[tuple[str, bytes]]:
             f"{archive}: cannot be read as a tar or zip archive ({reason}); it is truncated or "
             "damaged: remove it, so that it is fetched again"
         ) from None
+
+
+class _Strict(tarfile.TarInfo):
+    """A tar's header; one that is damaged or missing is an error, not the end of the archive."""
+
+    @classmethod
+    def fromtarfile(cls, tar: tarfile.TarFile) -> "_Strict":
+        """Read the next header."""
+        try:
+            return super().fromtarfile(tar)
+        except tarfile.HeaderError as error:
+            if type(error).__name__ == "EOFHeaderError":
+                raise  # an empty block: the regular end
+            raise tarfile.ReadError(f"no header or end-of-archive mark: {error}") from None
 
 
 _DAMAGED = (
@@ -136,6 +310,7 @@ _DAMAGED = (
     OSError,
     NotImplementedError,  # zip: a compression method that the standard library lacks
     RuntimeError,  # zip: encrypted
+    UnicodeError,  # zip: a name that is no UTF-8, though it says so
 )
 
 
@@ -148,19 +323,9 @@ def _name(name: str) -> str:
         return str(PurePosixPath(raw.decode("latin-1")))
 
 
-def _cut_between_members(archive: Path) -> bool:
-    """Tell whether a plain tar lacks the zero blocks at its end, which tarfile overlooks."""
-    with archive.open("rb") as file:
-        if file.read(_TAR_MAGIC.stop)[_TAR_MAGIC] != b"ustar":
-            return False
-        file.seek(-tarfile.BLOCKSIZE, io.SEEK_END)
-        return any(file.read())
-
-
-_TAR_MAGIC = slice(257, 262)
-
-
 ADAPTERS: dict[str, Callable[[Mapping[str, Any], Sequence[Path]], Iterator[Sample]]] = {
+    "cifar": cifar,
     "class_folders": class_folders,
+    "oxford_pets": oxford_pets,
     "photo_patches": photo_patches,
 }

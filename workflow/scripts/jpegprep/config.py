@@ -36,6 +36,8 @@ class Study:
         ratios: its compression ratios, from 1.0 down.
         seeds: one run is made for each.
         storage_ratio: the ratio that Table III compares with the original.
+        never_inflate: whether an image that compression would make larger keeps its source.
+        archives: a folder of archives that are already on this machine, or None.
         learners: the learners' entries, by name, in the study's order.
         weights: the registry of weights.
     """
@@ -45,13 +47,15 @@ class Study:
     ratios: Sequence[float]
     seeds: Sequence[int]
     storage_ratio: float
+    never_inflate: bool
+    archives: str | None
     learners: Mapping[str, Any]
     weights: Mapping[str, Any]
 
     def runs(self) -> list[Run]:
         """Return every run of the study, by data set, learner, ratio and seed."""
         return [
-            Run(dataset, variant_of_ratio(ratio), learner, seed)
+            Run(dataset, self.variant(ratio), learner, seed)
             for dataset in self.datasets
             for learner in self.learners
             for ratio in self.learner_ratios(learner)
@@ -64,7 +68,11 @@ class Study:
 
     def variants(self) -> list[str]:
         """Return the variants of the study, from the original down."""
-        return [variant_of_ratio(ratio) for ratio in self.ratios]
+        return [self.variant(ratio) for ratio in self.ratios]
+
+    def variant(self, ratio: float) -> str:
+        """Return the study's variant of a ratio."""
+        return variant_of_ratio(ratio, self.never_inflate)
 
     def recipe(self, learner: str) -> dict[str, Any]:
         """Return what a learner learns by: its recipe and its weights' architecture."""
@@ -78,7 +86,8 @@ def load_study(config: Mapping[str, Any], source: str, registries: str | Path) -
     Args:
         config: the study as Snakemake read it.
         source: what to call it in messages: the config file's path.
-        registries: the folder of datasets.yaml and weights.yaml.
+        registries: the project's folder of datasets.yaml and weights.yaml; those in the study's own
+            folder come before.
 
     Raises:
         UserError: at the first mistake: file, key, value, and what is right.
@@ -89,20 +98,29 @@ def load_study(config: Mapping[str, Any], source: str, registries: str | Path) -
         # Snakemake hands on the numbers of --config 'seeds=[0, 1]' as text.
         if isinstance(study.get(key), list):
             study[key] = [yaml.safe_load(x) if isinstance(x, str) else x for x in study[key]]
+    if isinstance(study, dict) and study.get("never_inflate") in ("true", "false"):
+        study["never_inflate"] = study["never_inflate"] == "true"  # likewise
     validate(study, "study", source)
-    loaded = {}
+    loaded, files = {}, {}
+    own = Path(study.get("registries", registries))
+    if not own.is_dir():
+        raise UserError(f"{source}: registries is {str(own)!r}, which is no folder")
     for name in ("datasets", "weights"):
-        path = Path(registries) / f"{name}.yaml"
-        loaded[name] = read_yaml(path)
+        path = own / f"{name}.yaml"
+        if not path.exists():
+            path = Path(registries) / f"{name}.yaml"
+        loaded[name], files[name] = read_yaml(path), _shown(path)
         validate(loaded[name], name, _shown(path))
         _check_registry(name, loaded[name], _shown(path))
-    _check(study, loaded, source)
+    _check(study, loaded, files, source)
     return Study(
         name=study["study"],
         datasets={name: loaded["datasets"][name] for name in study["datasets"]},
         ratios=sorted(study["ratios"], reverse=True),
         seeds=study["seeds"],
         storage_ratio=study["storage_ratio"],
+        never_inflate=study.get("never_inflate", False),
+        archives=study.get("archives"),
         learners=study["learners"],
         weights=loaded["weights"],
     )
@@ -223,10 +241,12 @@ def _known(name: str, names: Iterable[str], place: str, file: str) -> None:
         raise UserError(f"{place} is {name!r}, which is not in {file}{meant}")
 
 
-def _check(study: Mapping[str, Any], loaded: Mapping[str, Any], source: str) -> None:
+def _check(
+    study: Mapping[str, Any], loaded: Mapping[str, Any], files: Mapping[str, str], source: str
+) -> None:
     """Check what no schema can: names that other files must know, and numbers that must agree."""
     for i, name in enumerate(study["datasets"]):
-        _known(name, loaded["datasets"], f"{source}: datasets[{i}]", "config/datasets.yaml")
+        _known(name, loaded["datasets"], f"{source}: datasets[{i}]", files["datasets"])
     for place, ratios in [("ratios", study["ratios"])] + [
         (f"learners.{name}.ratios", learner.get("ratios", []))
         for name, learner in study["learners"].items()
@@ -250,7 +270,7 @@ def _check(study: Mapping[str, Any], loaded: Mapping[str, Any], source: str) -> 
         )
     for name, learner in study["learners"].items():
         place = f"{source}: learners.{name}"
-        _known(learner["weights"], loaded["weights"], f"{place}.weights", "config/weights.yaml")
+        _known(learner["weights"], loaded["weights"], f"{place}.weights", files["weights"])
         recipe = learner["recipe"]
         if recipe.get("warmup_epochs", 0) >= recipe["epochs"]:
             raise UserError(

@@ -4,8 +4,9 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 
 class UserError(Exception):
@@ -21,7 +22,7 @@ class UserError(Exception):
 
 
 @contextmanager
-def reported(log: str | Path) -> Iterator[None]:
+def reported(log: str | Path) -> Iterator[TextIO]:
     """Run a job: everything it prints goes to its log, a failure also as one line to the terminal.
 
     The file descriptors themselves are redirected, so that what libraries written in C print and
@@ -30,19 +31,22 @@ def reported(log: str | Path) -> Iterator[None]:
     Args:
         log: the log file of the job; its folder is made.
 
+    Yields:
+        The terminal (or whatever standard error was), for what only someone who watches wants.
+
     Raises:
         SystemExit: with status 1 where the body raised; the log then holds the whole traceback
             (for a `UserError` only its line), and ends with the line ``error: …``.
     """
     path = Path(log)
     path.parent.mkdir(parents=True, exist_ok=True)
-    terminal = os.dup(2)
+    terminal = os.fdopen(os.dup(2), "w", buffering=1, encoding="utf-8", errors="backslashreplace")
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     for standard in (1, 2):
         os.dup2(descriptor, standard)
     os.close(descriptor)
     try:
-        yield
+        yield terminal
     except Exception as error:
         if isinstance(error, UserError):
             line = str(error)
@@ -51,11 +55,14 @@ def reported(log: str | Path) -> Iterator[None]:
             text = " ".join(str(error).split())[:300]
             line = f"{type(error).__name__}: {text}; the whole traceback is in {log}"
         print(f"error: {line}", file=sys.stderr, flush=True)
-        os.write(terminal, f"error: {line}\n".encode())
+        with suppress(OSError):  # the terminal may be closed by now; the log has the line
+            print(f"error: {line}", file=terminal)
         sys.exit(1)
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
+        with suppress(OSError):
+            terminal.close()
 
 
 def failures(logs: str | Path, since: float) -> list[str]:

@@ -78,11 +78,7 @@ def accuracy_vs_ratio(accuracy: str | Path, *targets: str | Path) -> None:
                 )
             images, seeds = panel["n"].iloc[0], _seeds(panel["seeds"].max())
             axis.set_title(f"{dataset}: n = {images:,} test images, {seeds}")
-            axis.set_xlim(1.05, 0.05)
-            axis.set_xticks(
-                [1.0, 0.8, 0.6, 0.4, 0.2], ["1.0\n(original)", "0.8", "0.6", "0.4", "0.2"]
-            )
-            axis.set_xlabel("compression ratio (JPEG quality / 100)")
+            _ratio_axis(axis)
             axis.set_ylabel("top-1 test accuracy")
         legend = _legend(axes)
         figure.legend(
@@ -94,6 +90,64 @@ def accuracy_vs_ratio(accuracy: str | Path, *targets: str | Path) -> None:
             title="bars: 95 % intervals",
         )
         _save(figure, targets)
+
+
+def size_vs_ratio(sizes: str | Path, *targets: str | Path) -> None:
+    """Draw the bytes of each data set's images against the ratio, relative to the originals.
+
+    Args:
+        sizes: the CSV of `tables.size_vs_ratio`.
+        targets: files to write, .svg or .png.
+    """
+    table = pd.read_csv(sizes)
+    with _figure(1, wide=table["dataset"].nunique() > 3) as (figure, (axis,)):
+        for i, (dataset, line) in enumerate(table.groupby("dataset", sort=False)):
+            axis.plot(
+                line["ratio"],
+                100 * line["relative_size"],
+                label=f"{dataset} ({_source(line.iloc[0])})",
+                color=_COLOURS[i % len(_COLOURS)],
+                marker=_MARKERS[i % len(_MARKERS)],
+                linestyle=_LINES[i % len(_LINES)],
+                markersize=3.5,
+            )
+            axis.plot(
+                line["ratio"],
+                100 * line["paper_relative_size"],
+                color=_COLOURS[i % len(_COLOURS)],
+                marker="x",
+                markersize=7,
+                linestyle="none",
+                zorder=5,
+            )
+        axis.axhline(100, color="0.5", linewidth=0.8)
+        axis.set_ylim(bottom=0)
+        _ratio_axis(axis)
+        axis.set_ylabel("size, % of the originals")
+        crosses = "; x: the paper's Table III" if table["paper_relative_size"].notna().any() else ""
+        figure.legend(
+            loc="outside lower center",
+            ncols=1 if table["dataset"].nunique() <= 3 else 2,
+            columnspacing=1,
+            handlelength=3,
+            frameon=False,
+            title=f"data set (source, median and 10th to 90th percentile){crosses}",
+        )
+        _save(figure, targets)
+
+
+def _source(row: "pd.Series[Any]") -> str:
+    if pd.isna(row["source_quality"]):
+        return str(row["source_format"])
+    low, high = row["source_quality_p10"], row["source_quality_p90"]
+    return f"{row['source_format']} quality {row['source_quality']:.0f}, {low:.0f} to {high:.0f}"
+
+
+def _ratio_axis(axis: Axes) -> None:
+    """Let compression grow to the right, as in the paper."""
+    axis.set_xlim(1.05, 0.05)
+    axis.set_xticks([1.0, 0.8, 0.6, 0.4, 0.2], ["1.0\n(original)", "0.8", "0.6", "0.4", "0.2"])
+    axis.set_xlabel("compression ratio (JPEG quality / 100)")
 
 
 def convergence(
@@ -164,15 +218,18 @@ def _seeds(count: int) -> str:
 
 
 @contextmanager
-def _figure(panels: int) -> Iterator[tuple[Figure, list[Axes]]]:
-    """Yield a figure with as many panels: one or two fill a column, more the page's two columns."""
+def _figure(panels: int, wide: bool = False) -> Iterator[tuple[Figure, list[Axes]]]:
+    """Yield a figure with as many panels: one or two fill a column, more the page's two columns.
+
+    A `wide` panel fills the page.
+    """
     columns = 1 if panels <= 2 else 2
     rows = ceil(panels / columns)
     with sns.axes_style("whitegrid"), plt.rc_context(_STYLE):
         figure, grid = plt.subplots(
             rows,
             columns,
-            figsize=(_COLUMN if columns == 1 else _PAGE, rows * _PANEL_HEIGHT),
+            figsize=(_COLUMN if columns == 1 and not wide else _PAGE, rows * _PANEL_HEIGHT),
             layout="constrained",
             squeeze=False,
         )

@@ -14,8 +14,8 @@ from pathlib import Path
 import yaml
 
 _PACKAGE = Path(__file__).parent
-# How a job reports a failure is no part of its result.
-_WITHOUT_RESULT = {"errors"}
+# How a job reports a failure is no part of its result, nor how a file is fetched: its checksum is.
+_WITHOUT_RESULT = {"errors", "fetch"}
 
 
 def fingerprint(script: str | Path, environment: str | Path) -> str:

@@ -1,13 +1,10 @@
 """Decoding an image for treatment and for training, and encoding it as PNG or JPEG, by Pillow."""
 
 import io
-import struct
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError, features
+from PIL import ExifTags, Image, features
 from PIL import __version__ as pillow_version
-
-from jpegprep.variants import Jpeg
 
 # Modes that a JPEG file can hold as they are; every other mode becomes RGB first.
 _JPEG_MODES = {"L", "RGB", "CMYK"}
@@ -39,10 +36,10 @@ def decode(data: bytes) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(data))
         image.load()
-    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except Exception as error:  # Pillow's parsers raise whatever comes to a damaged file
         raise ValueError(f"no readable image: {error}") from error
-    if _orientation(image) != 1:
-        image = ImageOps.exif_transpose(image)
+    if (turn := _TURNS.get(orientation(image))) is not None:
+        image = image.transpose(turn)
     if image.mode.startswith("I"):
         # Pillow's own conversion cuts off at 255 and makes such images white.
         pixels = np.asarray(image).astype(np.float64) * (255 / 65535)
@@ -50,19 +47,33 @@ def decode(data: bytes) -> Image.Image:
     return image
 
 
-def _orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation, 1 (upright) where there is none or the EXIF block is damaged."""
+def orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation, 1 (upright) where there is none or it is damaged."""
     try:
-        return image.getexif().get(ExifTags.Base.Orientation, 1)
-    except (SyntaxError, ValueError, OSError, struct.error):
+        found = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # Pillow's parsers raise whatever comes to a damaged file
         return 1
+    return int(found) if isinstance(found, int) and found in _TURNS else 1
+
+
+# What makes an image upright again, by its EXIF orientation. Pillow's own `exif_transpose` writes
+# the EXIF block anew, and fails where it is damaged.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 def image_format(data: bytes) -> str | None:
     """Return the format found in the content, as Pillow names it, or None where it finds none."""
     try:
         return Image.open(io.BytesIO(data)).format
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+    except Exception:
         return None
 
 
@@ -76,9 +87,9 @@ def plain(data: bytes) -> bytes:
     """
     try:
         image = Image.open(io.BytesIO(data))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Exception as error:
         raise ValueError(f"no readable image: {error}") from error
-    if _orientation(image) == 1 and not image.mode.startswith("I"):
+    if orientation(image) == 1 and not image.mode.startswith("I"):
         return data
     return encode_png(decode(data))
 
@@ -90,27 +101,21 @@ def encode_png(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
+JPEG_SIDE = 65_500  # pixels: the longest side that libjpeg writes
+
+
 def encode_jpeg(image: Image.Image, quality: int) -> bytes:
     """Encode as ``Image.save(quality=quality)`` does: 4:2:0, standard Huffman tables.
 
     Modes that JPEG lacks become RGB; transparency is dropped, as Pillow's `convert` drops it.
+
+    Raises:
+        ValueError: where the image is too long for a JPEG file.
     """
     if image.mode not in _JPEG_MODES:
         image = image.convert("RGB")
+    if max(image.size) > JPEG_SIDE:
+        raise ValueError(f"JPEG holds at most {JPEG_SIDE:,} pixels a side")
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=quality)
     return buffer.getvalue()
-
-
-def treat(data: bytes, treatments: tuple[Jpeg, ...]) -> bytes:
-    """Apply the treatments of a variant to an image file; without any, return the bytes themselves.
-
-    Returns:
-        The bytes of the treated file: JPEG, where any treatment was applied.
-
-    Raises:
-        ValueError: where the bytes cannot be decoded.
-    """
-    for treatment in treatments:
-        data = encode_jpeg(decode(data), treatment.quality)
-    return data

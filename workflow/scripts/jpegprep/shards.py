@@ -3,18 +3,19 @@
 A shard holds for each sample ``<key>.<extension>`` (the image file) and ``<key>.cls`` (its label in
 ASCII), as the WebDataset library reads it. The index is a parquet file with one row a sample: key,
 label, extension, offset and bytes (where the image file stands in the tar), crc32; its metadata
-hold the variant, the encoder, and how many images came out larger than their originals.
+hold the variant, the encoder, how many images came out larger than their originals (``inflated``)
+and how many are their originals (``kept``).
 """
 
-import io
 import json
 import mmap
 import tarfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,7 @@ import pyarrow.parquet as pq
 
 from jpegprep.errors import UserError
 from jpegprep.files import replacing_all
-from jpegprep.images import codec, image_format
+from jpegprep.images import image_format
 from jpegprep.layout import index_of
 
 _METADATA = b"jpegprep"
@@ -37,60 +38,128 @@ _SCHEMA = pa.schema(
         ("crc32", pa.uint32()),
     ]
 )
+# Where formats that Pillow opens are known by their first bytes; Pillow tells the others.
+_MAGIC = {b"\xff\xd8\xff": "jpg", b"\x89PNG\r\n\x1a\n": "png", b"GIF8": "gif"}
 _EXTENSIONS = {"JPEG": "jpg", "MPO": "jpg", "TIFF": "tif"}
+
+
+def extension_of(data: bytes) -> str:
+    """Return the extension of an image file by its content, without a dot.
+
+    Raises:
+        ValueError: where the bytes are no image.
+    """
+    for magic, extension in _MAGIC.items():
+        if data.startswith(magic):
+            return extension
+    found = image_format(data)
+    if found is None:
+        raise ValueError("no image")
+    return _EXTENSIONS.get(found, found.lower())
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Samples as they stand in a shard: what `pack` makes, in any process, and a shard takes.
+
+    Attributes:
+        members: the tar members.
+        rows: the index's rows, offsets from the start of `members`.
+        inflated: how many images are larger than their originals.
+        kept: how many are their originals, byte for byte.
+    """
+
+    members: bytes
+    rows: list[tuple[str, int, str, int, int, int]]
+    inflated: int
+    kept: int
+
+
+def pack(samples: Iterable[tuple[str, int, bytes, bytes]]) -> Packed:
+    """Pack samples (key, label, image file, original image file) as tar members.
+
+    Raises:
+        ValueError: where an image file is none.
+    """
+    members = bytearray()
+    rows = []
+    inflated = kept = 0
+    for key, label, data, original in samples:
+        extension = extension_of(data)
+        text = b"%d" % label
+        members += _header(f"{key}.cls", len(text)) + text + _padding(text)
+        members += _header(f"{key}.{extension}", len(data))
+        rows.append((key, label, extension, len(members), len(data), zlib.crc32(data)))
+        members += data + _padding(data)
+        inflated += len(data) > len(original)
+        kept += data == original
+    return Packed(bytes(members), rows, inflated, kept)
+
+
+# A member's header has neither owner nor time, so that equal samples make equal shards; name, size
+# and checksum are filled in. Going through tarfile would cost more than compressing a small image.
+_HEADER = tarfile.TarInfo("").tobuf(tarfile.USTAR_FORMAT)
+_NAME, _SIZE, _CHECKSUM = slice(0, 100), slice(124, 136), slice(148, 156)
+_BLANK = sum(_HEADER) - sum(_HEADER[_SIZE]) - sum(_HEADER[_CHECKSUM]) + 8 * ord(" ")
+
+
+def _header(name: str, size: int) -> bytes:
+    """Return the USTAR header of a file whose name has at most 100 ASCII characters."""
+    if len(name) > 100:
+        raise ValueError(f"{name}: a name in a shard has at most 100 characters")
+    header = bytearray(_HEADER)
+    header[_NAME] = name.encode("ascii").ljust(100, b"\0")
+    header[_SIZE] = b"%011o\0" % size
+    checksum = _BLANK + sum(header[_NAME]) + sum(header[_SIZE])
+    header[_CHECKSUM] = b"%06o\0 " % checksum
+    return bytes(header)
+
+
+def _padding(data: bytes) -> bytes:
+    return bytes(-len(data) % tarfile.BLOCKSIZE)
 
 
 class ShardWriter:
     """Appends samples to a shard; made by `writing_shard`."""
 
-    def __init__(self, tar: tarfile.TarFile) -> None:
-        """Write to an open tar."""
-        self._tar = tar
+    def __init__(self, file: BinaryIO) -> None:
+        """Write to an open file."""
+        self._file = file
         self.rows: list[tuple[Any, ...]] = []
         self.inflated = 0
+        self.kept = 0
 
-    def add(self, key: str, label: int, data: bytes, original_bytes: int | None = None) -> None:
-        """Add an image file and its label.
+    def append(self, packed: Packed) -> None:
+        """Append what `pack` made."""
+        start = self._file.tell()
+        self._file.write(packed.members)
+        self.rows += [(*row[:3], start + row[3], *row[4:]) for row in packed.rows]
+        self.inflated += packed.inflated
+        self.kept += packed.kept
 
-        Args:
-            key: unique in the data set, without dots.
-            label: the class index.
-            data: the bytes of an image file.
-            original_bytes: the size of the original file, to count images that grew.
-
-        Raises:
-            ValueError: where the bytes are no image.
-        """
-        found = image_format(data)
-        if found is None:
-            raise ValueError(f"{key}: no image")
-        extension = _EXTENSIONS.get(found, found.lower())
-        self._member(f"{key}.cls", str(label).encode())
-        offset = self._member(f"{key}.{extension}", data)
-        self.rows.append((key, label, extension, offset, len(data), zlib.crc32(data)))
-        self.inflated += original_bytes is not None and len(data) > original_bytes
-
-    def _member(self, name: str, data: bytes) -> int:
-        """Append a tar member and return where its data start.
-
-        Members have neither owner nor time, so that equal samples make equal shards.
-        """
-        info = tarfile.TarInfo(name)
-        info.size = len(data)
-        self._tar.addfile(info, io.BytesIO(data))
-        padded = -(-len(data) // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
-        return self._tar.offset - padded
+    def end(self) -> None:
+        """Write the end of the archive as tarfile does: two empty blocks, then whole records."""
+        self._file.write(bytes(2 * tarfile.BLOCKSIZE))
+        self._file.write(bytes(-self._file.tell() % tarfile.RECORDSIZE))
 
 
 @contextmanager
-def writing_shard(shard: str | Path, variant: str) -> Iterator[ShardWriter]:
-    """Write one shard and its index; both appear, whole, when the body ends well."""
+def writing_shard(shard: str | Path, variant: str, encoder: str) -> Iterator[ShardWriter]:
+    """Write one shard and its index; both appear, whole, when the body ends well.
+
+    Args:
+        shard: the tar to write.
+        variant: the name of the variant.
+        encoder: what wrote the image files.
+    """
     with replacing_all(shard, index_of(shard)) as (tar_part, index_part):
-        with tarfile.open(tar_part, "w", format=tarfile.USTAR_FORMAT) as tar:
-            writer = ShardWriter(tar)
+        with tar_part.open("wb") as file:
+            writer = ShardWriter(file)
             yield writer
+            writer.end()
         columns = list(zip(*writer.rows, strict=True)) or [()] * len(_SCHEMA)
-        facts = {"variant": variant, "encoder": codec(), "inflated": writer.inflated}
+        facts: dict[str, Any] = {"variant": variant, "encoder": encoder}
+        facts |= {"inflated": writer.inflated, "kept": writer.kept}
         table = pa.table(
             [pa.array(c, field.type) for c, field in zip(columns, _SCHEMA, strict=True)],
             schema=_SCHEMA.with_metadata({_METADATA: json.dumps(facts)}),
@@ -99,7 +168,7 @@ def writing_shard(shard: str | Path, variant: str) -> Iterator[ShardWriter]:
 
 
 def read_index(shard: str | Path) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Return a shard's index (one row a sample) and its facts: variant, encoder, inflated.
+    """Return a shard's index (one row a sample) and its facts: variant, encoder, inflated, kept.
 
     Raises:
         UserError: where the index is damaged or of another program.
@@ -121,6 +190,7 @@ class ShardReader:
     Attributes:
         keys: array of str, one a sample, in the order of the shards.
         labels: int64 array, likewise.
+        sizes: int64 array, the bytes of each image file.
         image_bytes: the sum of the image files' bytes.
         encoders: what wrote the shards.
     """
@@ -134,8 +204,9 @@ class ShardReader:
         )
         self.keys = table["key"].to_numpy(dtype=str)
         self.labels = table["label"].to_numpy(dtype=np.int64)
-        self.image_bytes = int(table["bytes"].sum())
         self.encoders = sorted({facts["encoder"] for _, facts in indexes})
+        self.sizes = table["bytes"].to_numpy(dtype=np.int64)
+        self.image_bytes = int(self.sizes.sum())
         self._places = table[["shard", "offset", "bytes", "crc32"]].to_numpy(dtype=np.int64)
         self._maps: list[mmap.mmap] | None = None
 

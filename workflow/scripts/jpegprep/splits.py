@@ -11,7 +11,7 @@ import pandas as pd
 from jpegprep.errors import UserError
 from jpegprep.files import replacing
 from jpegprep.layout import SPLITS
-from jpegprep.manifest import SET_ASIDE
+from jpegprep.problems import SET_ASIDE
 
 
 def split_dataset(
@@ -23,9 +23,10 @@ def split_dataset(
     sorted order), split, shard (number).
     """
     images = pd.read_parquet(manifest)
-    images = images[~images["problem"].isin(SET_ASIDE)]
+    images = images[images["handling"] != SET_ASIDE]
     table = assign(images, how, shards)
     print(table.groupby("split", sort=False).size().to_string())
+    print(f"{across_splits(images, table)} images have a duplicate in another split")
     with replacing(split) as part:
         table.to_parquet(part, index=False)
 
@@ -34,10 +35,11 @@ def assign(images: pd.DataFrame, how: Mapping[str, Any], shards: Mapping[str, in
     """Split images class by class.
 
     Args:
-        images: columns key and class, in the order of the archives.
+        images: columns key, class and duplicate_of, in the order of the archives.
         how: ``strategy``: ``stratified`` (drawn at random in each class from ``seed``) or
             ``contiguous`` (in each class the first are train, then val, then test); ``val`` and
-            ``test``: the fractions of each.
+            ``test``: the fractions of each; ``duplicates``: ``apart`` (each image for itself) or
+            ``together`` (an image with the same bytes as an earlier one joins its split).
         shards: the number of shards of each split.
 
     Returns:
@@ -75,12 +77,34 @@ def assign(images: pd.DataFrame, how: Mapping[str, Any], shards: Mapping[str, in
         where[rows[:train]] = "train"
         where[rows[train : train + count["val"]]] = "val"
         where[rows[train + count["val"] :]] = "test"
+    if how["duplicates"] == "together":
+        split_of = dict(zip(table["key"], where, strict=True))
+        for row, first in enumerate(images["duplicate_of"]):
+            if not pd.isna(first):
+                where[row] = split_of[first]
+        for label, name in enumerate(names):
+            if len(set(where[labels == label])) < len(SPLITS):
+                raise UserError(
+                    f"class {str(name)!r} is not in every split once duplicates are together; add "
+                    "images, or write duplicates: apart in the registry"
+                )
     table["split"] = where
     table["shard"] = np.int32(0)
     for part in SPLITS:
         rows = rng.permutation(np.flatnonzero(where == part))
         table.loc[rows, "shard"] = np.arange(len(rows), dtype=np.int32) % shards[part]
     return table
+
+
+def across_splits(images: pd.DataFrame, split: pd.DataFrame) -> int:
+    """Count the images that have the same bytes as one in another split.
+
+    Args:
+        images: columns key and sha256.
+        split: columns key and split.
+    """
+    both = split.merge(images[["key", "sha256"]], on="key", validate="one_to_one")
+    return int((both.groupby("sha256")["split"].transform("nunique") > 1).sum())
 
 
 def _round(number: float) -> int:

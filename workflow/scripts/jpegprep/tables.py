@@ -1,38 +1,158 @@
 """The paper's tables, each as CSV (numbers), Markdown and HTML (as people read them)."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from jpegprep.files import replacing_all
+from jpegprep.problems import KEPT, OK, PROBLEMS, SET_ASIDE
+from jpegprep.published import read_published
 from jpegprep.shards import read_index
+from jpegprep.sizes import measure
+from jpegprep.splits import across_splits
 
 _MIB = 1 << 20
 
 
-def table1(splits: Mapping[str, str | Path], *targets: str | Path) -> None:
-    """Write Table I: classes and images of each data set (paper, Table I).
+def table1(
+    datasets: Mapping[str, tuple[str | Path, str | Path, str]],
+    published: str | Path,
+    *targets: str | Path,
+) -> None:
+    """Write Table I: classes and images of each data set beside the paper's (paper, Table I).
 
     Args:
-        splits: the split's parquet file of each data set.
-        targets: files to write, .csv (columns dataset, classes, total, train, test, validation),
-            .md or .html (the same).
+        datasets: of each data set the manifest, the split, and what the registry notes of the
+            paper's count (may be empty).
+        published: the paper's numbers.
+        targets: files to write, .csv (columns dataset, classes, total, train, test, validation,
+            then the same of the paper, the difference of the totals and its explanation), .md or
+            .html.
+    """
+    paper = read_published(published, "I")
+    rows, shown = [], []
+    for dataset, (manifest, split_file, note) in datasets.items():
+        split = pd.read_parquet(split_file, columns=["class", "split"])
+        count = split["split"].value_counts()
+        ours = {"classes": split["class"].nunique(), "total": len(split)}
+        ours |= {name: int(count[part]) for name, part in _SPLIT_NAMES.items()}
+        theirs = dict(paper.loc[dataset]) if dataset in paper.index else None
+        explanation = _explained(pd.read_parquet(manifest), ours, theirs, note)
+        row: dict[str, Any] = {"dataset": dataset, **ours}
+        row |= {f"paper_{name}": theirs[name] if theirs is not None else None for name in ours}
+        row["difference"] = ours["total"] - theirs["total"] if theirs is not None else None
+        rows.append({**row, "explanation": explanation})
+        seen: dict[str, Any] = {"data set": dataset}
+        for name, value in ours.items():
+            beside = f" ({theirs[name]:,.0f})" if theirs is not None else ""
+            seen[name] = f"{value:,}{beside}"
+        shown.append({**seen, "explanation": explanation})
+    whole = {f"paper_{name}": "Int64" for name in ours} | {"difference": "Int64"}
+    note = (
+        "In brackets: the paper's numbers." if len(paper.index.intersection(list(datasets))) else ""
+    )
+    _write(pd.DataFrame(rows).astype(whole), pd.DataFrame(shown), note, targets)
+
+
+_SPLIT_NAMES = {"train": "train", "test": "test", "validation": "val"}
+
+
+def _explained(
+    manifest: pd.DataFrame, ours: Mapping[str, int], theirs: Mapping[Any, float] | None, note: str
+) -> str:
+    """Say in words what the manifest holds and what that means for the paper's count."""
+    aside = manifest[manifest["handling"] == SET_ASIDE]["problems"].value_counts()
+    reasons = ", ".join(f"{number:,} {problem}" for problem, number in aside.items())
+    text = f"{len(manifest):,} files"
+    text += f", {aside.sum():,} set aside ({reasons})" if len(aside) else ", none set aside"
+    if theirs is None:
+        return text
+    difference = ours["total"] - int(theirs["total"])
+    if difference:
+        return f"{text}; {difference:+,} to the paper" + (f": {note}" if note else "")
+    if any(ours[name] != theirs[name] for name in _SPLIT_NAMES):
+        text += "; as many as the paper, whose splits are rounded otherwise"
+    return text
+
+
+def problems(datasets: Mapping[str, tuple[str | Path, str | Path]], *targets: str | Path) -> None:
+    """Write what is wrong with the images of each data set, and what follows from it.
+
+    Args:
+        datasets: of each data set the manifest and the split.
+        targets: files to write, .csv, .md or .html (columns dataset, problem, files, handling,
+            meaning). A file with several problems counts in several rows.
     """
     rows = []
-    for dataset, path in splits.items():
-        split = pd.read_parquet(path, columns=["class", "split"])
-        count = split["split"].value_counts()
-        rows.append(
-            (
-                *(dataset, split["class"].nunique(), len(split)),
-                *(int(count[part]) for part in ("train", "test", "val")),
-            )
-        )
-    columns = ["dataset", "classes", "total", "train", "test", "validation"]
-    table = pd.DataFrame(rows, columns=columns)
-    shown = table.map(lambda value: f"{value:,}" if isinstance(value, int) else value)
+    for dataset, (manifest_file, split_file) in datasets.items():
+        manifest, split = pd.read_parquet(manifest_file), pd.read_parquet(split_file)
+        count = manifest["problems"].str.split(", ").explode().value_counts()
+        rows.append((dataset, "all files", len(manifest), "", "every file of the archives"))
+        rows.append((dataset, OK, int(count.get(OK, 0)), KEPT, "nothing is wrong"))
+        for problem, rule in PROBLEMS.items():
+            if problem in count:
+                rows.append((dataset, problem, int(count[problem]), rule.handling, rule.meaning))
+        across = across_splits(manifest, split)
+        meaning = "same bytes as an image of another split"
+        rows.append((dataset, "duplicate across splits", across, KEPT, meaning))
+    table = pd.DataFrame(rows, columns=["dataset", "problem", "files", "handling", "meaning"])
+    shown = table.assign(files=table["files"].map("{:,}".format))
     _write(table, shown, "", targets)
+
+
+def size_vs_ratio(
+    variants: Sequence[tuple[str, float, str, Sequence[str | Path]]],
+    manifests: Mapping[str, str | Path],
+    published: str | Path,
+    *targets: str | Path,
+) -> None:
+    """Write the size of each data set's images at each ratio.
+
+    Args:
+        variants: see `sizes.measure`.
+        manifests: see `sizes.measure`.
+        published: the paper's numbers; those of its Table III stand at ratio 0.3.
+        targets: files to write, .csv (the columns of `sizes.measure` and paper_relative_size), .md
+            or .html (a row a data set, a column a ratio).
+    """
+    table = measure(variants, manifests)
+    paper = read_published(published, "III")["relative_size"]
+    table["paper_relative_size"] = (
+        table["dataset"].map(paper).where(table["ratio"] == _PAPERS_RATIO)
+    )
+    percent = table.assign(shown=table["relative_size"].map("{:.2%}".format))
+    percent.loc[percent["inflated"] > 0, "shown"] += "*"
+    columns = percent.pivot(index="dataset", columns="ratio", values="shown")
+    columns = columns.reindex(table["dataset"].unique())[
+        sorted(table["ratio"].unique(), reverse=True)
+    ]
+    whole = table[table["ratio"] == 1.0].set_index("dataset")
+    columns[1.0] = (whole["bytes"] / _MIB).map("{:,.2f} MiB".format)
+    columns.insert(0, "source", [_source_in_words(row) for _, row in whole.iterrows()])
+    known = table.dropna(subset="paper_relative_size").set_index("dataset")["paper_relative_size"]
+    if len(known):
+        beside = known.map("{:.2%}".format).reindex(columns.index).fillna("")
+        columns[f"paper at {_PAPERS_RATIO}"] = beside
+    shown = columns.rename_axis(index="data set", columns=None).reset_index()
+    note = (
+        "Bytes of all images at a ratio (JPEG quality / 100) over those of the originals. Source: "
+        "the most frequent format, and the median (10th to 90th percentile) of the JPEG quality as "
+        "estimated from the quantization tables. *: some images came out larger than their source."
+    )
+    _write(table, shown.rename(columns=str), note, targets)
+
+
+_PAPERS_RATIO = 0.3
+
+
+def _source_in_words(row: "pd.Series[Any]") -> str:
+    if pd.isna(row["source_quality"]):
+        return str(row["source_format"])
+    low, high = row["source_quality_p10"], row["source_quality_p90"]
+    return f"{row['source_format']}, quality {row['source_quality']:.0f} ({low:.0f} to {high:.0f})"
 
 
 def table3(
@@ -142,7 +262,7 @@ def _write(
     table: pd.DataFrame, shown: pd.DataFrame, note: str, targets: Sequence[str | Path]
 ) -> None:
     """Write the numbers as .csv, or what people read, with its note, as .md or .html."""
-    alignment = ["left", *["right"] * (len(shown.columns) - 1)]
+    alignment = ["right" if _numeric(shown[name]) else "left" for name in shown]
     with replacing_all(*targets) as parts:
         for part, target in zip(parts, targets, strict=True):
             match Path(target).suffix:
@@ -157,13 +277,17 @@ def _write(
                     part.write_text(_PAGE.format(table=text, note=note), encoding="utf-8")
 
 
+def _numeric(column: "pd.Series[Any]") -> bool:
+    """Tell whether people read a column as numbers: with signs and units, but without words."""
+    return all(re.fullmatch(r"([-+.,%*→()[\]\s\d]|MiB)*", str(value)) for value in column)
+
+
 _PAGE = """<!doctype html>
 <meta charset="utf-8">
 <style>
 body {{ font: 15px sans-serif; margin: 2em }}
 table {{ border-collapse: collapse }}
-th, td {{ padding: .4em .8em; text-align: right; border-bottom: 1px solid #ccc }}
-th:first-child, td:first-child {{ text-align: left }}
+th, td {{ padding: .4em .8em; text-align: left; border-bottom: 1px solid #ccc }}
 </style>
 {table}
 <p>{note}</p>

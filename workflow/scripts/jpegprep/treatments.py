@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ import pandas as pd
 
 from jpegprep.adapters import read_samples
 from jpegprep.errors import UserError
-from jpegprep.images import treat
-from jpegprep.shards import ShardReader, writing_shard
-from jpegprep.variants import ORIGINAL, parse_variant
+from jpegprep.images import codec
+from jpegprep.parallel import in_order
+from jpegprep.recompress import encoder, treat
+from jpegprep.shards import Packed, ShardReader, pack, writing_shard
+from jpegprep.variants import ORIGINAL, Treatment, parse_variant
 
 
 def write_original_shards(
@@ -41,7 +44,7 @@ def write_original_shards(
     places = dict(zip(placed["key"].tolist(), zip(*columns, strict=True), strict=True))
     with ExitStack() as stack:
         writers = {
-            place: stack.enter_context(writing_shard(path, ORIGINAL))
+            place: stack.enter_context(writing_shard(path, ORIGINAL, codec()))
             for place, path in shards.items()
         }
         # The manifest has a row for each sample, in the order of the archives.
@@ -54,25 +57,64 @@ def write_original_shards(
                 )
             if key in places:  # otherwise the manifest set it aside
                 label, part, shard = places[key]
-                writers[part, shard].add(key, label, sample.data)
+                writers[part, shard].append(pack([(key, label, sample.data, sample.data)]))
 
 
 def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def treat_shard(original: str | Path, variant: str, target: str | Path) -> None:
+def treat_shard(original: str | Path, variant: str, target: str | Path, processes: int = 1) -> None:
     """Write a variant of one shard: the same samples in the same order, each image treated.
+
+    Memory does not grow with the shard: it is read by memory map and written piece by piece.
+
+    Args:
+        original: the tar of the originals.
+        variant: the variant's name.
+        target: the tar to write, its index beside it.
+        processes: how many processes decode and encode; the result is the same for any number.
 
     Raises:
         UserError: where an image is damaged.
     """
-    treatments = parse_variant(variant)
-    with writing_shard(target, variant) as writer:
-        for key, label, data in _samples(ShardReader([original])):
-            writer.add(key, label, treat(data, treatments), len(data))
+    reader = ShardReader([original])
+    chunks = list(_chunks(reader.sizes.tolist()))
+    treat_chunk = partial(_treat_chunk, reader, parse_variant(variant))
+    with writing_shard(target, variant, encoder()) as writer:
+        for packed in in_order(treat_chunk, chunks, min(processes, len(chunks))):
+            writer.append(packed)
+    print(f"{len(reader)} images, {writer.inflated} larger than before, {writer.kept} as they were")
 
 
-def _samples(reader: ShardReader) -> Iterator[tuple[str, int, bytes]]:
-    for i in range(len(reader)):
-        yield str(reader.keys[i]), int(reader.labels[i]), reader.image(i)
+def _treat_chunk(reader: ShardReader, treatments: tuple[Treatment, ...], chunk: range) -> Packed:
+    return pack(_treated(reader, treatments, chunk))
+
+
+def _treated(
+    reader: ShardReader, treatments: tuple[Treatment, ...], chunk: range
+) -> Iterator[tuple[str, int, bytes, bytes]]:
+    for i in chunk:
+        key, label, data = str(reader.keys[i]), int(reader.labels[i]), reader.image(i)
+        try:
+            treated = treat(data, treatments)
+        except ValueError as error:
+            raise UserError(
+                f"{key}: {error}; remove its data set's manifest, so that the image is set aside"
+            ) from None
+        yield key, label, treated, data
+
+
+def _chunks(sizes: Sequence[int]) -> Iterator[range]:
+    """Cut images into runs of at most so many images and (but for one image) so many bytes."""
+    start = held = 0
+    for i, size in enumerate(sizes):
+        if i > start and (held + size > _CHUNK_BYTES or i - start == _CHUNK_IMAGES):
+            yield range(start, i)
+            start, held = i, 0
+        held += size
+    if start < len(sizes):
+        yield range(start, len(sizes))
+
+
+_CHUNK_IMAGES, _CHUNK_BYTES = 512, 4 << 20

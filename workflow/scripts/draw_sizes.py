@@ -1,0 +1,7 @@
+"""Adapter of the rule draw_sizes."""
+
+from jpegprep.errors import reported
+from jpegprep.figures import size_vs_ratio
+
+with reported(snakemake.log[0]):
+    size_vs_ratio(snakemake.input.sizes, snakemake.output.svg, snakemake.output.png)

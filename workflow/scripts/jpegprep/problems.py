@@ -1,0 +1,40 @@
+"""What can be wrong with a file of a data set, and what happens to it then."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What happens to a file with a problem, and what the problem is."""
+
+    handling: str
+    meaning: str
+
+
+OK = "ok"
+KEPT, REPAIRED, SET_ASIDE = "kept", "repaired", "set aside"
+# Every problem a manifest knows. Shards of originals hold the publisher's bytes whatever is
+# repaired: that happens when an image is decoded, to be treated or trained on.
+PROBLEMS = {
+    "outside": Rule(SET_ASIDE, "lies where no image of a class lies"),
+    "link": Rule(SET_ASIDE, "a link or a device in the archive: never followed"),
+    "unlisted": Rule(SET_ASIDE, "not in the publisher's list of images"),
+    "too large": Rule(
+        SET_ASIDE, "more pixels than Pillow opens or JPEG holds, or a file of 512 MiB"
+    ),
+    "not an image": Rule(SET_ASIDE, "no format that Pillow knows"),
+    "truncated": Rule(SET_ASIDE, "begins as an image, but cannot be decoded to its end"),
+    "mislabelled": Rule(
+        REPAIRED, "named for another format: read, and named in shards, by content"
+    ),
+    "rotated": Rule(REPAIRED, "turned by its EXIF orientation: decoded upright"),
+    "16-bit": Rule(REPAIRED, "more than 8 bits a channel: scaled to 8"),
+    "cmyk": Rule(REPAIRED, "CMYK: trained on as RGB; its JPEG variants stay CMYK, as Pillow's do"),
+    "palette": Rule(REPAIRED, "palette: decoded to RGB"),
+    "transparent": Rule(REPAIRED, "has an alpha channel, which is dropped"),
+    "animated": Rule(REPAIRED, "several frames or pages: the first one counts"),
+    "grayscale": Rule(KEPT, "one channel: trained on as three equal ones"),
+    "duplicate": Rule(
+        KEPT, "the same bytes as an earlier image; split.duplicates says what follows"
+    ),
+}

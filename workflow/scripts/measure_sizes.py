@@ -1,0 +1,12 @@
+"""Adapter of the rule measure_sizes."""
+
+from jpegprep.errors import reported
+from jpegprep.tables import size_vs_ratio
+
+with reported(snakemake.log[0]):
+    size_vs_ratio(
+        snakemake.params.variants,
+        dict(zip(snakemake.params.datasets, snakemake.input.manifests, strict=True)),
+        snakemake.input.published,
+        *snakemake.output,
+    )
