@@ -27,7 +27,6 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "workflow/scripts"))
 
 from jpegprep.data import eval_transform, loader  # noqa: E402 (after the path to it)
 from jpegprep.shards import ShardReader, pack, writing_shard  # noqa: E402
-from jpegprep.treatments import treat_shard  # noqa: E402
 
 ROUNDS = 7
 RECIPE = {"image_size": 96, "eval_crop": 1.0, "batch_size": 32}
@@ -83,9 +82,6 @@ def treatment(folder: Path, kind: str, images: Sequence[bytes]) -> None:
             (files / f"image-{i:05d}.{suffix}").write_bytes(data)
             file.write(len(data).to_bytes(4, "little") + data)
 
-    def job(processes: int) -> float:
-        return timed(lambda: treat_shard(shard, "jpeg-q30", folder / "treated.tar", processes))
-
     def pillow_loop() -> None:
         for path in sorted(files.iterdir()):
             with Image.open(path) as image:
@@ -108,7 +104,7 @@ def treatment(folder: Path, kind: str, images: Sequence[bytes]) -> None:
         paths = sorted(files.iterdir())
         subprocess.run([*command, *paths], check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
 
-    sides = {"shard job": lambda: job(1)}
+    sides = {"shard job": lambda: shard_job(shard, 1)[0]}
     if turbo := turbo_loop(folder):
         sides["bare libjpeg-turbo"] = lambda: float(
             subprocess.run([turbo, flat, "30"], capture_output=True, check=True).stdout
@@ -118,7 +114,7 @@ def treatment(folder: Path, kind: str, images: Sequence[bytes]) -> None:
     sides["WebDataset converter"] = lambda: timed(converter)
     if shutil.which("mogrify"):
         sides["mogrify"] = lambda: timed(mogrify)
-    sides["shard job, all cores"] = lambda: job(os.cpu_count() or 1)
+    sides["shard job, all cores"] = lambda: shard_job(shard, os.cpu_count() or 1)[0]
     rounds = [{name: side() for name, side in sides.items()} for _ in range(ROUNDS + 1)][1:]
     print(
         f"{kind}, {len(images)} images, decode and encode at quality 30, one core but for the last"
@@ -151,6 +147,23 @@ def turbo_loop(folder: Path) -> Path | None:
     return None
 
 
+def shard_job(shard: Path, threads: int) -> tuple[float, float]:
+    """Treat a shard in a process of its own; return its seconds and its peak memory in MiB."""
+    code = """
+import sys, time
+from jpegprep.treatments import treat_shard
+begin = time.perf_counter()
+treat_shard(sys.argv[1], "jpeg-q30", sys.argv[1] + ".treated.tar", int(sys.argv[2]))
+seconds = time.perf_counter() - begin
+peak = open("/proc/self/status").read().split("VmHWM:")[1].split()[0]
+print(seconds, int(peak) / 1024)
+"""
+    command = [sys.executable, "-c", code, shard, str(threads)]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    seconds, peak = map(float, told.splitlines()[-1].split())
+    return seconds, peak
+
+
 def memory(folder: Path) -> None:
     """Print the peak memory of a shard job of few and of many images."""
     image = encoded(next(patches(256, 1))[1], "PNG")
@@ -159,23 +172,13 @@ def memory(folder: Path) -> None:
         with writing_shard(shard, "original", "bench") as writer:
             for i in range(count):
                 writer.append(pack([(f"image-{i:05d}", 0, image, image)]))
-        code = (
-            "import resource, sys; from jpegprep.treatments import treat_shard;"
-            f"treat_shard({str(shard)!r}, 'jpeg-q30', {str(folder / 'treated.tar')!r}, 2);"
-            "peak = [resource.getrusage(who).ru_maxrss >> 10 for who in (0, -1)]; print(*peak)"
-        )
-        told = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True
-        ).stdout.split()
         size = shard.stat().st_size >> 20
-        print(
-            f"peak memory of a shard job, {count:,} images, {size:,} MiB: "
-            f"{told[-2]} MiB, its processes at most {told[-1]} MiB each"
-        )
+        _, peak = shard_job(shard, 2)
+        print(f"peak memory of a shard job, {count:,} images, {size:,} MiB: {peak:.0f} MiB")
 
 
 def reading(folder: Path, side: int, count: int) -> None:
-    """Read, decode and transform: shards by memory map beside files and the WebDataset library."""
+    """Read, decode and transform: shards beside files and the WebDataset library."""
     shard = folder / f"read-{side}.tar"
     root = folder / f"folders-{side}"
     with writing_shard(shard, "jpeg-q90", "bench") as writer:
@@ -200,8 +203,8 @@ def reading(folder: Path, side: int, count: int) -> None:
         return lambda: [None for _ in batches] and None
 
     what = f"{side} px JPEG read, decoded, resized to 96 px"
-    compare(f"{what}, memory map against ImageFolder", count, through(mine), through(folders))
-    compare(f"{what}, memory map against WebDataset", count, through(mine), through(stream))
+    compare(f"{what}, shards against ImageFolder", count, through(mine), through(folders))
+    compare(f"{what}, shards against WebDataset", count, through(mine), through(stream))
 
 
 def main() -> None:
@@ -209,10 +212,10 @@ def main() -> None:
     torch.set_num_threads(1)
     print(f"{os.cpu_count()} cores here, {ROUNDS} paired rounds each")
     with tempfile.TemporaryDirectory() as folder:
-        small = [encoded(image, "PNG") for _, image in patches(32, 10_000)]
+        small = [encoded(image, "PNG") for _, image in patches(32, 20_000)]
         treatment(Path(folder), "32 px PNG", small)
         large = [encoded(image.resize((500, 375)), "JPEG") for _, image in patches(290, 400)]
-        treatment(Path(folder), "500 px JPEG", large)
+        treatment(Path(folder), "500 px JPEG", large * 8)
         memory(Path(folder))
         reading(Path(folder), 64, 2000)
         reading(Path(folder), 256, 500)

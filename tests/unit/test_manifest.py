@@ -593,7 +593,7 @@ def test_an_archive_without_usable_files_is_refused(tmp_path: Path, pack: Pack) 
 
 
 @pytest.mark.parametrize("processes", [2, 3])
-def test_the_number_of_processes_changes_nothing(
+def test_the_number_of_threads_changes_nothing(
     tmp_path: Path, pack: Pack, patches: Files, processes: int
 ) -> None:
     """The manifest is the same file, byte for byte, however many processes made it."""
@@ -603,7 +603,7 @@ def test_the_number_of_processes_changes_nothing(
     archive = pack(tmp_path / "a.tar", members)
     dataset = {**FOLDERS, "classes": 3, "images": 1500 + IMAGE_FILES}
     build_manifest(dataset, [archive], tmp_path / "one.parquet")
-    build_manifest(dataset, [archive], tmp_path / "many.parquet", processes=processes)
+    build_manifest(dataset, [archive], tmp_path / "many.parquet", threads=processes)
     assert (tmp_path / "one.parquet").read_bytes() == (tmp_path / "many.parquet").read_bytes()
 
 
@@ -618,7 +618,7 @@ def test_a_broken_archive_leaves_no_manifest(
     archive.write_bytes(content[: int(0.9 * len(content))])
     dataset = {**FOLDERS, "classes": 1, "images": 1200}
     with pytest.raises(UserError, match=r"a\.tar") as error:
-        build_manifest(dataset, [archive], tmp_path / "manifest.parquet", processes=processes)
+        build_manifest(dataset, [archive], tmp_path / "manifest.parquet", threads=processes)
     assert "\n" not in str(error.value)
     assert [path.name for path in tmp_path.iterdir()] == ["a.tar"]
 
@@ -661,7 +661,7 @@ def test_the_official_layouts_give_sound_images(
         pytest.skip(f"{mirror} is not there: it holds the real images of this test")
     classes, images = MIRRORED[name]
     dataset = {**datasets[name], "classes": classes, "images": images}
-    build_manifest(dataset, archives, tmp_path / "manifest.parquet", processes=2)
+    build_manifest(dataset, archives, tmp_path / "manifest.parquet", threads=2)
     table = pd.read_parquet(tmp_path / "manifest.parquet")
     usable = table[table["handling"] != "set aside"]
     assert (usable["class"].nunique(), len(usable)) == (classes, images)

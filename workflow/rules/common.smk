@@ -88,8 +88,8 @@ def archives(wildcards):
     ]
 
 
-def processes(wildcards):
-    """Return how many processes a job on a data set's images may use: small ones use one."""
+def image_threads(wildcards):
+    """Return how many threads a job on the images of a data set may use: one, where they are few."""
     return 4 if dataset(wildcards)["images"] > 5000 else 1
 
 

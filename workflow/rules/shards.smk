@@ -16,7 +16,7 @@ rule build_manifest:
         "results/benchmarks/build_manifest/{dataset}.tsv"
     conda:
         "../../envs/shards.yaml"
-    threads: processes
+    threads: image_threads
     params:
         content=lambda wildcards: content(wildcards.dataset),
         code=code("build_manifest.py", "shards.yaml"),
@@ -93,7 +93,7 @@ rule treat_shard:
         variant=f"(?!original)({PATTERN})",
     conda:
         "../../envs/shards.yaml"
-    threads: processes
+    threads: image_threads
     params:
         code=code("treat_shard.py", "shards.yaml"),
     script:

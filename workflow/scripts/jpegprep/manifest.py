@@ -34,7 +34,7 @@ def build_manifest(
     dataset: Mapping[str, Any],
     archives: Sequence[str | Path],
     manifest: str | Path,
-    processes: int = 1,
+    threads: int = 1,
 ) -> None:
     """Inspect every file of a data set and write the manifest as parquet.
 
@@ -49,13 +49,13 @@ def build_manifest(
         dataset: the data set's entry in the registry.
         archives: its archives, in the order of the registry.
         manifest: the file to write.
-        processes: how many processes decode.
+        threads: how many threads decode.
 
     Raises:
         UserError: where the classes or the number of images differ from the registry's.
     """
     chunks = _chunks(read_samples(dataset, archives))
-    rows = [row for rows in in_order(_inspect_all, chunks, processes) for row in rows]
+    rows = [row for rows in in_order(_inspect_all, chunks, threads) for row in rows]
     table = pd.DataFrame(rows, columns=[*_SAMPLE, *_FACTS])
     table.insert(0, "key", _unique_keys(table["class"].tolist(), table["member"].tolist()))
     _mark_duplicates(table)

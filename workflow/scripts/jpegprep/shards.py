@@ -1,4 +1,4 @@
-"""Shards: WebDataset tar files with an index beside each for random access by memory map.
+"""Shards: WebDataset tar files with an index beside each for random access.
 
 A shard holds for each sample ``<key>.<extension>`` (the image file) and ``<key>.cls`` (its label in
 ASCII), as the WebDataset library reads it. The index is a parquet file with one row a sample: key,
@@ -8,12 +8,13 @@ and how many are their originals (``kept``).
 """
 
 import json
-import mmap
+import os
 import tarfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -81,19 +82,22 @@ def pack(samples: Iterable[tuple[str, int, bytes, bytes]]) -> Packed:
     Raises:
         ValueError: where an image file is none.
     """
-    members = bytearray()
+    parts: list[bytes] = []
     rows = []
-    inflated = kept = 0
+    offset = inflated = kept = 0
     for key, label, data, original in samples:
         extension = extension_of(data)
         text = b"%d" % label
-        members += _header(f"{key}.cls", len(text)) + text + _padding(text)
-        members += _header(f"{key}.{extension}", len(data))
-        rows.append((key, label, extension, len(members), len(data), zlib.crc32(data)))
-        members += data + _padding(data)
+        before = [_header(f"{key}.cls", len(text)), text, _padding(text)]
+        before.append(_header(f"{key}.{extension}", len(data)))
+        offset += sum(map(len, before))
+        rows.append((key, label, extension, offset, len(data), zlib.crc32(data)))
+        padding = _padding(data)
+        offset += len(data) + len(padding)
+        parts += [*before, data, padding]
         inflated += len(data) > len(original)
         kept += data == original
-    return Packed(bytes(members), rows, inflated, kept)
+    return Packed(b"".join(parts), rows, inflated, kept)
 
 
 # A member's header has neither owner nor time, so that equal samples make equal shards; name, size
@@ -185,7 +189,10 @@ def read_index(shard: str | Path) -> tuple[pd.DataFrame, dict[str, Any]]:
 
 
 class ShardReader:
-    """Random access to the samples of several shards, by memory map.
+    """Random access to the samples of several shards.
+
+    Images are read, not mapped into memory: of a map every page once touched would count as this
+    process's memory, and a job that reads a whole shard would seem to hold it.
 
     Attributes:
         keys: array of str, one a sample, in the order of the shards.
@@ -196,7 +203,7 @@ class ShardReader:
     """
 
     def __init__(self, shards: Sequence[str | Path]) -> None:
-        """Read the indexes; the tars are mapped at the first access, in each process anew."""
+        """Read the indexes; the tars are opened at the first access."""
         self._shards = [Path(shard) for shard in shards]
         indexes = [read_index(shard) for shard in self._shards]
         table = pd.concat(
@@ -208,15 +215,15 @@ class ShardReader:
         self.sizes = table["bytes"].to_numpy(dtype=np.int64)
         self.image_bytes = int(self.sizes.sum())
         self._places = table[["shard", "offset", "bytes", "crc32"]].to_numpy(dtype=np.int64)
-        self._maps: list[mmap.mmap] | None = None
+        self._files: list[FileIO] | None = None
 
     def __len__(self) -> int:
         """Return the number of samples."""
         return len(self.keys)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the memory maps out: another process makes its own."""
-        return {**self.__dict__, "_maps": None}
+        """Leave the open files out: another process opens its own."""
+        return {**self.__dict__, "_files": None}
 
     def image(self, i: int) -> bytes:
         """Return the bytes of the image file of sample `i`.
@@ -224,10 +231,10 @@ class ShardReader:
         Raises:
             UserError: where they are not the bytes that were written.
         """
-        if self._maps is None:
-            self._maps = [_map(shard) for shard in self._shards]
+        if self._files is None:
+            self._files = [_open(shard) for shard in self._shards]
         shard, offset, length, crc32 = self._places[i]
-        data = self._maps[shard][offset : offset + length]
+        data = os.pread(self._files[shard].fileno(), length, offset)
         if zlib.crc32(data) != crc32:
             raise UserError(
                 f"{self._shards[shard]}: {self.keys[i]} is damaged (its CRC-32 differs from the "
@@ -236,9 +243,8 @@ class ShardReader:
         return data
 
 
-def _map(shard: Path) -> mmap.mmap:
+def _open(shard: Path) -> FileIO:
     try:
-        with shard.open("rb") as file:
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except (OSError, ValueError) as error:
+        return shard.open("rb", buffering=0)
+    except OSError as error:
         raise UserError(f"{shard}: cannot be read ({error}); remove it: it is made again") from None

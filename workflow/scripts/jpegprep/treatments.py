@@ -64,16 +64,16 @@ def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def treat_shard(original: str | Path, variant: str, target: str | Path, processes: int = 1) -> None:
+def treat_shard(original: str | Path, variant: str, target: str | Path, threads: int = 1) -> None:
     """Write a variant of one shard: the same samples in the same order, each image treated.
 
-    Memory does not grow with the shard: it is read by memory map and written piece by piece.
+    Memory does not grow with the shard: it is read and written piece by piece.
 
     Args:
         original: the tar of the originals.
         variant: the variant's name.
         target: the tar to write, its index beside it.
-        processes: how many processes decode and encode; the result is the same for any number.
+        threads: how many threads decode and encode; the result is the same for any number.
 
     Raises:
         UserError: where an image is damaged.
@@ -82,7 +82,7 @@ def treat_shard(original: str | Path, variant: str, target: str | Path, processe
     chunks = list(_chunks(reader.sizes.tolist()))
     treat_chunk = partial(_treat_chunk, reader, parse_variant(variant))
     with writing_shard(target, variant, encoder()) as writer:
-        for packed in in_order(treat_chunk, chunks, min(processes, len(chunks))):
+        for packed in in_order(treat_chunk, chunks, min(threads, len(chunks))):
             writer.append(packed)
     print(f"{len(reader)} images, {writer.inflated} larger than before, {writer.kept} as they were")
 
@@ -117,4 +117,4 @@ def _chunks(sizes: Sequence[int]) -> Iterator[range]:
         yield range(start, len(sizes))
 
 
-_CHUNK_IMAGES, _CHUNK_BYTES = 512, 4 << 20
+_CHUNK_IMAGES, _CHUNK_BYTES = 256, 1 << 20
