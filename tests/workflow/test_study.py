@@ -95,8 +95,11 @@ def test_the_report_shows_each_result_by_one_label(project):
     assert shown == [
         "Figure 2: accuracy against ratio",
         "Figure 3: accuracy against epoch",
+        "Size against ratio",  # the figure
+        "Size against ratio",  # the table
         "Table I: data sets",
         "Table III: storage and accuracy",
+        "What is wrong with the images",
     ]
     assert all(len(json.loads(text)) == 1 for text in labels)
 
