@@ -79,21 +79,6 @@ def test_only_files_of_class_folders_are_images_of_the_data_set(
     assert set(table[table["problems"] == "outside"]["class"]) == {None}
 
 
-@pytest.mark.parametrize("share", [0.0, 0.001, 0.3, 0.5, 0.6])
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_truncated_archive_is_refused(
-    tmp_path: Path, pack: Pack, members: dict[str, bytes], kind: str, share: float
-) -> None:
-    """A download that broke off is one line that names the archive and what to do."""
-    archive = pack(tmp_path / f"images.{kind}", members)
-    content = archive.read_bytes()
-    archive.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(UserError, match=re.escape(archive.name)) as error:
-        manifest_of(tmp_path, [archive], classes=2, images=6)
-    assert "\n" not in str(error.value)
-    assert not (tmp_path / "manifest.parquet").exists()
-
-
 def test_a_missing_class_folder_is_named(
     tmp_path: Path, pack: Pack, members: dict[str, bytes]
 ) -> None:

@@ -73,7 +73,8 @@ def fetch(
     Args:
         source: where the file is, and its checksums and size as far as they are known.
         target: where it comes to; a download that failed stays beside it, to be continued.
-        local: a folder on this machine; a file of the target's name in it is taken instead.
+        local: a folder on this machine; a file of the target's name in it, or in its folder of the
+            name of the target's folder, is taken instead.
         terminal: where progress is drawn, if it is a terminal; otherwise the log tells it.
 
     Raises:
@@ -83,7 +84,7 @@ def fetch(
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        if local and (found := _in_folder(Path(local).expanduser(), target.name)):
+        if local and (found := _in_folder(Path(local).expanduser(), target)):
             _take(found, source, target, terminal)
         elif source["source"] == "file":
             _take(Path(source["path"]).expanduser(), source, target, terminal)
@@ -220,15 +221,18 @@ def _tell(target: Path, what: str, size: int, begin: float, where: str | Path) -
     print(f"{target}: {what} in {seconds:.1f} s ({rate:.1f} MB/s) from {where}", file=sys.stderr)
 
 
-def _in_folder(folder: Path, name: str) -> Path | None:
+def _in_folder(folder: Path, target: Path) -> Path | None:
     if not folder.is_dir():
         raise UserError(
             f"{folder}: no such folder; archives is the folder of files that you have already: "
             "correct it, or leave it out"
         )
-    found = folder / name
-    # A link to nowhere is a mistake to be told, not a reason to download.
-    return found if found.exists() or found.is_symlink() else None
+    # Under the data set's own folder first: others, too, call an archive images.tar.gz.
+    for found in (folder / target.parent.name / target.name, folder / target.name):
+        # A link to nowhere is a mistake to be told, not a reason to download.
+        if found.exists() or found.is_symlink():
+            return found
+    return None
 
 
 def _take(found: Path, source: Source, target: Path, terminal: TextIO | None) -> None:
@@ -290,7 +294,8 @@ def _from_urls(source: Source, target: Path, terminal: TextIO | None) -> None:
     reasons = "; ".join(map(str, refusals))
     if all(isinstance(refusal, _Wrong) for refusal in refusals):
         raise _Wrong(reasons)
-    facts = [_amount(source["bytes"])] if "bytes" in source else []
+    size = source.get("bytes", source.get("about_bytes"))
+    facts = [_amount(size)] if size else []
     facts += [f"{name} {source[name]}" for name in _CHECKSUMS if source.get(name)]
     wanted = f"{target.name} ({', '.join(facts)})" if facts else target.name
     raise UserError(

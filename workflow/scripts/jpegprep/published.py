@@ -1,5 +1,6 @@
 """The numbers that the paper prints, from config/published.csv."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -7,14 +8,15 @@ import pandas as pd
 from jpegprep.errors import UserError
 
 
-def read_published(path: str | Path, table: str) -> pd.DataFrame:
-    """Return what a table of the paper says: one row a data set, one column a quantity.
+def read_published(path: str | Path, table: str, columns: Sequence[str]) -> pd.DataFrame:
+    """Return columns of a table of the paper: one row a data set, one column a quantity.
 
     Relative values are fractions, and what the paper calls MB is MiB.
 
     Args:
         path: a CSV with the columns table, row, column, value.
         table: the table's number as the paper writes it, such as ``III``.
+        columns: the quantities, each of which is there for every data set of the table.
 
     Raises:
         UserError: where the file is no such table.
@@ -25,10 +27,9 @@ def read_published(path: str | Path, table: str) -> pd.DataFrame:
             raise ValueError("a value is missing")
         of_table = numbers[numbers["table"] == table]
         found = of_table.pivot(index="row", columns="column", values="value")
-        if table == "I" and found.isna().any(axis=None):
-            raise ValueError("Table I has a hole")
-        if found.empty:
-            raise ValueError(f"Table {table} is missing")
+        found = found.reindex(columns=columns)
+        if found.empty or found.isna().any(axis=None):
+            raise ValueError(f"Table {table} lacks a value of {', '.join(columns)}")
         return found
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"{path}: {error}; restore it from the repository") from None

@@ -32,7 +32,7 @@ def table1(
             then the same of the paper, the difference of the totals and its explanation), .md or
             .html.
     """
-    paper = read_published(published, "I")
+    paper = read_published(published, "I", ["classes", "total", *_SPLIT_NAMES])
     rows, shown = [], []
     for dataset, (manifest, split_file, note) in datasets.items():
         split = pd.read_parquet(split_file, columns=["class", "split"])
@@ -119,7 +119,7 @@ def size_vs_ratio(
             or .html (a row a data set, a column a ratio).
     """
     table = measure(variants, manifests)
-    paper = read_published(published, "III")["relative_size"]
+    paper = read_published(published, "III", ["relative_size"])["relative_size"]
     table["paper_relative_size"] = (
         table["dataset"].map(paper).where(table["ratio"] == _PAPERS_RATIO)
     )
