@@ -260,7 +260,7 @@ BAD_STUDIES = [
     ("datasets", ["photo-patch"], "datasets[0] is 'photo-patch', which is not in config/dataset"),
     ("datasets", ["photo-patch"], "did you mean photo-patches?"),
     ("datasets", ["photo-patches"] * 2, 'datasets holds "photo-patches" twice;'),
-    (f"{LITE0}.framework", "keras", f'{LITE0}.framework is "keras"; a framework is timm or aut'),
+    (f"{LITE0}.framework", "keras", f'{LITE0}.framework is "keras"; a framework is timm, autog'),
     (f"{LITE0}.framework", REMOVED, f"{LITE0}.framework is missing; a learner is a mapping"),
     (f"{LITE0}.weights", "efficientnet_lite0", f"{LITE0}.weights is 'efficientnet_lite0', which"),
     (f"{LITE0}.weights", "efficientnet_lite0", "did you mean tf_efficientnet_lite0?"),

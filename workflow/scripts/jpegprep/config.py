@@ -21,7 +21,7 @@ from referencing import Registry, Resource
 
 from jpegprep.errors import UserError
 from jpegprep.layout import Run
-from jpegprep.variants import variant_of_ratio
+from jpegprep.variants import ORIGINAL, noise_variants, variant_of_ratio
 
 _SCHEMAS = Path(__file__).parents[2] / "schemas"
 
@@ -40,6 +40,9 @@ class Study:
         archives: a folder of archives that are already on this machine, or None.
         learners: the learners' entries, by name, in the study's order.
         weights: the registry of weights.
+        model_size: what Table II compares (small, large, ratio), or None.
+        noise: what Table IV does (learner, datasets, ratio, test), or None.
+        tabular: what the table of tabular classifiers compares (learner, deep), or None.
     """
 
     name: str
@@ -51,16 +54,42 @@ class Study:
     archives: str | None
     learners: Mapping[str, Any]
     weights: Mapping[str, Any]
+    model_size: Mapping[str, Any] | None = None
+    noise: Mapping[str, Any] | None = None
+    tabular: Mapping[str, Any] | None = None
 
     def runs(self) -> list[Run]:
-        """Return every run of the study, by data set, learner, ratio and seed."""
+        """Return every run of the study, by data set, learner, variant and seed."""
         return [
-            Run(dataset, self.variant(ratio), learner, seed)
+            Run(dataset, variant, learner, seed)
             for dataset in self.datasets
             for learner in self.learners
-            for ratio in self.learner_ratios(learner)
+            for variant in self._learner_variants(dataset, learner)
             for seed in self.seeds
         ]
+
+    def _learner_variants(self, dataset: str, learner: str) -> list[str]:
+        """Return the variants of a data set that a learner is trained on."""
+        ratios = [self.variant(ratio) for ratio in self.learner_ratios(learner)]
+        noisy = learner == self.noise["learner"] if self.noise else False
+        return ratios + (
+            self.noise_variants() if noisy and dataset in self.noise_datasets() else []
+        )
+
+    def noise_variants(self) -> list[str]:
+        """Return the variants of Table IV beside the original, or none without that table."""
+        return noise_variants(self.noise["ratio"]) if self.noise else []
+
+    def noise_datasets(self) -> list[str]:
+        """Return the data sets of Table IV."""
+        return list(self.noise["datasets"]) if self.noise else []
+
+    def transfers(self) -> list[tuple[Run, str]]:
+        """Return the runs that are tested on another variant than their own, and that variant.
+
+        Those of Table IV: each model of noisy images on clean ones too.
+        """
+        return [(run, ORIGINAL) for run in self.runs() if run.variant in self.noise_variants()]
 
     def learner_ratios(self, learner: str) -> list[float]:
         """Return the ratios at which a learner runs, from 1.0 down."""
@@ -75,8 +104,10 @@ class Study:
         return variant_of_ratio(ratio, self.never_inflate)
 
     def recipe(self, learner: str) -> dict[str, Any]:
-        """Return what a learner learns by: its recipe and its weights' architecture."""
+        """Return what a learner learns by: its recipe and, with weights, their architecture."""
         entry = self.learners[learner]
+        if "weights" not in entry:
+            return dict(entry["recipe"])
         return {"architecture": self.weights[entry["weights"]]["architecture"], **entry["recipe"]}
 
 
@@ -123,7 +154,16 @@ def load_study(config: Mapping[str, Any], source: str, registries: str | Path) -
         archives=study.get("archives"),
         learners=study["learners"],
         weights=loaded["weights"],
+        **{name: study.get(name) for name in _EXPERIMENTS},
     )
+
+
+# The experiments of a study that may be left out, and the keys in each that name a learner.
+_EXPERIMENTS = {
+    "model_size": ("small", "large"),
+    "noise": ("learner",),
+    "tabular": ("learner", "deep"),
+}
 
 
 def _shown(path: Path) -> str:
@@ -268,10 +308,13 @@ def _check(
         raise UserError(
             f"{source}: storage_ratio is {ratio}, and no learner runs there; add it to one's ratios"
         )
+    _check_experiments(study, source)
     for name, learner in study["learners"].items():
         place = f"{source}: learners.{name}"
-        _known(learner["weights"], loaded["weights"], f"{place}.weights", files["weights"])
         recipe = learner["recipe"]
+        if "weights" not in learner:
+            continue
+        _known(learner["weights"], loaded["weights"], f"{place}.weights", files["weights"])
         if recipe.get("warmup_epochs", 0) >= recipe["epochs"]:
             raise UserError(
                 f"{place}.recipe.warmup_epochs is {recipe['warmup_epochs']}; "
@@ -282,6 +325,47 @@ def _check(
             raise UserError(
                 f"{place}.recipe.augmentation.crop_scale is [{low}, {high}]; the least comes first"
             )
+
+
+def _check_experiments(study: Mapping[str, Any], source: str) -> None:
+    """Check that the experiments name learners that run at their ratios, and data sets."""
+    for experiment, keys in _EXPERIMENTS.items():
+        entry = study.get(experiment)
+        if entry is None:
+            continue
+        ratio = entry.get("ratio")
+        if ratio is not None and (ratio == 1 or ratio not in study["ratios"]):
+            raise UserError(
+                f"{source}: {experiment}.ratio is {ratio}; it is one of ratios below 1.0"
+            )
+        for key in keys:
+            place = f"{source}: {experiment}.{key}"
+            _known(entry[key], study["learners"], place, f"the learners of {source}")
+            learner = study["learners"][entry[key]]
+            framework = _FRAMEWORKS.get((experiment, key))
+            if framework and learner["framework"] not in framework:
+                raise UserError(
+                    f"{place} is {entry[key]!r}, whose framework is {learner['framework']}; name "
+                    f"a learner of {' or '.join(framework)}"
+                )
+            if ratio is not None and experiment == "model_size":
+                ratios = learner.get("ratios", study["ratios"])
+                if ratio not in ratios:
+                    raise UserError(
+                        f"{place} is {entry[key]!r}, which does not run at ratio {ratio}; add it "
+                        f"to learners.{entry[key]}.ratios"
+                    )
+        for i, name in enumerate(entry.get("datasets", [])):
+            _known(name, study["datasets"], f"{source}: {experiment}.datasets[{i}]", "datasets")
+
+
+_FRAMEWORKS = {
+    ("model_size", "small"): ("timm",),
+    ("model_size", "large"): ("timm",),
+    ("noise", "learner"): ("timm", "autogluon"),
+    ("tabular", "learner"): ("autogluon_tabular",),
+    ("tabular", "deep"): ("timm", "autogluon"),
+}
 
 
 def _check_registry(kind: str, registry: Mapping[str, Any], source: str) -> None:

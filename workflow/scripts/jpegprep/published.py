@@ -27,7 +27,7 @@ def read_published(path: str | Path, table: str, columns: Sequence[str]) -> pd.D
             raise ValueError("a value is missing")
         of_table = numbers[numbers["table"] == table]
         found = of_table.pivot(index="row", columns="column", values="value")
-        found = found.reindex(columns=columns)
+        found = found.reindex(columns=list(columns))
         if found.empty or found.isna().any(axis=None):
             raise ValueError(f"Table {table} lacks a value of {', '.join(columns)}")
         return found

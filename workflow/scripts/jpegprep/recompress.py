@@ -5,6 +5,7 @@ Pillow keeps four, and starts faster. It knows nothing of EXIF, comments, CMYK a
 Pillow does, so only files whose headers show none of these take its way.
 """
 
+import hashlib
 import io
 import re
 from functools import cache
@@ -14,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from jpegprep.images import JPEG_SIDE, codec, decode, encode_jpeg, orientation
-from jpegprep.variants import Jpeg, Smaller, Treatment
+from jpegprep.variants import Jpeg, Noise, Smaller, Treatment
 
 cv2.setNumThreads(1)  # images are treated side by side, each by one thread
 
@@ -27,17 +28,18 @@ def encoder() -> str:
     return f"{codec()}; plain files: OpenCV {cv2.__version__}{library}"
 
 
-def treat(data: bytes, treatments: tuple[Treatment, ...]) -> bytes:
+def treat(data: bytes, treatments: tuple[Treatment, ...], key: str = "") -> bytes:
     """Apply the treatments of a variant to an image file; without any, return the bytes themselves.
 
     Args:
         data: an image file that `decode` decodes, as all are that a manifest does not set aside. Of
             one with damage amid its pixels OpenCV makes an image with a gray rest.
         treatments: what to do, in this order.
+        key: the sample's, from which its noise is drawn.
 
     Returns:
-        The bytes of the treated file: JPEG, where any treatment was applied and kept, and then
-        those that ``Image.save(quality=quality)`` of Pillow writes.
+        The bytes of the treated file: JPEG, where compression was applied and kept, and then
+        those that ``Image.save(quality=quality)`` of Pillow writes; PNG, where noise was the last.
 
     Raises:
         ValueError: where the bytes cannot be decoded.
@@ -49,7 +51,22 @@ def treat(data: bytes, treatments: tuple[Treatment, ...]) -> bytes:
                 data = _recompress(data, quality)
             case Smaller():
                 data = min(source, data, key=len)
+            case Noise():
+                data = _noisy(data, key)
     return data
+
+
+def _noisy(data: bytes, key: str) -> bytes:
+    """Return a PNG of the image with noise: ``x + x n``, so ``x (1 + n)``, rounded and clipped."""
+    image = decode(data)
+    image = image if image.mode in ("L", "RGB") else image.convert("RGB")
+    pixels = np.asarray(image, dtype=np.float32)
+    seed = int.from_bytes(hashlib.sha256(key.encode()).digest()[:16], "big")
+    noise = np.random.default_rng(seed).standard_normal(pixels.shape, dtype=np.float32)
+    noisy = (pixels * (1 + noise)).round().clip(0, 255).astype(np.uint8)
+    # OpenCV keeps channels in the order BGR, and writes PNG several times as fast as Pillow.
+    encoded = cv2.imencode(".png", noisy if noisy.ndim == 2 else noisy[:, :, ::-1])[1]
+    return encoded.tobytes()
 
 
 def _recompress(data: bytes, quality: int) -> bytes:

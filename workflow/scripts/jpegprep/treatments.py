@@ -97,7 +97,7 @@ def _treated(
     for i in chunk:
         key, label, data = str(reader.keys[i]), int(reader.labels[i]), reader.image(i)
         try:
-            treated = treat(data, treatments)
+            treated = treat(data, treatments, key)
         except ValueError as error:
             raise UserError(
                 f"{key}: {error}; remove its data set's manifest, so that the image is set aside"

@@ -2,7 +2,8 @@
 
 A variant's name is ``original`` or a chain of treatments joined by ``-``, applied from left to
 right: ``jpeg-q30`` is JPEG at quality 30, ``jpeg-q30-smaller`` the same where that makes the file
-smaller, and the source elsewhere. A compression ratio r of the paper is the variant
+smaller, and the source elsewhere; ``noise`` is multiplicative Gaussian noise, ``noise-jpeg-q30``
+JPEG of the noisy image (paper, section III-A). A compression ratio r of the paper is the variant
 ``jpeg-q{100 r}``; r = 1 is ``original``, the publisher's bytes untouched (paper, section II-A).
 """
 
@@ -11,9 +12,9 @@ from dataclasses import dataclass
 
 from jpegprep.errors import UserError
 
-ORIGINAL = "original"
+ORIGINAL, NOISE = "original", "noise"
 # What a variant's name may look like, for Snakemake's wildcard constraints.
-PATTERN = r"original|jpeg-q\d{1,2}(-smaller)?"
+PATTERN = r"original|noise|noise-jpeg-q\d{1,2}|jpeg-q\d{1,2}(-smaller)?"
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,16 @@ class Smaller:
     """Keep the source where what came before made the file no smaller."""
 
 
-Treatment = Jpeg | Smaller
+@dataclass(frozen=True)
+class Noise:
+    """Multiplicative Gaussian noise of standard deviation 1, stored losslessly as PNG.
+
+    ``noisy = image + image * N(0, 1)``, the image in [0, 1], drawn for each pixel and channel and
+    clipped (paper, section III-A). A sample's noise depends on its key alone.
+    """
+
+
+Treatment = Jpeg | Smaller | Noise
 
 
 def parse_variant(name: str) -> tuple[Treatment, ...]:
@@ -43,13 +53,18 @@ def parse_variant(name: str) -> tuple[Treatment, ...]:
     """
     if name == ORIGINAL:
         return ()
-    match = re.fullmatch(r"jpeg-q(\d{1,2})(-smaller)?", name)
-    if not match or not 1 <= int(match[1]) <= 99 or match[1] != str(int(match[1])):
+    if name == NOISE:
+        return (Noise(),)
+    match = re.fullmatch(r"(?:jpeg-q(\d{1,2})(-smaller)?|noise-jpeg-q(\d{1,2}))", name)
+    quality = (match[1] or match[3]) if match else "0"
+    if not match or not 1 <= int(quality) <= 99 or quality != str(int(quality)):
         raise UserError(
-            f"variant {name!r} is unknown; a variant is 'original', 'jpeg-qN' or 'jpeg-qN-smaller' "
-            "with N in 1 … 99"
+            f"variant {name!r} is unknown; a variant is 'original', 'noise', 'jpeg-qN', "
+            "'jpeg-qN-smaller' or 'noise-jpeg-qN' with N in 1 … 99"
         )
-    jpeg = Jpeg(int(match[1]))
+    jpeg = Jpeg(int(quality))
+    if match[3]:
+        return (Noise(), jpeg)
     return (jpeg, Smaller()) if match[2] else (jpeg,)
 
 
@@ -71,7 +86,19 @@ def variant_of_ratio(ratio: float, never_inflate: bool = False) -> str:
     return f"jpeg-q{quality}-smaller" if never_inflate else f"jpeg-q{quality}"
 
 
-def ratio_of_variant(name: str) -> float:
-    """Return the compression ratio of a variant: the inverse of `variant_of_ratio`."""
-    qualities = [step.quality for step in parse_variant(name) if isinstance(step, Jpeg)]
+def noise_variants(ratio: float) -> list[str]:
+    """Return the variants of Table IV beside the original: noisy, and JPEG of noisy at a ratio."""
+    return [NOISE, f"{NOISE}-{variant_of_ratio(ratio)}"]
+
+
+def ratio_of_variant(name: str) -> float | None:
+    """Return the compression ratio of a variant, the inverse of `variant_of_ratio`.
+
+    Returns:
+        None for a variant that is more than compressed.
+    """
+    treatments = parse_variant(name)
+    if Noise() in treatments:
+        return None
+    qualities = [step.quality for step in treatments if isinstance(step, Jpeg)]
     return qualities[-1] / 100 if qualities else 1.0
