@@ -30,10 +30,10 @@ def test_a_comment_in_an_adapter_reruns_nothing(changed):
 
 def test_a_colour_reruns_figures_and_report(changed):
     """A change to the plotting code draws again and trains nothing."""
-    figures = changed.path("workflow/scripts/jpegprep/figures.py")
-    text = figures.read_text("utf-8")
+    drawing = changed.path("workflow/scripts/jpegprep/drawing.py")
+    text = drawing.read_text("utf-8")
     assert '"colorblind"' in text
-    figures.write_text(text.replace('"colorblind"', '"deep"'))
+    drawing.write_text(text.replace('"colorblind"', '"deep"'))
     drawn = {"draw_sizes": 1, "draw_fig2": 1, "draw_fig3": 1}
     assert changed.planned() == drawn | {"write_report": 1}
 

@@ -6,40 +6,24 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-import matplotlib
+import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
-from jpegprep.files import replacing_all
+from jpegprep.drawing import COLOURS as _COLOURS
+from jpegprep.drawing import COLUMN as _COLUMN
+from jpegprep.drawing import PAGE as _PAGE
+from jpegprep.drawing import STYLE as _STYLE
+from jpegprep.drawing import save as _save
 
-matplotlib.use("agg")
-import matplotlib.pyplot as plt  # noqa: E402 (after the choice of backend)
-from matplotlib.axes import Axes  # noqa: E402
-from matplotlib.figure import Figure  # noqa: E402
-from matplotlib.ticker import MaxNLocator  # noqa: E402
-
-# A column of a two-column paper, and the whole page, in inches.
-_COLUMN, _PAGE = 3.5, 7.2
 _PANEL_HEIGHT = 2.9
-# Told apart by colour-blind readers, and by marker and line for everybody else.
-_COLOURS = sns.color_palette("colorblind")
+# Lines are told apart by colour, and by marker and line where colours are not.
 _MARKERS = ("o", "s", "D", "^", "v", "P", "X")
 _LINES = ("-", "--", "-.", ":")
 _RATIO_COLOURS = "viridis"
-
-_STYLE: dict[Any, Any] = {
-    "font.size": 8,
-    "axes.labelsize": 8,
-    "axes.titlesize": 8,
-    "legend.fontsize": 7,
-    "xtick.labelsize": 7,
-    "ytick.labelsize": 7,
-    "lines.linewidth": 1.2,
-    "axes.linewidth": 0.6,
-    "grid.linewidth": 0.4,
-    # The same data make the same file.
-    "svg.hashsalt": "jpegprep",
-}
 
 
 def accuracy_vs_ratio(accuracy: str | Path, *targets: str | Path) -> None:
@@ -238,12 +222,3 @@ def _figure(panels: int, wide: bool = False) -> Iterator[tuple[Figure, list[Axes
             unused.remove()
         yield figure, axes[:panels]
         plt.close(figure)
-
-
-def _save(figure: Figure, targets: Sequence[str | Path]) -> None:
-    with replacing_all(*targets) as parts:
-        for part, target in zip(parts, targets, strict=True):
-            kind = Path(target).suffix[1:]
-            # An SVG says when it was made, unless told not to.
-            metadata = {"Date": None} if kind == "svg" else None
-            figure.savefig(part, format=kind, dpi=200, metadata=metadata)
