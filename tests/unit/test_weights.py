@@ -14,6 +14,7 @@ import pytest
 import safetensors.torch
 import timm
 import torch
+import yaml
 from PIL import Image
 
 from jpegprep.errors import UserError
@@ -40,20 +41,70 @@ def refused(entry: dict[str, Any], folder: Path) -> str:
     return str(error.value)
 
 
-def test_the_registered_weights_load_strictly_into_timm(lite0: Path) -> None:
-    """Every tensor of timm's tf_efficientnet_lite0 is in the converted file, and no other."""
-    model = timm.create_model("tf_efficientnet_lite0", pretrained=False)
-    model.load_state_dict(safetensors.torch.load_file(lite0), strict=True)
+LITE = [f"tf_efficientnet_lite{n}" for n in range(3)]
 
 
-def test_no_value_is_changed_by_the_conversion(lite0: Path, package_file: Path) -> None:
+@pytest.fixture(scope="module")
+def lite(
+    tmp_path_factory: pytest.TempPathFactory, root: Path
+) -> Callable[[str], tuple[dict[str, Any], Path]]:
+    """Return a function that gives the registry's entry of a name, and its weights, fetched."""
+    registry = yaml.safe_load((root / "config" / "weights.yaml").read_text(encoding="utf-8"))
+    folder = tmp_path_factory.mktemp("lite")
+
+    def fetched(name: str) -> tuple[dict[str, Any], Path]:
+        target = folder / f"{name}.safetensors"
+        if not target.exists():
+            fetch_weights(registry[name], target)
+        return registry[name], target
+
+    return fetched
+
+
+@pytest.mark.parametrize("name", LITE)
+def test_the_registered_weights_load_strictly_into_timm(
+    lite: Callable[..., Any], name: str
+) -> None:
+    """Every tensor of timm's network of that name is in the converted file, and no other."""
+    model = timm.create_model(name, pretrained=False)
+    model.load_state_dict(safetensors.torch.load_file(lite(name)[1]), strict=True)
+
+
+@pytest.mark.parametrize("name", LITE)
+def test_no_value_is_changed_by_the_conversion(lite: Callable[..., Any], name: str) -> None:
     """The converted tensors are the package's, renamed: no value is added, lost or altered."""
 
     def digests(tensors: dict[str, torch.Tensor]) -> list[str]:
         return sorted(hashlib.sha256(t.numpy().tobytes()).hexdigest() for t in tensors.values())
 
-    published = torch.load(package_file, map_location="cpu", weights_only=True)
-    assert digests(safetensors.torch.load_file(lite0)) == digests(published)
+    entry, converted = lite(name)
+    package = importlib.metadata.distribution(entry["distribution"])
+    published = torch.load(
+        str(package.locate_file(entry["path"])), map_location="cpu", weights_only=True
+    )
+    assert digests(safetensors.torch.load_file(converted)) == digests(published)
+
+
+@pytest.mark.parametrize(("name", "side"), zip(LITE, (224, 240, 260), strict=True))
+def test_the_logits_are_those_of_the_packages_own_network(
+    lite: Callable[..., Any], photos: Path, name: str, side: int
+) -> None:
+    """For a photograph, timm's network and the package's give the same logits, bit by bit."""
+    from efficientnet_lite_pytorch import EfficientNet
+
+    entry, converted = lite(name)
+    package = importlib.metadata.distribution(entry["distribution"])
+    theirs = EfficientNet.from_name(name.removeprefix("tf_").replace("_", "-")).eval()
+    theirs.load_state_dict(
+        torch.load(str(package.locate_file(entry["path"])), map_location="cpu", weights_only=True)
+    )
+    ours = timm.create_model(name, pretrained=False).eval()
+    ours.load_state_dict(safetensors.torch.load_file(converted))
+    photograph = Image.open(photos / "chelsea.png").convert("RGB").resize((side, side))
+    pixels = np.array(photograph, dtype=np.float32) / 255
+    image = torch.from_numpy((pixels - 0.5) / 0.5).permute(2, 0, 1)[None]
+    with torch.no_grad():
+        assert torch.equal(ours(image), theirs(image))
 
 
 def test_the_sidecar_says_what_the_file_is(lite0: Path, weights_entry: dict[str, Any]) -> None:

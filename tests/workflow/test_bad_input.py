@@ -39,7 +39,7 @@ def one_line(run) -> str:
         (
             lambda study: study["learners"]["autogluon"].update(weights="efficientnet_b9"),
             "error: config/config.yaml: learners.autogluon.weights is 'efficientnet_b9', which is "
-            "not in config/weights.yaml; did you mean efficientnet_b0?",
+            "not in config/weights.yaml; did you mean efficientnet_b4?",
         ),
     ],
 )

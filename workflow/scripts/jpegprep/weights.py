@@ -3,10 +3,12 @@
 import difflib
 import pickle
 import re
+import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import safetensors.torch
 import timm
@@ -66,7 +68,8 @@ def fetch_weights(entry: Mapping[str, Any], target: str | Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetch-") as folder:
         # The ending tells safetensors from a pickle of tensors.
-        ending = ".safetensors" if describe(entry).endswith(".safetensors") else ".pth"
+        published = entry["path"] if "path" in entry else urlsplit(entry["urls"][0]).path
+        ending = ".safetensors" if published.endswith(".safetensors") else ".pth"
         raw = Path(folder) / f"{target.stem}{ending}"
         fetch(entry, raw)
         state = _read(raw)
@@ -80,6 +83,8 @@ def fetch_weights(entry: Mapping[str, Any], target: str | Path) -> None:
                 f"config/weights.yaml: {target.stem}.layout is efficientnet_lite_pytorch; what "
                 f"{describe(entry)} gave, or {architecture}, is of another ({error!r})"
             ) from None
+    else:
+        state = _as_timm_loads(state, model)
     _load_strictly(model, state, f"{target}: what {describe(entry)} gave")
     with replacing_all(target, sidecar_of(target)) as (weights_part, sidecar_part):
         save_weights(state, weights_part)
@@ -146,6 +151,20 @@ def _lite_to_timm(state: State, model: torch.nn.Module) -> State:
             module, rest = name.split(".", 1)
             renamed[f"{_OUTSIDE[module]}.{rest}"] = tensor
     return renamed
+
+
+def _as_timm_loads(state: State, model: torch.nn.Module) -> State:
+    """Drop and rename what timm itself does when it loads the weights it publishes.
+
+    Swin's, for one, hold buffers that today's model computes anew.
+    """
+    convert = getattr(sys.modules[type(model).__module__], "checkpoint_filter_fn", None)
+    if convert is None:
+        return state
+    try:
+        return dict(convert(state, model))
+    except _UNREADABLE:  # of another architecture: the strict loading says which tensors
+        return state
 
 
 def _load_strictly(model: torch.nn.Module, state: State, what: str) -> None:
