@@ -18,7 +18,8 @@ from PIL import ExifTags, Image, ImageOps, PngImagePlugin
 
 from jpegprep import manifest, recompress
 from jpegprep.adapters import Sample
-from jpegprep.recompress import encoder, is_plain, treat
+from jpegprep.opencv import is_plain
+from jpegprep.recompress import encoder, treat
 from jpegprep.variants import Jpeg, Smaller
 
 QUALITIES = (1, 10, 30, 75, 95, 99)

@@ -3,7 +3,9 @@
 import io
 import pickle
 import tarfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pandas as pd
 import pytest
@@ -319,3 +321,18 @@ def test_an_index_lies_beside_its_shard() -> None:
     assert index_of("results/shards/x/original/train-0.tar") == Path(
         "results/shards/x/original/train-0.index.parquet"
     )
+
+
+def test_threads_share_a_reader(tmp_path: Path, samples: Samples) -> None:
+    """Threads that all begin at once read what was written: none closes another's file."""
+    shard = write(tmp_path / "train-0.tar", samples)
+    for _ in range(50):
+        reader, together = ShardReader([shard]), Barrier(8)
+
+        def read(i: int, reader: ShardReader = reader, together: Barrier = together) -> bytes:
+            together.wait()
+            return reader.image(i % len(reader))
+
+        with ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(read, range(8)))
+        assert found == [samples[i % len(samples)][2] for i in range(8)]

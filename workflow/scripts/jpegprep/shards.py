@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
+from threading import Lock
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -216,14 +217,26 @@ class ShardReader:
         self.image_bytes = int(self.sizes.sum())
         self._places = table[["shard", "offset", "bytes", "crc32"]].to_numpy(dtype=np.int64)
         self._files: list[FileIO] | None = None
+        self._lock = Lock()
 
     def __len__(self) -> int:
         """Return the number of samples."""
         return len(self.keys)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the open files out: another process opens its own."""
-        return {**self.__dict__, "_files": None}
+        """Leave the open files and their lock out: another process opens its own."""
+        return {**self.__dict__, "_files": None, "_lock": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take what `__getstate__` gave."""
+        self.__dict__.update(state, _lock=Lock())
+
+    def _opened(self) -> list[FileIO]:
+        """Return the open tars. Two threads that opened them both would close each other's."""
+        with self._lock:
+            if self._files is None:
+                self._files = [_open(shard) for shard in self._shards]
+            return self._files
 
     def image(self, i: int) -> bytes:
         """Return the bytes of the image file of sample `i`.
@@ -231,10 +244,9 @@ class ShardReader:
         Raises:
             UserError: where they are not the bytes that were written.
         """
-        if self._files is None:
-            self._files = [_open(shard) for shard in self._shards]
+        files = self._opened()
         shard, offset, length, crc32 = self._places[i]
-        data = os.pread(self._files[shard].fileno(), length, offset)
+        data = os.pread(files[shard].fileno(), length, offset)
         if zlib.crc32(data) != crc32:
             raise UserError(
                 f"{self._shards[shard]}: {self.keys[i]} is damaged (its CRC-32 differs from the "
