@@ -33,6 +33,7 @@ rule train_timm:
         recipe=lambda wildcards: STUDY.recipe(wildcards.learner),
         classes=lambda wildcards: dataset(wildcards)["classes"],
         code=code("train_timm.py", "train_timm.yaml"),
+        records=lambda wildcards, output: run_files("run.json"),
     script:
         "../scripts/train_timm.py"
 
@@ -65,5 +66,6 @@ rule train_autogluon:
         recipe=lambda wildcards: STUDY.recipe(wildcards.learner),
         classes=lambda wildcards: dataset(wildcards)["classes"],
         code=code("train_autogluon.py", "train_autogluon.yaml"),
+        records=lambda wildcards, output: run_files("run.json"),
     script:
         "../scripts/train_autogluon.py"

@@ -2,8 +2,10 @@
 
 from jpegprep.errors import reported
 
-with reported(snakemake.log[0]):
+with reported(snakemake.log[0]) as terminal:
     from jpegprep.autogluon_learner import train
-    from jpegprep.runs import job_arguments
+    from jpegprep.runs import job_arguments, tell_progress
 
-    train(**job_arguments(snakemake))
+    arguments = job_arguments(snakemake)
+    train(**arguments, terminal=terminal)
+    print(tell_progress(arguments["about"], snakemake.params.records), file=terminal)

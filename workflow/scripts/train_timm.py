@@ -2,8 +2,10 @@
 
 from jpegprep.errors import reported
 
-with reported(snakemake.log[0]):
-    from jpegprep.runs import job_arguments
+with reported(snakemake.log[0]) as terminal:
+    from jpegprep.runs import job_arguments, tell_progress
     from jpegprep.training import train
 
-    train(**job_arguments(snakemake))
+    arguments = job_arguments(snakemake)
+    train(**arguments, terminal=terminal)
+    print(tell_progress(arguments["about"], snakemake.params.records), file=terminal)

@@ -8,14 +8,17 @@ best three epochs' weights (a greedy soup, chosen on validation), so there is no
 import tarfile
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from jpegprep import runs
+from jpegprep.errors import UserError
 from jpegprep.hub import offline_hub
 from jpegprep.images import plain
 from jpegprep.shards import ShardReader
@@ -29,6 +32,7 @@ def train(
     about: Mapping[str, Any],
     outputs: Mapping[str, str | Path],
     threads: int,
+    terminal: TextIO | None = None,
 ) -> None:
     """Fine-tune, predict the test set once, write the run.
 
@@ -41,6 +45,8 @@ def train(
         import torch
         from autogluon.multimodal import MultiModalPredictor
 
+        from jpegprep.history import History
+
         gpu = torch.cuda.is_available()
         torch.set_num_threads(threads)
         tables = {
@@ -52,42 +58,41 @@ def train(
             label="label", problem_type="multiclass", eval_metric="accuracy", path=str(folder)
         )
         ready = time.perf_counter()
-        predictor.fit(
-            train_data=tables["train"],
-            tuning_data=tables["val"],
-            seed=about["seed"],
-            column_types={"image": "image_path"},
-            hyperparameters={
-                "model.names": ["timm_image"],
-                "model.timm_image.checkpoint_name": recipe["architecture"],
-                "model.timm_image.image_size": recipe["image_size"],
-                "optim.max_epochs": recipe["epochs"],
-                "optim.lr": recipe["learning_rate"],
-                "optim.val_check_interval": 1.0,
-                "env.batch_size": recipe["batch_size"],
-                "env.per_gpu_batch_size": recipe["batch_size"],
-                "env.num_workers": workers,
-                "env.num_workers_inference": workers,
-                **recipe["hyperparameters"],
-            },
-        )
+        history = History(runs.name_of(about), terminal)
+        with _watched(predictor, history):
+            predictor.fit(
+                train_data=tables["train"],
+                tuning_data=tables["val"],
+                seed=about["seed"],
+                column_types={"image": "image_path"},
+                hyperparameters={
+                    "model.names": ["timm_image"],
+                    "model.timm_image.checkpoint_name": recipe["architecture"],
+                    "model.timm_image.image_size": recipe["image_size"],
+                    "optim.max_epochs": recipe["epochs"],
+                    "optim.lr": recipe["learning_rate"],
+                    "optim.val_check_interval": 1.0,
+                    "env.batch_size": recipe["batch_size"],
+                    "env.per_gpu_batch_size": recipe["batch_size"],
+                    "env.num_workers": workers,
+                    "env.num_workers_inference": workers,
+                    **recipe["hyperparameters"],
+                },
+            )
         fitted = time.perf_counter()
-        by_class = predictor.predict_proba(tables["test"][["image"]], as_pandas=False)
+        probabilities = _predict(predictor, tables["test"], classes)
         predicted = time.perf_counter()
-        probabilities = np.zeros((len(readers["test"]), classes), dtype=np.float32)
-        probabilities[:, np.asarray(predictor.class_labels, dtype=int)] = by_class
-        history = _history(folder)
         runs.write_run(
             outputs,
             readers,
-            history,
+            history.rows,
             probabilities,
             lambda path: _pack(folder, path),
             {
                 **about,
                 "recipe": dict(recipe),
                 "best_epoch": None,
-                "val_accuracy": max(row["val_accuracy"] for row in history),
+                "val_accuracy": max(row["val_accuracy"] for row in history.rows),
                 "precision": "16-mixed" if gpu else "32-true",  # AutoGluon's default
                 "seconds": {
                     "setup": round(ready - started, 2),
@@ -97,6 +102,48 @@ def train(
             },
             threads,
         )
+
+
+def _predict(predictor: Any, table: pd.DataFrame, classes: int) -> npt.NDArray[np.float32]:
+    """Return the probabilities of all images, (n, classes); 0 for a class not trained on."""
+    by_class = predictor.predict_proba(table[["image"]], as_pandas=False)
+    probabilities = np.zeros((len(table), classes), dtype=np.float32)
+    probabilities[:, np.asarray(predictor.class_labels, dtype=int)] = by_class
+    return probabilities
+
+
+def predict_variant(
+    shards: Sequence[str | Path],
+    weights: str | Path,
+    model: str | Path,
+    classes: int,
+    target: str | Path,
+    threads: int,
+) -> None:
+    """Test a trained model on images of any variant; write their predictions.
+
+    Args:
+        shards: the tars of the test images.
+        weights: the pretrained weights that it began from; AutoGluon asks for them again.
+        model: the run's model.tar.
+        classes: the number of classes.
+        target: the predictions.parquet to write.
+        threads: processors to use.
+
+    Raises:
+        UserError: where a shard or the model is damaged.
+    """
+    reader = ShardReader(shards)
+    with offline_hub(weights), tempfile.TemporaryDirectory(prefix="jpegprep-") as scratch:
+        import torch
+        from autogluon.multimodal import MultiModalPredictor
+
+        torch.set_num_threads(threads)
+        folder = Path(scratch) / "predictor"
+        unpack_model(model, folder)
+        predictor = MultiModalPredictor.load(str(folder))
+        table = _unpack(reader, Path(scratch) / "test")
+        runs.write_test(target, reader, _predict(predictor, table, classes))
 
 
 def _unpack(reader: ShardReader, folder: Path) -> pd.DataFrame:
@@ -114,43 +161,20 @@ def _unpack(reader: ShardReader, folder: Path) -> pd.DataFrame:
     return pd.DataFrame({"image": paths, "label": reader.labels})
 
 
-def _history(folder: Path) -> list[dict[str, float]]:
-    """Return history.csv's rows from the TensorBoard events that AutoGluon leaves.
+@contextmanager
+def _watched(predictor: Any, history: Any) -> Iterator[None]:
+    """Let a callback see the training; AutoGluon takes none, but asks its learner for its own."""
+    learner = predictor._learner
+    own = learner.get_callbacks_per_run
 
-    Its training loss is logged every tenth step; the mean of those is an epoch's. The throughput
-    of training alone is not to be had.
-    """
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    def callbacks(**arguments: Any) -> list[Any]:
+        return [*own(**arguments), *([history] if arguments.get("is_train", True) else [])]
 
-    events = EventAccumulator(str(folder))
-    events.Reload()
-    tags = events.Tags()["scalars"]
-    # The head's learning rate: the backbone's decays layer by layer.
-    rate = max(
-        (tag for tag in tags if tag.startswith("lr-")),
-        key=lambda tag: events.Scalars(tag)[0].value,
-    )
-    rows = []
-    previous_step, previous_time = -1, events.FirstEventTimestamp()
-    losses = events.Scalars("val_loss")
-    for epoch, (accuracy, loss) in enumerate(
-        zip(events.Scalars("val_accuracy"), losses, strict=True), start=1
-    ):
-        inside = [e for e in events.Scalars("train_loss") if previous_step < e.step <= loss.step]
-        rates = [e.value for e in events.Scalars(rate) if e.step <= loss.step]
-        rows.append(
-            {
-                "epoch": epoch,
-                "learning_rate": rates[-1] if rates else float("nan"),
-                "train_loss": float(np.mean([e.value for e in inside])) if inside else float("nan"),
-                "val_loss": loss.value,
-                "val_accuracy": accuracy.value,
-                "seconds": loss.wall_time - previous_time,
-                "images_per_second": float("nan"),
-            }
-        )
-        previous_step, previous_time = loss.step, loss.wall_time
-    return rows
+    learner.get_callbacks_per_run = callbacks
+    try:
+        yield
+    finally:
+        del learner.get_callbacks_per_run  # of the instance: the method is there again
 
 
 def _pack(folder: Path, target: Path) -> None:
@@ -158,3 +182,16 @@ def _pack(folder: Path, target: Path) -> None:
         for path in sorted(folder.iterdir()):
             if not path.name.startswith("events."):
                 tar.add(path, arcname=path.name)
+
+
+def unpack_model(model: str | Path, folder: Path) -> None:
+    """Unpack a run's model.tar.
+
+    Raises:
+        UserError: where it is damaged.
+    """
+    try:
+        with tarfile.open(model) as tar:
+            tar.extractall(folder, filter="data")
+    except (OSError, tarfile.TarError) as error:
+        raise UserError(f"{model}: damaged ({error}); remove it: its run is made again") from None

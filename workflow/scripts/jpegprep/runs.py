@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jpegprep.errors import UserError
-from jpegprep.files import replacing_all
+from jpegprep.files import replacing, replacing_all
 from jpegprep.images import codec
 from jpegprep.shards import ShardReader
 
@@ -82,6 +82,37 @@ def write_run(
         }
         run_part.write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
     print(f"test accuracy {accuracy:.4f} on {len(test)} images")
+
+
+def name_of(about: Mapping[str, Any]) -> str:
+    """Return a run's name, as its folder is named: data set, variant, learner, seed."""
+    return f"{about['dataset']}/{about['variant']}/{about['learner']}/seed{about['seed']}"
+
+
+def write_test(
+    target: str | Path, reader: ShardReader, probabilities: npt.NDArray[np.float32]
+) -> None:
+    """Write the predictions of a trained model on other test images than its run's.
+
+    Args:
+        target: the parquet file to write.
+        reader: the test images.
+        probabilities: (n, classes), in their order.
+    """
+    with replacing(target) as part:
+        accuracy = write_predictions(part, reader.keys, reader.labels, probabilities)
+    print(f"test accuracy {accuracy:.4f} on {len(reader)} images")
+
+
+def tell_progress(about: Mapping[str, Any], records: Sequence[str | Path]) -> str:
+    """Return a line that says which run is done, and how many of the study's runs are.
+
+    Args:
+        about: the run.
+        records: the run.json of every run of the study.
+    """
+    done = sum(Path(record).exists() for record in records)
+    return f"run {done} of {len(records)} done: {name_of(about)}"
 
 
 def write_predictions(

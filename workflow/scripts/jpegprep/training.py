@@ -10,20 +10,23 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import lightning
 import numpy as np
+import numpy.typing as npt
 import torch
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.callbacks import ModelCheckpoint
 from timm.optim import create_optimizer_v2
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR
 
 from jpegprep import runs
+from jpegprep.complexity import complexity
 from jpegprep.data import loader
+from jpegprep.history import History
 from jpegprep.shards import ShardReader
-from jpegprep.weights import pretrained_model, save_weights
+from jpegprep.weights import pretrained_model, save_weights, trained_model
 
 
 class Classifier(lightning.LightningModule):
@@ -48,11 +51,9 @@ class Classifier(lightning.LightningModule):
     def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], _: int) -> torch.Tensor:
         """Return the loss of one batch, with label smoothing."""
         images, labels = batch
-        loss = nn.functional.cross_entropy(
+        return nn.functional.cross_entropy(
             self(images), labels, label_smoothing=self._recipe["label_smoothing"]
         )
-        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(labels))
-        return loss
 
     def validation_step(self, batch: tuple[torch.Tensor, torch.Tensor], _: int) -> None:
         """Add one batch to the validation loss and accuracy."""
@@ -85,51 +86,6 @@ class Classifier(lightning.LightningModule):
         return [optimizer], [{"scheduler": schedule, "interval": "step"}]
 
 
-class History(Callback):
-    """Collects history.csv's rows and prints a line for each epoch."""
-
-    def __init__(self) -> None:
-        """Start without rows."""
-        self.rows: list[dict[str, float]] = []
-        self._images = 0
-        self._started = self._trained = 0.0
-
-    def on_train_epoch_start(self, trainer: Any, module: Any) -> None:
-        """Start the clock."""
-        self._started = time.perf_counter()
-        self._images = 0
-
-    def on_train_batch_start(self, trainer: Any, module: Any, batch: Any, index: int) -> None:
-        """Remember the learning rate; at the batch's end it is the next one's already."""
-        self._rate = trainer.optimizers[0].param_groups[0]["lr"]
-
-    def on_train_batch_end(
-        self, trainer: Any, module: Any, outputs: Any, batch: Any, index: int
-    ) -> None:
-        """Count images and remember when the last batch ended."""
-        self._images += len(batch[1])
-        self._trained = time.perf_counter()
-
-    def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
-        """Add a row; validation has run by now."""
-        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        row = {
-            "epoch": trainer.current_epoch + 1,
-            "learning_rate": self._rate,
-            **{name: metrics[name] for name in ("train_loss", "val_loss", "val_accuracy")},
-            "seconds": time.perf_counter() - self._started,
-            "images_per_second": self._images / (self._trained - self._started),
-        }
-        self.rows.append(row)
-        left = (trainer.max_epochs - row["epoch"]) * row["seconds"]
-        print(
-            f"epoch {row['epoch']}/{trainer.max_epochs}  loss {row['train_loss']:.4f}  "
-            f"validation loss {row['val_loss']:.4f} accuracy {row['val_accuracy']:.4f}  "
-            f"{row['images_per_second']:.1f} images/s  {left:.0f} s left",
-            flush=True,
-        )
-
-
 def train(
     shards: Mapping[str, Sequence[str | Path]],
     weights: str | Path,
@@ -138,6 +94,7 @@ def train(
     about: Mapping[str, Any],
     outputs: Mapping[str, str | Path],
     threads: int,
+    terminal: TextIO | None = None,
 ) -> None:
     """Fine-tune, choose the best epoch on validation, predict the test set once, write the run.
 
@@ -150,6 +107,7 @@ def train(
         outputs: the paths of ``history``, ``predictions``, ``run`` and ``model``; all appear,
             whole, at the end.
         threads: processors to use.
+        terminal: where a bar is drawn, if it is one.
 
     Raises:
         UserError: where a shard or the weights are damaged.
@@ -160,11 +118,11 @@ def train(
     torch.set_num_threads(threads)
     warnings.filterwarnings("ignore", ".*does not have many workers.*")
     lightning.seed_everything(seed, workers=True)
-    # A GPU waits for its decoders; a CPU that trains has no core to spare for them.
-    workers = max(1, threads - 1) if gpu else 0
     readers = {split: ShardReader(tars) for split, tars in shards.items()}
     data = {
-        split: loader(reader, recipe, seed=seed, training=split == "train", workers=workers)
+        split: loader(
+            reader, recipe, seed=seed, training=split == "train", **decoders(gpu, threads)
+        )
         for split, reader in readers.items()
     }
     model = Classifier(
@@ -172,32 +130,19 @@ def train(
         recipe,
         steps=recipe["epochs"] * len(data["train"]),
     )
-    history = History()
+    cost = complexity(model.model, recipe["image_size"])
+    history = History(runs.name_of(about), terminal)
     with tempfile.TemporaryDirectory(prefix="jpegprep-") as scratch:
         best = ModelCheckpoint(
             scratch, monitor="val_accuracy", mode="max", save_top_k=1, save_weights_only=True
         )
-        trainer = lightning.Trainer(
-            accelerator="gpu" if gpu else "cpu",
-            devices=1,
-            precision=recipe["gpu_precision"] if gpu else "32-true",
-            max_epochs=recipe["epochs"],
-            deterministic="warn",
-            callbacks=[history, best],
-            logger=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            default_root_dir=scratch,
-        )
+        trainer = _trainer(recipe, gpu, scratch, [history, best])
         ready = time.perf_counter()
         trainer.fit(model, data["train"], data["val"])
         fitted = time.perf_counter()
         state = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
     model.load_state_dict(state["state_dict"])
-    probabilities = np.concatenate(
-        [batch.numpy() for batch in trainer.predict(model, data["test"])]  # type: ignore
-    )
+    probabilities = _predict(trainer, model, data["test"])
     predicted = time.perf_counter()
     chosen = max(history.rows, key=lambda row: row["val_accuracy"])
     runs.write_run(
@@ -212,6 +157,7 @@ def train(
             "best_epoch": chosen["epoch"],
             "val_accuracy": chosen["val_accuracy"],
             "precision": trainer.precision,
+            "model": cost,
             "seconds": {
                 "setup": round(ready - started, 2),
                 "fit": round(fitted - ready, 2),
@@ -219,4 +165,76 @@ def train(
             },
         },
         threads,
+    )
+
+
+def decoders(gpu: bool, threads: int) -> dict[str, int]:
+    """Return how a loader decodes: a GPU waits for processes of their own, a CPU for threads.
+
+    A CPU that trains has no core to spare for decoding beside it: all its cores decode a batch,
+    then all train on it.
+    """
+    return (
+        {"workers": max(1, threads - 1), "threads": 1}
+        if gpu
+        else {"workers": 0, "threads": threads}
+    )
+
+
+def _predict(trainer: lightning.Trainer, model: Classifier, data: Any) -> npt.NDArray[np.float32]:
+    """Return the probabilities of all images, (n, classes)."""
+    return np.concatenate([batch.numpy() for batch in trainer.predict(model, data)])  # type: ignore
+
+
+def predict_variant(
+    shards: Sequence[str | Path],
+    model: str | Path,
+    recipe: Mapping[str, Any],
+    classes: int,
+    target: str | Path,
+    threads: int,
+) -> None:
+    """Test a trained model on images of any variant; write their predictions.
+
+    On the images that its run tested it on, the predictions are the run's.
+
+    Args:
+        shards: the tars of the test images.
+        model: the run's model.safetensors.
+        recipe: the run's.
+        classes: the number of classes.
+        target: the predictions.parquet to write.
+        threads: processors to use.
+
+    Raises:
+        UserError: where a shard or the model is damaged.
+    """
+    gpu = torch.cuda.is_available()
+    torch.set_num_threads(threads)
+    warnings.filterwarnings("ignore", ".*does not have many workers.*")
+    reader = ShardReader(shards)
+    data = loader(reader, recipe, seed=0, training=False, **decoders(gpu, threads))
+    trained = Classifier(trained_model(recipe["architecture"], model, classes), recipe, steps=0)
+    with tempfile.TemporaryDirectory(prefix="jpegprep-") as scratch:
+        trainer = _trainer(recipe, gpu, scratch)
+        runs.write_test(target, reader, _predict(trainer, trained, data))
+
+
+def _trainer(
+    recipe: Mapping[str, Any], gpu: bool, scratch: str, callbacks: Sequence[Any] = ()
+) -> lightning.Trainer:
+    """Return a trainer that is silent, and as reproducible as the device allows."""
+    return lightning.Trainer(
+        accelerator="gpu" if gpu else "cpu",
+        devices=1,
+        precision=recipe["gpu_precision"] if gpu else "32-true",
+        max_epochs=recipe["epochs"],
+        deterministic="warn",
+        callbacks=list(callbacks),
+        logger=False,
+        enable_checkpointing=bool(callbacks),
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        default_root_dir=scratch,
     )

@@ -195,3 +195,19 @@ def pretrained_model(architecture: str, weights: str | Path, classes: int) -> to
     _load_strictly(model, _read(Path(weights)), str(weights))
     model.reset_classifier(classes)  # type: ignore[operator]
     return model
+
+
+def trained_model(architecture: str, path: str | Path, classes: int) -> torch.nn.Module:
+    """Return a timm model with the weights that a run saved.
+
+    Args:
+        architecture: timm's name.
+        path: a run's model.safetensors.
+        classes: the outputs of its classifier.
+
+    Raises:
+        UserError: where the file is damaged, or of another model.
+    """
+    model: torch.nn.Module = timm.create_model(architecture, pretrained=False, num_classes=classes)
+    _load_strictly(model, _read(Path(path)), str(path))
+    return model
