@@ -32,16 +32,63 @@ def result(path):
     return f"results/{STUDY.name}/{path}"
 
 
+# What is trained epoch by epoch at the paper's ratios: the curves of Figure 3.
+CURVES = [
+    run
+    for run in RUNS
+    if STUDY.learners[run.learner]["framework"] != "autogluon_tabular"
+    and ratio_of_variant(run.variant) is not None
+]
+NETWORKS = [name for name, entry in STUDY.learners.items() if entry["framework"] == "timm"]
+# The paper's Table III is of its small network.
+PAPERS_LEARNER = STUDY.model_size["small"] if STUDY.model_size else list(STUDY.learners)[0]
+
+EXPERIMENTS = {
+    "table2_model_size": STUDY.model_size,
+    "table2_all_models": STUDY.model_size,
+    "table4_noise": STUDY.noise,
+    "table5_tabular": STUDY.tabular,
+}
 TABLES = [
     result(f"tables/{name}.{kind}")
-    for name in ("table1_datasets", "problems", "size_vs_ratio", "table3_storage")
+    for name in (
+        "table1_datasets",
+        "problems",
+        "size_vs_ratio",
+        "table3_storage",
+        "convergence",
+        *(name for name, experiment in EXPERIMENTS.items() if experiment),
+        "reproduction",
+    )
     for kind in ("csv", "md", "html")
 ]
 FIGURES = [
     result(f"figures/{name}.{kind}")
-    for name in ("size_vs_ratio", "fig2_accuracy_vs_ratio", "fig3_convergence")
+    for name in (
+        "size_vs_ratio",
+        "fig2_accuracy_vs_ratio",
+        "fig3_convergence",
+        *(
+            f"{figure}_{name}"
+            for figure in ("fig2_accuracy_vs_ratio", "fig3_convergence")
+            for name in STUDY.datasets
+            if len(STUDY.datasets) > 1
+        ),
+        *(["accuracy_vs_parameters"] if STUDY.model_size else []),
+    )
     for kind in ("svg", "png")
 ]
+# Whose numbers stand beside the paper's, by the paper's number.
+REPRODUCED = {
+    number: result(f"tables/{name}.csv")
+    for number, name in {
+        "I": "table1_datasets",
+        "II": "table2_model_size",
+        "III": "table3_storage",
+        "IV": "table4_noise",
+    }.items()
+    if EXPERIMENTS.get(name, True)
+}
 # What there is without training: `snakemake storage`.
 STORAGE = [
     file
@@ -55,6 +102,7 @@ DATASET_SPLITS = [f"results/splits/{name}.parquet" for name in STUDY.datasets]
 wildcard_constraints:
     dataset="[a-z0-9][a-z0-9-]*",
     variant=PATTERN,
+    test_variant=PATTERN,
     learner="[a-z0-9][a-z0-9_]*",
     split="train|val|test",
     k=r"\d+",
@@ -147,3 +195,23 @@ def training_weights(wildcards):
 def training_shards(split):
     """Return an input function: the shards of a split and their indexes."""
     return lambda wildcards: with_indexes(shards(wildcards.dataset, wildcards.variant, split))
+
+
+def testing_shards(wildcards):
+    """Return the test shards and indexes of the variant that a trained model is tested on."""
+    return with_indexes(shards(wildcards.dataset, wildcards.test_variant, "test"))
+
+
+def curve(run):
+    """Return what Figure 3 says of a run."""
+    return {
+        "dataset": run.dataset,
+        "learner": run.learner,
+        "ratio": ratio_of_variant(run.variant),
+        "seed": run.seed,
+    }
+
+
+def curves_of(wildcards):
+    """Return the runs of Figure 3 of one data set."""
+    return [run for run in CURVES if run.dataset == wildcards.dataset]

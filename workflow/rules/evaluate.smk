@@ -1,7 +1,9 @@
 # Accuracies with intervals from the predictions of all runs.
 #
-# Requires: predictions.parquet and run.json of every run of the study.
-# Gives: results/<study>/tables/runs.csv (a row a run) and accuracy.csv (a row a comparison).
+# Requires: predictions.parquet and run.json of every run of the study, and predictions of its models
+#           on other variants.
+# Gives: results/<study>/tables/runs.csv (a row a run), accuracy.csv (a row a comparison) and
+#        transfer.csv (a row a comparison on another variant).
 
 
 rule evaluate_runs:
@@ -22,3 +24,27 @@ rule evaluate_runs:
         code=code("evaluate_runs.py", "evaluate.yaml"),
     script:
         "../scripts/evaluate_runs.py"
+
+
+rule evaluate_transfers:
+    input:
+        predictions=[
+            f"results/runs/{run.folder}/tests/{tested}.parquet"
+            for run, tested in STUDY.transfers()
+        ],
+    output:
+        transfer=result("tables/transfer.csv"),
+    log:
+        f"results/logs/evaluate_transfers/{STUDY.name}.log",
+    benchmark:
+        f"results/benchmarks/evaluate_transfers/{STUDY.name}.tsv"
+    conda:
+        "../../envs/evaluate.yaml"
+    params:
+        transfers=[
+            (run.dataset, run.variant, run.learner, run.seed, tested)
+            for run, tested in STUDY.transfers()
+        ],
+        code=code("evaluate_transfers.py", "evaluate.yaml"),
+    script:
+        "../scripts/evaluate_transfers.py"

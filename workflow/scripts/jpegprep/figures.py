@@ -26,14 +26,18 @@ _LINES = ("-", "--", "-.", ":")
 _RATIO_COLOURS = "viridis"
 
 
-def accuracy_vs_ratio(accuracy: str | Path, *targets: str | Path) -> None:
+def accuracy_vs_ratio(
+    accuracy: str | Path, *targets: str | Path, dataset: str | None = None
+) -> None:
     """Draw Figure 2: test accuracy against compression ratio, one panel a data set.
 
     Args:
         accuracy: the table of `evaluation.evaluate`.
         targets: files to write, .svg or .png.
+        dataset: the one data set to draw; all, if left out.
     """
-    table = pd.read_csv(accuracy)
+    table = pd.read_csv(accuracy).dropna(subset="ratio")
+    table = table if dataset is None else table[table["dataset"] == dataset]
     datasets = table["dataset"].unique()
     learners = list(table["learner"].unique())
     with _figure(len(datasets)) as (figure, axes):
@@ -53,27 +57,64 @@ def accuracy_vs_ratio(accuracy: str | Path, *targets: str | Path) -> None:
                         points["high"] - points["accuracy"],
                     ],
                     label=learner,
-                    color=_COLOURS[i % len(_COLOURS)],
-                    marker=_MARKERS[i % len(_MARKERS)],
-                    linestyle=_LINES[i % len(_LINES)],
-                    markersize=3.5,
-                    elinewidth=0.8,
-                    capsize=2,
+                    **_line(i),
                 )
             images, seeds = panel["n"].iloc[0], _seeds(panel["seeds"].max())
             axis.set_title(f"{dataset}: n = {images:,} test images, {seeds}")
             _ratio_axis(axis)
             axis.set_ylabel("top-1 test accuracy")
-        legend = _legend(axes)
-        figure.legend(
-            [legend[learner] for learner in learners],
-            learners,
-            loc="outside lower center",
-            ncols=2,
-            frameon=False,
-            title="bars: 95 % intervals",
-        )
+        _legend_below(figure, axes, "bars: 95 % intervals")
         _save(figure, targets)
+
+
+def accuracy_vs_parameters(models: str | Path, *targets: str | Path) -> None:
+    """Draw accuracy against parameters, original and compressed, one panel a data set.
+
+    Whether compression lets a smaller network reach a larger one's accuracy (paper, section II-B).
+
+    Args:
+        models: the CSV of `table2.all_models`.
+        targets: files to write, .svg or .png.
+    """
+    table = pd.read_csv(models)
+    datasets = table["dataset"].unique()
+    ratios = sorted(table["ratio"].unique(), reverse=True)
+    with _figure(len(datasets)) as (figure, axes):
+        for axis, dataset in zip(axes, datasets, strict=True):
+            panel = table[table["dataset"] == dataset]
+            for i, ratio in enumerate(ratios):
+                points = panel[panel["ratio"] == ratio].sort_values("parameters")
+                # Ratios stand a little apart, so that their intervals can be told apart.
+                x = points["parameters"] / 1e6 * (1 + 0.01 * (i - (len(ratios) - 1) / 2))
+                errors = [points["accuracy"] - points["low"], points["high"] - points["accuracy"]]
+                axis.errorbar(
+                    x,
+                    points["accuracy"],
+                    yerr=errors,
+                    label="original" if ratio == 1 else f"ratio {ratio}",
+                    **_line(i),
+                )
+            sizes = panel.drop_duplicates("learner").sort_values("parameters")
+            axis.set_xscale("log")
+            axis.set_xticks(
+                sizes["parameters"] / 1e6,
+                [
+                    f"{row.parameters / 1e6:.1f}\n{_short(row.learner)}"
+                    for row in sizes.itertuples()
+                ],
+            )
+            axis.minorticks_off()
+            axis.margins(x=0.15)
+            axis.set_title(f"{dataset}: n = {panel['n'].iloc[0]:,}, {_seeds(panel['seeds'].max())}")
+            axis.set_xlabel("parameters, millions")
+            axis.set_ylabel("top-1 test accuracy")
+        _legend_below(figure, axes, "bars: 95 % intervals")
+        _save(figure, targets)
+
+
+def _short(learner: str) -> str:
+    """Return the last part of a network's name, such as b0."""
+    return learner.rpartition("_")[2]
 
 
 def size_vs_ratio(sizes: str | Path, *targets: str | Path) -> None:
@@ -186,6 +227,31 @@ def convergence(
             title=f"compression ratio; {_seeds(table['seed'].nunique())}",
         )
         _save(figure, targets)
+
+
+def _line(i: int) -> dict[str, Any]:
+    """Return how the i-th line with intervals looks."""
+    return {
+        "color": _COLOURS[i % len(_COLOURS)],
+        "marker": _MARKERS[i % len(_MARKERS)],
+        "linestyle": _LINES[i % len(_LINES)],
+        "markersize": 3.5,
+        "elinewidth": 0.8,
+        "capsize": 2,
+    }
+
+
+def _legend_below(figure: Figure, axes: Sequence[Axes], title: str) -> None:
+    """Name the lines of all panels once, below them."""
+    legend = _legend(axes)
+    figure.legend(
+        list(legend.values()),
+        list(legend),
+        loc="outside lower center",
+        ncols=2,
+        frameon=False,
+        title=title,
+    )
 
 
 def _legend(axes: Sequence[Axes]) -> dict[str, Any]:

@@ -1,18 +1,17 @@
-"""The paper's tables, each as CSV (numbers), Markdown and HTML (as people read them)."""
+"""The tables of data sets and storage: Tables I and III, problems, sizes."""
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from jpegprep.files import replacing_all
 from jpegprep.problems import KEPT, OK, PROBLEMS, SET_ASIDE
 from jpegprep.published import read_published
 from jpegprep.shards import read_index
 from jpegprep.sizes import measure
 from jpegprep.splits import across_splits
+from jpegprep.table_files import INTERVALS, accuracy_with_interval, write_table
 
 _MIB = 1 << 20
 
@@ -54,7 +53,7 @@ def table1(
     note = (
         "In brackets: the paper's numbers." if len(paper.index.intersection(list(datasets))) else ""
     )
-    _write(pd.DataFrame(rows).astype(whole), pd.DataFrame(shown), note, targets)
+    write_table(pd.DataFrame(rows).astype(whole), pd.DataFrame(shown), note, targets)
 
 
 _SPLIT_NAMES = {"train": "train", "test": "test", "validation": "val"}
@@ -100,7 +99,7 @@ def problems(datasets: Mapping[str, tuple[str | Path, str | Path]], *targets: st
         rows.append((dataset, "duplicate across splits", across, KEPT, meaning))
     table = pd.DataFrame(rows, columns=["dataset", "problem", "files", "handling", "meaning"])
     shown = table.assign(files=table["files"].map("{:,}".format))
-    _write(table, shown, "", targets)
+    write_table(table, shown, "", targets)
 
 
 def size_vs_ratio(
@@ -142,7 +141,7 @@ def size_vs_ratio(
         "the most frequent format, and the median (10th to 90th percentile) of the JPEG quality as "
         "estimated from the quantization tables. *: some images came out larger than their source."
     )
-    _write(table, shown.rename(columns=str), note, targets)
+    write_table(table, shown.rename(columns=str), note, targets)
 
 
 _PAPERS_RATIO = 0.3
@@ -216,8 +215,8 @@ def table3(
             "original MiB": table["original_mib"].map("{:,.2f}".format),
             "compressed MiB": table["compressed_mib"].map("{:,.2f}".format),
             "relative size": table["relative_size"].map("{:.2%}".format),
-            "original accuracy": _with_interval(table, "original"),
-            "compressed accuracy": _with_interval(table, "compressed"),
+            "original accuracy": accuracy_with_interval(table, "original"),
+            "compressed accuracy": accuracy_with_interval(table, "compressed"),
             "relative accuracy": table["relative_accuracy"].map("{:.2%}".format),
             "test images": table["n"],
             "seeds": table["seeds"],
@@ -228,10 +227,9 @@ def table3(
     )
     note = (
         f"Compressed: ratio {ratio} (JPEG quality {round(100 * ratio)}). Relative: compressed / "
-        "original. In brackets: 95 % intervals (one seed: Wilson's, over the test images; several: "
-        "hierarchical bootstrap over seeds and test images)."
+        f"original. {INTERVALS}"
     )
-    _write(table, shown, note, targets)
+    write_table(table, shown, note, targets)
 
 
 _TABLE3 = [
@@ -251,44 +249,3 @@ def _sizes(shards: Sequence[str | Path]) -> tuple[int, int, int]:
         sum(Path(shard).stat().st_size for shard in shards),
         sum(facts["inflated"] for _, facts in indexes),
     )
-
-
-def _with_interval(table: pd.DataFrame, which: str) -> list[str]:
-    columns = table[[f"{which}_accuracy", f"{which}_low", f"{which}_high"]].to_numpy()
-    return [f"{value:.3f} [{low:.3f}, {high:.3f}]" for value, low, high in columns]
-
-
-def _write(
-    table: pd.DataFrame, shown: pd.DataFrame, note: str, targets: Sequence[str | Path]
-) -> None:
-    """Write the numbers as .csv, or what people read, with its note, as .md or .html."""
-    alignment = ["right" if _numeric(shown[name]) else "left" for name in shown]
-    with replacing_all(*targets) as parts:
-        for part, target in zip(parts, targets, strict=True):
-            match Path(target).suffix:
-                case ".csv":
-                    table.to_csv(part, index=False, float_format="%.6g", lineterminator="\n")
-                case ".md":
-                    text = shown.to_markdown(index=False, disable_numparse=True, colalign=alignment)
-                    note_below = f"\n{note}\n" if note else ""
-                    part.write_text(f"{text}\n{note_below}", encoding="utf-8")
-                case ".html":
-                    text = shown.to_html(index=False, border=0)
-                    part.write_text(_PAGE.format(table=text, note=note), encoding="utf-8")
-
-
-def _numeric(column: "pd.Series[Any]") -> bool:
-    """Tell whether people read a column as numbers: with signs and units, but without words."""
-    return all(re.fullmatch(r"([-+.,%*→()[\]\s\d]|MiB)*", str(value)) for value in column)
-
-
-_PAGE = """<!doctype html>
-<meta charset="utf-8">
-<style>
-body {{ font: 15px sans-serif; margin: 2em }}
-table {{ border-collapse: collapse }}
-th, td {{ padding: .4em .8em; text-align: left; border-bottom: 1px solid #ccc }}
-</style>
-{table}
-<p>{note}</p>
-"""

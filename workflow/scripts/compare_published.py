@@ -1,0 +1,8 @@
+"""Adapter of the rule compare_published."""
+
+from jpegprep.errors import reported
+from jpegprep.reproduction import reproduction
+
+with reported(snakemake.log[0]):
+    tables = {number: snakemake.input.get(number) for number in snakemake.params.numbers}
+    reproduction(snakemake.input.published, tables, snakemake.params.learner, *snakemake.output)

@@ -1,0 +1,12 @@
+"""Adapter of the rule make_table4."""
+
+from jpegprep.errors import reported
+from jpegprep.table4 import table4
+
+with reported(snakemake.log[0]):
+    table4(
+        snakemake.input.accuracy,
+        snakemake.input.transfer,
+        snakemake.params.what,
+        *snakemake.output,
+    )

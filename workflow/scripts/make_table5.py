@@ -1,0 +1,12 @@
+"""Adapter of the rule make_table5."""
+
+from jpegprep.errors import reported
+from jpegprep.table5 import table5
+
+with reported(snakemake.log[0]):
+    table5(
+        snakemake.input.accuracy,
+        snakemake.params.what,
+        snakemake.params.features,
+        *snakemake.output,
+    )
