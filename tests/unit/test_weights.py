@@ -85,7 +85,7 @@ def test_no_value_is_changed_by_the_conversion(lite: Callable[..., Any], name: s
     assert digests(safetensors.torch.load_file(converted)) == digests(published)
 
 
-@pytest.mark.parametrize(("name", "side"), zip(LITE, (224, 240, 260), strict=True))
+@pytest.mark.parametrize(("name", "side"), list(zip(LITE, (224, 240, 260), strict=True)))
 def test_the_logits_are_those_of_the_packages_own_network(
     lite: Callable[..., Any], photos: Path, name: str, side: int
 ) -> None:
