@@ -5,16 +5,16 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
-from torchvision.transforms import InterpolationMode
-from torchvision.transforms.v2 import functional as transforms
 
 from jpegprep.opencv import decode_rgb
 from jpegprep.shards import ShardReader
 
-# From pixels, (3, height, width) uint8, to a network's input, (3, size, size) uint8.
-Transform = Callable[[torch.Tensor, np.random.Generator], torch.Tensor]
+Pixels = npt.NDArray[np.uint8]
+# From pixels, (height, width, 3), to a network's input, (size, size, 3).
+Transform = Callable[[Pixels, np.random.Generator], Pixels]
 
 
 class ImageDataset(Dataset[tuple[torch.Tensor, int]]):
@@ -26,13 +26,28 @@ class ImageDataset(Dataset[tuple[torch.Tensor, int]]):
     """
 
     def __init__(
-        self, reader: ShardReader, transform: Transform, seed: int, threads: int = 1
+        self,
+        reader: ShardReader,
+        transform: Transform,
+        seed: int,
+        threads: int = 1,
+        keep: int = 0,
     ) -> None:
-        """Read from `reader` and apply `transform` to each image, in as many threads a batch."""
+        """Read from `reader` and apply `transform` to each image.
+
+        Args:
+            reader: the images.
+            transform: applied to pixels in RGB.
+            seed: the run's.
+            threads: how many decode and transform a batch.
+            keep: bytes of decoded pixels that are kept for the next epochs.
+        """
         self._reader = reader
         self._transform = transform
         self._seed = seed
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
+        self._room = keep
+        self._kept: dict[int, Pixels] = {}
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -41,13 +56,23 @@ class ImageDataset(Dataset[tuple[torch.Tensor, int]]):
     def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
         """Return the image, (3, size, size) uint8, and its label."""
         epoch, i = divmod(index, len(self._reader))
-        image = torch.from_numpy(decode_rgb(self._reader.image(i))).permute(2, 0, 1)
         rng = np.random.default_rng((self._seed, epoch, i))
-        return self._transform(image, rng), int(self._reader.labels[i])
+        pixels = self._transform(self._pixels(i), rng)
+        image = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)
+        return image, int(self._reader.labels[i])
 
     def __getitems__(self, indexes: Sequence[int]) -> list[tuple[torch.Tensor, int]]:
         """Return the items of a batch; decoding and resizing let other threads run."""
         return list((self._pool.map if self._pool else map)(self.__getitem__, indexes))
+
+    def _pixels(self, i: int) -> Pixels:
+        if (kept := self._kept.get(i)) is not None:
+            return kept
+        pixels = decode_rgb(self._reader.image(i))
+        if pixels.nbytes <= self._room:
+            self._room -= pixels.nbytes
+            self._kept[i] = pixels
+        return pixels
 
 
 class EpochSampler(Sampler[int]):
@@ -73,9 +98,17 @@ class EpochSampler(Sampler[int]):
         yield from (self._epoch * self._items + order).tolist()
 
 
-# How images are resized: torchvision's antialiased bicubic on uint8, within one level of Pillow's
-# and twice as fast.
-_BICUBIC = InterpolationMode.BICUBIC
+def resize(pixels: Pixels, height: int, width: int) -> Pixels:
+    """Resize by torch's antialiased bicubic on uint8: Pillow's, but for rounding, and faster.
+
+    In NumPy's arrays but for this: in the threads that feed a network, torch's other operations
+    would each start threads of their own, and slow the training down.
+    """
+    image = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1).unsqueeze(0)
+    resized = torch.nn.functional.interpolate(
+        image, (height, width), mode="bicubic", antialias=True
+    )
+    return resized[0].permute(1, 2, 0).numpy()
 
 
 def train_transform(recipe: Mapping[str, Any]) -> Transform:
@@ -85,15 +118,14 @@ def train_transform(recipe: Mapping[str, Any]) -> Transform:
         recipe: ``image_size`` (pixels), ``augmentation.crop_scale`` (range of the cropped area),
             ``augmentation.horizontal_flip`` (probability).
     """
-    size = [recipe["image_size"]] * 2
+    size = recipe["image_size"]
     scale = recipe["augmentation"]["crop_scale"]
     flip = recipe["augmentation"]["horizontal_flip"]
 
-    def transform(image: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-        height, width = image.shape[-2:]
-        crop = random_crop(height, width, scale, rng)
-        view = transforms.resized_crop(image, *crop, size, _BICUBIC, antialias=True)
-        return transforms.horizontal_flip(view) if rng.random() < flip else view
+    def transform(pixels: Pixels, rng: np.random.Generator) -> Pixels:
+        top, left, height, width = random_crop(pixels.shape[0], pixels.shape[1], scale, rng)
+        view = resize(pixels[top : top + height, left : left + width], size, size)
+        return view[:, ::-1] if rng.random() < flip else view
 
     return transform
 
@@ -133,11 +165,14 @@ def eval_transform(recipe: Mapping[str, Any]) -> Transform:
         recipe: ``image_size`` (pixels), ``eval_crop`` (the centre's share of the shorter side).
     """
     size = recipe["image_size"]
-    side = [round(size / recipe["eval_crop"])]
+    side = round(size / recipe["eval_crop"])
 
-    def transform(image: torch.Tensor, _: np.random.Generator) -> torch.Tensor:
-        resized = transforms.resize(image, side, _BICUBIC, antialias=True)
-        return transforms.center_crop(resized, [size, size])
+    def transform(pixels: Pixels, _: np.random.Generator) -> Pixels:
+        height, width = pixels.shape[:2]
+        shorter = min(height, width)
+        resized = resize(pixels, side * height // shorter, side * width // shorter)
+        top, left = (round((length - size) / 2) for length in resized.shape[:2])
+        return resized[top : top + size, left : left + size]
 
     return transform
 
@@ -150,6 +185,7 @@ def loader(
     training: bool,
     workers: int,
     threads: int = 1,
+    keep: int = 0,
 ) -> DataLoader[tuple[torch.Tensor, int]]:
     """Return batches of (n, 3, size, size) uint8 images and (n,) labels.
 
@@ -160,10 +196,11 @@ def loader(
         training: augment and shuffle, and leave out the last, incomplete batch; otherwise neither.
         workers: processes that decode; with 0 the training process does.
         threads: threads that decode in each of these.
+        keep: bytes of decoded pixels that each of these keeps for the next epochs.
     """
     transform = train_transform(recipe) if training else eval_transform(recipe)
     return DataLoader(
-        ImageDataset(reader, transform, seed, threads),
+        ImageDataset(reader, transform, seed, threads, keep),
         batch_size=recipe["batch_size"],
         sampler=EpochSampler(len(reader), seed) if training else None,
         drop_last=training and len(reader) > recipe["batch_size"],
