@@ -34,6 +34,7 @@ rule train_timm:
         classes=lambda wildcards: dataset(wildcards)["classes"],
         code=code("train_timm.py", "train_timm.yaml"),
         records=lambda wildcards, output: run_files("run.json"),
+        needs_gpu=lambda wildcards, output: STUDY.needs_gpu(wildcards.learner),
     script:
         "../scripts/train_timm.py"
 
@@ -67,5 +68,6 @@ rule train_autogluon:
         classes=lambda wildcards: dataset(wildcards)["classes"],
         code=code("train_autogluon.py", "train_autogluon.yaml"),
         records=lambda wildcards, output: run_files("run.json"),
+        needs_gpu=lambda wildcards, output: STUDY.needs_gpu(wildcards.learner),
     script:
         "../scripts/train_autogluon.py"

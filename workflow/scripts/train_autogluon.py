@@ -4,8 +4,10 @@ from jpegprep.errors import reported
 
 with reported(snakemake.log[0]) as terminal:
     from jpegprep.autogluon_learner import train
-    from jpegprep.runs import job_arguments, tell_progress
+    from jpegprep.runs import job_arguments, require_gpu, tell_progress
 
     arguments = job_arguments(snakemake)
+    if snakemake.params.needs_gpu:
+        require_gpu(arguments["about"]["learner"])
     train(**arguments, terminal=terminal)
     print(tell_progress(arguments["about"], snakemake.params.records), file=terminal)

@@ -103,6 +103,10 @@ class Study:
         """Return the study's variant of a ratio."""
         return variant_of_ratio(ratio, self.never_inflate)
 
+    def needs_gpu(self, learner: str) -> bool:
+        """Tell whether a learner's jobs end at once on a machine without a GPU."""
+        return bool(self.learners[learner].get("needs_gpu", False))
+
     def recipe(self, learner: str) -> dict[str, Any]:
         """Return what a learner learns by: its recipe and, with weights, their architecture."""
         entry = self.learners[learner]

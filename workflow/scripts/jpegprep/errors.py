@@ -1,6 +1,7 @@
 """The one exception for everything a user can mend, and how a job reports it."""
 
 import os
+import re
 import sys
 import traceback
 from collections.abc import Iterator
@@ -53,6 +54,8 @@ def reported(log: str | Path) -> Iterator[TextIO]:
         else:
             traceback.print_exc()
             text = " ".join(str(error).split())[:300]
+            if isinstance(error, MemoryError) or re.search(r"allocat|out of memory", text, re.I):
+                text += "; give the job more memory, or fewer threads"
             line = f"{type(error).__name__}: {text}; the whole traceback is in {log}"
         print(f"error: {line}", file=sys.stderr, flush=True)
         with suppress(OSError):  # the terminal may be closed by now; the log has the line

@@ -36,6 +36,8 @@ def decode(data: bytes) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(data))
         image.load()
+    except MemoryError:  # the machine's fault, not the image's
+        raise
     except Exception as error:  # Pillow's parsers raise whatever comes to a damaged file
         raise ValueError(f"no readable image: {error}") from error
     if (turn := _TURNS.get(orientation(image))) is not None:

@@ -104,6 +104,21 @@ def write_test(
     print(f"test accuracy {accuracy:.4f} on {len(reader)} images")
 
 
+def require_gpu(learner: str) -> None:
+    """Refuse to begin what would take days on a machine without a GPU.
+
+    Raises:
+        UserError: where torch finds none.
+    """
+    import torch
+
+    if not torch.cuda.is_available():
+        raise UserError(
+            f"learners.{learner}.needs_gpu is true, and torch finds no GPU on {platform.node()}; "
+            "run it where one is (profiles/slurm sends it there), or write needs_gpu: false"
+        )
+
+
 def tell_progress(about: Mapping[str, Any], records: Sequence[str | Path]) -> str:
     """Return a line that says which run is done, and how many of the study's runs are.
 

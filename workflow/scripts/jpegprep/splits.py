@@ -24,7 +24,10 @@ def split_dataset(
     """
     images = pd.read_parquet(manifest)
     images = images[images["handling"] != SET_ASIDE]
-    table = assign(images, how, shards)
+    try:
+        table = assign(images, how, shards)
+    except UserError as error:
+        raise UserError(f"{manifest}: {error}") from None
     print(table.groupby("split", sort=False).size().to_string())
     print(f"{across_splits(images, table)} images have a duplicate in another split")
     with replacing(split) as part:
