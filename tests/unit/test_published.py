@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from jpegprep.errors import UserError
-from jpegprep.published import read_published
+from jpegprep.published import read_all, read_published
 
 PAPERS = ["cifar10", "cifar100", "caltech256", "oxford-iiit-pets", "sun397", "dtd"]
-DEFECT = "read_published does not look at what it reads"
+COUNTS = ["classes", "total", "train", "test", "validation"]
+Numbers = dict[tuple[str, str, str], float]
 
 
 @pytest.fixture(scope="module")
@@ -20,32 +21,45 @@ def shipped(root: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def numbers(shipped: Path) -> dict[tuple[str, str, str], float]:
-    """Return every number by table, row and column, as Python's csv reads them."""
+def places(shipped: Path) -> dict[tuple[str, str, str], str]:
+    """Return what stands at every table, row and column, as Python's csv reads it."""
     with shipped.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    found = {(row["table"], row["row"], row["column"]): float(row["value"]) for row in rows}
+    found = {(row["table"], row["row"], row["column"]): row["value"] for row in rows}
     assert len(found) == len(rows)
     return found
 
 
+@pytest.fixture(scope="module")
+def numbers(places: dict[tuple[str, str, str], str]) -> Numbers:
+    """Return every number by table, row and column; those not copied yet are left out."""
+    return {place: float(value) for place, value in places.items() if value}
+
+
 def test_all_data_sets_of_the_paper_are_there(
-    numbers: dict[tuple[str, str, str], float], datasets: dict[str, object]
+    numbers: Numbers, places: dict[tuple[str, str, str], str], datasets: dict[str, object]
 ) -> None:
     """Table I has five counts and Table III a relative size of each of the six data sets."""
-    names = {"classes", "total", "train", "test", "validation"}
     for dataset in PAPERS:
-        assert {c for t, row, c in numbers if (t, row) == ("I", dataset)} == names
+        assert {c for t, row, c in numbers if (t, row) == ("I", dataset)} == set(COUNTS)
         assert ("III", dataset, "relative_size") in numbers
         assert dataset in datasets
-    assert {row for _, row, _ in numbers} == set(PAPERS)
-    assert {table for table, _, _ in numbers} == {"I", "III"}
+    rows = {table: {row for t, row, _ in places if t == table} for table, _, _ in places}
+    named = dict.fromkeys(("I", "II", "III"), set(PAPERS))
+    assert rows == {**named, "IV": {"unnamed"}}
+
+
+@pytest.mark.parametrize("table", ["I", "II", "III"])
+def test_a_table_has_the_same_places_for_every_data_set(
+    places: dict[tuple[str, str, str], str], table: str
+) -> None:
+    """No number of a table is forgotten: one not copied yet has its place, with no value."""
+    columns = [{c for t, row, c in places if (t, row) == (table, name)} for name in PAPERS]
+    assert all(of_dataset == columns[0] for of_dataset in columns)
 
 
 @pytest.mark.parametrize("dataset", PAPERS)
-def test_the_splits_of_table1_sum_to_its_totals(
-    numbers: dict[tuple[str, str, str], float], dataset: str
-) -> None:
+def test_the_splits_of_table1_sum_to_its_totals(numbers: Numbers, dataset: str) -> None:
     """Train, test and validation are all images, and about 60, 20 and 20 % of them."""
     of = {name: numbers["I", dataset, name] for name in ("total", "train", "test", "validation")}
     assert of["train"] + of["test"] + of["validation"] == of["total"]
@@ -53,7 +67,7 @@ def test_the_splits_of_table1_sum_to_its_totals(
     assert of["test"] == pytest.approx(0.2 * of["total"], abs=2)
 
 
-def test_the_sizes_of_table3_agree(numbers: dict[tuple[str, str, str], float]) -> None:
+def test_the_sizes_of_table3_agree(numbers: Numbers) -> None:
     """Relative sizes are compressed over original, as far as one decimal of a MiB tells."""
     compared = 0
     for dataset in PAPERS:
@@ -70,7 +84,7 @@ def test_the_sizes_of_table3_agree(numbers: dict[tuple[str, str, str], float]) -
 
 
 def test_the_registry_differs_from_the_paper_only_with_a_note(
-    numbers: dict[tuple[str, str, str], float], datasets: dict[str, dict[str, object]]
+    numbers: Numbers, datasets: dict[str, dict[str, object]]
 ) -> None:
     """Where our number of images is not the paper's, the registry says why; classes agree."""
     for dataset in PAPERS:
@@ -81,18 +95,56 @@ def test_the_registry_differs_from_the_paper_only_with_a_note(
 
 def test_known_numbers_are_read(shipped: Path) -> None:
     """A table is one row a data set, one column a quantity: the paper's printed numbers."""
-    table = read_published(shipped, "I")
-    names = ["classes", "total", "train", "test", "validation"]
-    assert table.loc["dtd", names].tolist() == [47, 5640, 3384, 1128, 1128]
+    table = read_published(shipped, "I", COUNTS)
+    assert table.columns.tolist() == COUNTS
+    assert sorted(table.index) == sorted(PAPERS)
+    assert table.loc["dtd"].tolist() == [47, 5640, 3384, 1128, 1128]
     assert table.loc["oxford-iiit-pets", ["classes", "total"]].tolist() == [37, 7400]
-    assert table.loc["sun397", names].tolist() == [397, 108754, 65251, 21751, 21752]
-    assert read_published(shipped, "III").loc["dtd", "relative_size"] == 0.2221
+    assert table.loc["sun397"].tolist() == [397, 108754, 65251, 21751, 21752]
+    assert read_published(shipped, "III", ["relative_size"]).loc["dtd", "relative_size"] == 0.2221
+
+
+def test_every_number_is_read_with_its_note(shipped: Path, numbers: Numbers) -> None:
+    """All rows come in the file's order; what nobody copied yet is no number, and no note none."""
+    table = read_all(shipped)
+    assert table.columns.tolist() == ["table", "row", "column", "value", "note"]
+    read = table.dropna(subset="value").set_index(["table", "row", "column"])["value"].to_dict()
+    assert read == numbers
+    by_place = table.set_index(["table", "row", "column"])
+    assert by_place.loc[("II", "cifar10", "large_original_drop"), "value"] == -0.0182
+    assert "round number" in by_place.loc[("I", "oxford-iiit-pets", "total"), "note"]
+    assert by_place.loc[("I", "dtd", "total"), "note"] == ""
+
+
+def test_a_number_that_nobody_copied_yet_is_no_hole_elsewhere(
+    tmp_path: Path, shipped: Path
+) -> None:
+    """An empty value spoils the columns that are asked for, and no others."""
+    path = tmp_path / "published.csv"
+    path.write_bytes(shipped.read_bytes().replace(b"I,dtd,total,5640", b"I,dtd,total,"))
+    others = [name for name in COUNTS if name != "total"]
+    assert read_published(path, "I", others).loc["dtd"].tolist() == [47, 3384, 1128, 1128]
+    assert read_all(path)["value"].isna().sum() == read_all(shipped)["value"].isna().sum() + 1
+    assert "Table I lacks a value of classes, total" in refused(path, "I")
 
 
 def test_a_table_that_the_paper_lacks_is_named(shipped: Path) -> None:
-    """A table without numbers is an error."""
-    with pytest.raises(UserError, match="Table IX is missing"):
-        read_published(shipped, "IX")
+    """A table without numbers is an error; so is a column that a table lacks."""
+    assert "Table IX lacks" in refused(shipped, "IX")
+    with pytest.raises(UserError, match="Table III lacks a value of relative_sizes"):
+        read_published(shipped, "III", ["relative_sizes"])
+
+
+@pytest.mark.parametrize("table", ["I", "II", "III", "IV"])
+def test_a_file_without_one_of_the_tables_is_refused(
+    tmp_path: Path, shipped: Path, table: str
+) -> None:
+    """A file that was cut off, so that a table is missing, is refused whichever is asked for."""
+    lines = shipped.read_bytes().splitlines(keepends=True)
+    path = tmp_path / "published.csv"
+    path.write_bytes(b"".join(x for x in lines if not x.startswith(f"{table},".encode())))
+    with pytest.raises(UserError, match=f"{path}: Table {table} is missing; restore it"):
+        read_all(path)
 
 
 DAMAGE: dict[str, Callable[[bytes], bytes]] = {
@@ -101,15 +153,16 @@ DAMAGE: dict[str, Callable[[bytes], bytes]] = {
     "binary": lambda good: b"\xff\xfe\x00\x01",
     "zeros": lambda good: bytes(4096),
     "no column value": lambda good: good.replace(b"column,value", b"column,values"),
-    "a row too wide": lambda good: good + b"I,dtd,total,5640,1,2\n",
-    "a row twice": lambda good: good + b"I,dtd,total,5641\n",
+    "a row too wide": lambda good: good + b"I,dtd,total,5640,,2\n",
+    "a row twice": lambda good: good + b"I,dtd,total,5641,\n",
+    "a row twice, once empty": lambda good: good + b"I,dtd,total,,\n",
 }
 
 
 def refused(path: Path, table: str) -> str:
     """Return the line by which a file is refused."""
     with pytest.raises(UserError) as error:
-        read_published(path, table)
+        read_published(path, table, COUNTS)
     return str(error.value)
 
 
@@ -136,14 +189,14 @@ def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
     [
         (b"I,dtd,total,5640", b"I,dtd,total,many"),
         (b"I,dtd,total,5640", b"I,dtd,total,"),
-        (b"I,dtd,total,5640", b"I,dtd"),
+        (b"I,dtd,total,5640,", b"I,dtd"),
     ],
     ids=["a word", "no value", "a row cut off"],
 )
 def test_a_file_with_a_hole_is_one_line(
     tmp_path: Path, shipped: Path, old: bytes, new: bytes
 ) -> None:
-    """A number that is none, or lacks, is found when it is read, not when it is computed with."""
+    """A number that is used and is none, or lacks, is found at once, not when computed with."""
     path = tmp_path / "published.csv"
     content = shipped.read_bytes()
     assert old in content

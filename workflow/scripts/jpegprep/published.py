@@ -30,6 +30,9 @@ def read_all(path: str | Path) -> pd.DataFrame:
             raise ValueError(f"its columns are not {', '.join(_COLUMNS)}, or one has a hole")
         if missing := [table for table in TABLES if table not in set(numbers["table"])]:
             raise ValueError(f"Table {missing[0]} is missing")
+        twice = numbers[numbers.duplicated(_COLUMNS[:3])]
+        if len(twice):
+            raise ValueError(f"{', '.join(twice.iloc[0][_COLUMNS[:3]])} is there twice")
         return numbers.assign(note=numbers["note"].fillna(""))
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"{path}: {error}; restore it from the repository") from None
