@@ -8,6 +8,8 @@ reruns the rule when its code changed in meaning, and only then.
 
 import ast
 import hashlib
+import tokenize
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -42,6 +44,20 @@ def meaning(source: str) -> str:
         elif isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
             node.exc.args, node.exc.keywords = [], []
     return ast.unparse(tree)
+
+
+def structure(files: Iterable[str | Path]) -> str:
+    """Return 16 hexadecimal digits that change with Snakemake's rule files, not with comments.
+
+    Args:
+        files: the main Snakefile and those that it includes.
+    """
+    meant = []
+    for path in files:
+        with Path(path).open("rb") as file:
+            tokens = [(token.type, token.string) for token in tokenize.tokenize(file.readline)]
+        meant += [token for token in tokens if token[0] not in (tokenize.COMMENT, tokenize.NL)]
+    return hashlib.sha256(repr(meant).encode()).hexdigest()[:16]
 
 
 def _collect(path: Path, seen: dict[str, str]) -> None:
