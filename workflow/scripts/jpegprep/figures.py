@@ -13,11 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from jpegprep.drawing import COLOURS as _COLOURS
-from jpegprep.drawing import COLUMN as _COLUMN
-from jpegprep.drawing import PAGE as _PAGE
-from jpegprep.drawing import STYLE as _STYLE
-from jpegprep.drawing import save as _save
+from jpegprep.drawing import COLOURS, COLUMN, PAGE, STYLE, save
 
 _PANEL_HEIGHT = 2.9
 # Lines are told apart by colour, and by marker and line where colours are not.
@@ -64,7 +60,7 @@ def accuracy_vs_ratio(
             _ratio_axis(axis)
             axis.set_ylabel("top-1 test accuracy")
         _legend_below(figure, axes, "bars: 95 % intervals")
-        _save(figure, targets)
+        save(figure, targets)
 
 
 def accuracy_vs_parameters(models: str | Path, *targets: str | Path) -> None:
@@ -109,7 +105,7 @@ def accuracy_vs_parameters(models: str | Path, *targets: str | Path) -> None:
             axis.set_xlabel("parameters, millions")
             axis.set_ylabel("top-1 test accuracy")
         _legend_below(figure, axes, "bars: 95 % intervals")
-        _save(figure, targets)
+        save(figure, targets)
 
 
 def _short(learner: str) -> str:
@@ -131,7 +127,7 @@ def size_vs_ratio(sizes: str | Path, *targets: str | Path) -> None:
                 line["ratio"],
                 100 * line["relative_size"],
                 label=f"{dataset} ({_source(line.iloc[0])})",
-                color=_COLOURS[i % len(_COLOURS)],
+                color=COLOURS[i % len(COLOURS)],
                 marker=_MARKERS[i % len(_MARKERS)],
                 linestyle=_LINES[i % len(_LINES)],
                 markersize=3.5,
@@ -139,7 +135,7 @@ def size_vs_ratio(sizes: str | Path, *targets: str | Path) -> None:
             axis.plot(
                 line["ratio"],
                 100 * line["paper_relative_size"],
-                color=_COLOURS[i % len(_COLOURS)],
+                color=COLOURS[i % len(COLOURS)],
                 marker="x",
                 markersize=7,
                 linestyle="none",
@@ -158,7 +154,7 @@ def size_vs_ratio(sizes: str | Path, *targets: str | Path) -> None:
             frameon=False,
             title=f"data set (source, median and 10th to 90th percentile){crosses}",
         )
-        _save(figure, targets)
+        save(figure, targets)
 
 
 def _source(row: "pd.Series[Any]") -> str:
@@ -226,13 +222,13 @@ def convergence(
             frameon=False,
             title=f"compression ratio; {_seeds(table['seed'].nunique())}",
         )
-        _save(figure, targets)
+        save(figure, targets)
 
 
 def _line(i: int) -> dict[str, Any]:
     """Return how the i-th line with intervals looks."""
     return {
-        "color": _COLOURS[i % len(_COLOURS)],
+        "color": COLOURS[i % len(COLOURS)],
         "marker": _MARKERS[i % len(_MARKERS)],
         "linestyle": _LINES[i % len(_LINES)],
         "markersize": 3.5,
@@ -275,11 +271,11 @@ def _figure(panels: int, wide: bool = False) -> Iterator[tuple[Figure, list[Axes
     """
     columns = 1 if panels <= 2 else 2
     rows = ceil(panels / columns)
-    with sns.axes_style("whitegrid"), plt.rc_context(_STYLE):
+    with sns.axes_style("whitegrid"), plt.rc_context(STYLE):
         figure, grid = plt.subplots(
             rows,
             columns,
-            figsize=(_COLUMN if columns == 1 and not wide else _PAGE, rows * _PANEL_HEIGHT),
+            figsize=(COLUMN if columns == 1 and not wide else PAGE, rows * _PANEL_HEIGHT),
             layout="constrained",
             squeeze=False,
         )
