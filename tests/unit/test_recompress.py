@@ -18,7 +18,8 @@ from PIL import ExifTags, Image, ImageOps, PngImagePlugin
 
 from jpegprep import manifest, recompress
 from jpegprep.adapters import Sample
-from jpegprep.opencv import is_plain
+from jpegprep.images import decode
+from jpegprep.opencv import decode_rgb, is_plain
 from jpegprep.recompress import encoder, treat
 from jpegprep.variants import Jpeg, Smaller
 
@@ -221,6 +222,39 @@ def test_plain_files_are_opencvs_and_others_pillows(monkeypatch: pytest.MonkeyPa
         calls.clear()
         treat(data, (Jpeg(50),))
         assert calls == ["opencv" if plain else "pillow"]
+
+
+@pytest.mark.parametrize("data", [pytest.param(s[1], id=s[0]) for s in SOURCES])
+def test_pixels_for_training_are_pillows(data: bytes) -> None:
+    """Whatever the file, a network sees the pixels of Pillow's image, upright and in RGB."""
+    expected = np.asarray(decode(data).convert("RGB"))
+    pixels = decode_rgb(data)
+    assert pixels.dtype == np.uint8
+    assert np.array_equal(pixels, expected)
+
+
+def test_pixels_for_training_have_the_order_red_green_blue() -> None:
+    """A red image is red for the network, gray is gray three times, by either library."""
+    for mode, pixel in (("RGB", [255, 0, 0]), ("L", [76, 76, 76]), ("RGBA", [255, 0, 0])):
+        data = encoded(Image.new("RGB", (4, 3), "red").convert(mode), "PNG")
+        assert is_plain(data) == (mode != "RGBA")
+        assert decode_rgb(data).tolist() == [[pixel] * 4] * 3
+
+
+@pytest.mark.parametrize(("kind", "mode"), [("PNG", "RGB"), ("JPEG", "RGB"), ("JPEG", "CMYK")])
+def test_a_truncated_image_has_no_pixels_for_training(kind: str, mode: str) -> None:
+    """An image that was cut off is an error, never a picture with a gray rest."""
+    data = encoded(colour().convert(mode), kind)
+    for length in [*range(0, len(data) - 40, 997), len(data) - 40]:
+        with pytest.raises(ValueError, match="no readable image"):
+            decode_rgb(data[:length])
+
+
+@pytest.mark.parametrize("data", [b"", b"text", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"])
+def test_what_is_no_image_has_no_pixels_for_training(data: bytes) -> None:
+    """A few bytes, even the right first ones, are an error and no crash."""
+    with pytest.raises(ValueError, match="no readable image"):
+        decode_rgb(data)
 
 
 def archived(path: Path, step: int) -> Iterator[bytes]:

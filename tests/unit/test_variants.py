@@ -9,7 +9,9 @@ from jpegprep.errors import UserError
 from jpegprep.variants import (
     PATTERN,
     Jpeg,
+    Noise,
     Smaller,
+    noise_variants,
     parse_variant,
     ratio_of_variant,
     variant_of_ratio,
@@ -37,6 +39,21 @@ def test_never_inflating_is_a_second_treatment(quality: int) -> None:
 def test_never_inflating_does_not_change_the_original() -> None:
     """Ratio 1 is the original, whether or not the others may inflate."""
     assert variant_of_ratio(1, never_inflate=True) == "original"
+
+
+def test_noise_is_a_treatment_without_ratio() -> None:
+    """The noisy variant is noise alone; no compression ratio makes it."""
+    assert parse_variant("noise") == (Noise(),)
+    assert ratio_of_variant("noise") is None
+
+
+@pytest.mark.parametrize("quality", [1, 7, 30, 57, 99])
+def test_jpeg_of_noise_is_noise_and_then_jpeg(quality: int) -> None:
+    """Table IV has two variants beside the original: noisy, and JPEG of the noisy at its ratio."""
+    name = f"noise-jpeg-q{quality}"
+    assert noise_variants(quality / 100) == ["noise", name]
+    assert parse_variant(name) == (Noise(), Jpeg(quality))
+    assert ratio_of_variant(name) is None
 
 
 @pytest.mark.parametrize("ratio", [1, 1.0])
@@ -69,6 +86,8 @@ def test_a_ratio_that_is_no_jpeg_quality_is_refused(ratio: float) -> None:
             "jpeg-q05-smaller",
         ),
         *("jpeg-q30-smaller-smaller", "jpeg-smaller-q30", "jpeg-q30smaller", "jpeg-q30-Smaller"),
+        *("noise-", "noise-original", "noise-noise", "jpeg-q30-noise", "Noise", "noise\n"),
+        *("noise-jpeg-q0", "noise-jpeg-q05", "noise-jpeg-q100", "noise-jpeg-q30-smaller"),
         *("jpeg-q30-smaller\n", "jpeg-q٣٠", "jpeg-q30-jpeg-q20"),
     ],
 )
@@ -82,6 +101,7 @@ def test_the_wildcard_matches_every_variant_and_no_path() -> None:
     """Snakemake's wildcard takes each variant's name whole and nothing across folders."""
     names = ["original", *(f"jpeg-q{quality}" for quality in range(1, 100))]
     names += [f"{name}-smaller" for name in names[1:]]
+    names += ["noise", *(f"noise-jpeg-q{quality}" for quality in range(1, 100))]
     assert all(re.fullmatch(PATTERN, name) for name in names)
     for name in (
         "original/train",
@@ -90,5 +110,9 @@ def test_the_wildcard_matches_every_variant_and_no_path() -> None:
         "q30",
         "original-smaller",
         "smaller",
+        "noise/test",
+        "noise-jpeg-q30-smaller",
+        "noise-jpeg-q100",
+        "original-noise",
     ):
         assert not re.fullmatch(PATTERN, name)
