@@ -18,9 +18,37 @@ REMOVED = object()
 
 
 @pytest.fixture(scope="module")
-def study(root: Path) -> dict[str, Any]:
+def shipped(root: Path) -> dict[str, Any]:
     """Return the shipped study."""
     return yaml.safe_load((root / "config" / "config.yaml").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def study(shipped: dict[str, Any]) -> dict[str, Any]:
+    """Return the shipped study with two learners, and without the experiments."""
+    config = {key: value for key, value in shipped.items() if key not in EXPERIMENTS}
+    names = ("tf_efficientnet_lite0", "autogluon")
+    return {**config, "learners": {name: shipped["learners"][name] for name in names}}
+
+
+TABULAR = {
+    "framework": "autogluon_tabular",
+    "recipe": {"features": ["dct", "pixels"], "pixels_side": 8, "hyperparameters": {}},
+}
+EXPERIMENTS: dict[str, dict[str, Any]] = {
+    "model_size": {"small": "tf_efficientnet_lite0", "large": "larger", "ratio": 0.3},
+    "noise": {"learner": "autogluon", "datasets": ["dtd"], "ratio": 0.5, "test": "treated"},
+    "tabular": {"learner": "trees", "deep": "tf_efficientnet_lite0"},
+}
+
+
+@pytest.fixture(scope="module")
+def experiments(study: dict[str, Any]) -> dict[str, Any]:
+    """Return a study of two data sets with all experiments."""
+    learners = {**study["learners"], "trees": TABULAR}
+    learners["larger"] = {**learners["tf_efficientnet_lite0"], "ratios": [1.0, 0.3]}
+    config = {**study, **EXPERIMENTS, "datasets": ["photo-patches", "dtd"], "learners": learners}
+    return copy.deepcopy({**config, "ratios": [1.0, 0.5, 0.3]})
 
 
 @pytest.fixture(scope="module")
@@ -51,13 +79,15 @@ def refused(config: Any, registries: Path) -> str:
     return str(error.value)
 
 
-def test_the_shipped_study_is_valid(study: dict[str, Any], registries: Path) -> None:
+def test_the_shipped_study_is_valid(shipped: dict[str, Any], registries: Path) -> None:
     """The demo of config/config.yaml loads as it stands in the file."""
-    loaded = load_study(study, "config/config.yaml", registries)
-    assert loaded.name == study["study"]
-    assert list(loaded.datasets) == study["datasets"]
-    assert list(loaded.learners) == list(study["learners"])
-    assert sorted(loaded.ratios) == sorted(study["ratios"])
+    loaded = load_study(shipped, "config/config.yaml", registries)
+    assert loaded.name == shipped["study"]
+    assert list(loaded.datasets) == shipped["datasets"]
+    assert list(loaded.learners) == list(shipped["learners"])
+    assert sorted(loaded.ratios) == sorted(shipped["ratios"])
+    for name in EXPERIMENTS:
+        assert getattr(loaded, name) == shipped.get(name)
 
 
 def test_every_study_in_the_config_folder_is_valid(root: Path, registries: Path) -> None:
@@ -309,9 +339,182 @@ def test_no_learner_at_the_storage_ratio_is_refused(
     study: dict[str, Any], registries: Path
 ) -> None:
     """Table III needs a run at its ratio: a study without one is told so, not failed at its end."""
-    config = changed(study, "learners", {"autogluon": study["learners"]["autogluon"]})
-    config["learners"]["autogluon"]["ratios"] = [1.0, 0.5]
+    config = changed(study, "learners.autogluon.ratios", [1.0, 0.5])
+    del config["learners"]["tf_efficientnet_lite0"]
     assert "storage_ratio" in refused(config, registries)
+
+
+def test_a_study_has_its_experiments(experiments: dict[str, Any], registries: Path) -> None:
+    """What Tables II, IV and the tabular one do is handed on as it stands in the file."""
+    loaded = load_study(experiments, "config/my.yaml", registries)
+    assert loaded.model_size == EXPERIMENTS["model_size"]
+    assert loaded.noise == EXPERIMENTS["noise"]
+    assert loaded.tabular == EXPERIMENTS["tabular"]
+
+
+@pytest.mark.parametrize("left", [*EXPERIMENTS, None])
+def test_each_experiment_may_be_left_out(
+    study: dict[str, Any], experiments: dict[str, Any], registries: Path, left: str | None
+) -> None:
+    """With one of the experiments alone, or none, a study is valid, and the others are none."""
+    config = {**experiments, **{name: EXPERIMENTS[name] for name in EXPERIMENTS if name == left}}
+    for name in EXPERIMENTS:
+        if name != left:
+            del config[name]
+    loaded = load_study(config, "config/my.yaml", registries)
+    for name, experiment in EXPERIMENTS.items():
+        assert getattr(loaded, name) == (experiment if name == left else None)
+    if left != "noise":
+        assert loaded.noise_variants() == loaded.noise_datasets() == loaded.transfers() == []
+        assert {run.variant for run in loaded.runs()} == {"original", "jpeg-q50", "jpeg-q30"}
+
+
+@pytest.mark.parametrize("never_inflate", [False, True])
+def test_noise_adds_its_runs(
+    experiments: dict[str, Any], registries: Path, never_inflate: bool
+) -> None:
+    """The learner of Table IV has two more variants on its data sets; nobody else has any."""
+    config = {**experiments, "seeds": [0, 7], "never_inflate": never_inflate}
+    loaded = load_study(config, "config/my.yaml", registries)
+    plain = {key: value for key, value in config.items() if key != "noise"}
+    without = load_study(plain, "config/my.yaml", registries)
+    assert loaded.noise_variants() == ["noise", "noise-jpeg-q50"]
+    assert loaded.noise_datasets() == ["dtd"]
+    added = [run.folder for run in loaded.runs() if run not in without.runs()]
+    assert added == [
+        f"dtd/{variant}/autogluon/seed{seed}"
+        for variant in ("noise", "noise-jpeg-q50")
+        for seed in (0, 7)
+    ]
+    assert [run for run in loaded.runs() if run.folder not in added] == without.runs()
+    assert loaded.variants() == without.variants()  # the ratios' alone
+
+
+def test_models_of_noisy_images_are_tested_on_clean_ones(
+    experiments: dict[str, Any], registries: Path
+) -> None:
+    """Each model of noisy images, of every seed, is tested a second time, on the originals."""
+    loaded = load_study({**experiments, "seeds": [0, 7]}, "config/my.yaml", registries)
+    assert [(run.folder, tested) for run, tested in loaded.transfers()] == [
+        (f"dtd/{variant}/autogluon/seed{seed}", "original")
+        for variant in ("noise", "noise-jpeg-q50")
+        for seed in (0, 7)
+    ]
+
+
+def test_a_noise_learner_need_not_run_at_its_ratio(
+    experiments: dict[str, Any], registries: Path
+) -> None:
+    """JPEG of noisy images is a variant of its own: autogluon, at 1.0 and 0.3 alone, has it."""
+    assert experiments["learners"]["autogluon"]["ratios"] == [1.0, 0.3]
+    runs = load_study(experiments, "config/my.yaml", registries).runs()
+    variants = {run.variant for run in runs if run.learner == "autogluon"}
+    assert variants == {"original", "jpeg-q30", "noise", "noise-jpeg-q50"}
+
+
+def test_a_tabular_learner_needs_no_weights(experiments: dict[str, Any], registries: Path) -> None:
+    """It runs at every ratio like the others; its recipe is what the file says, nothing more."""
+    loaded = load_study(experiments, "config/my.yaml", registries)
+    assert loaded.recipe("trees") == TABULAR["recipe"]
+    variants = {run.variant for run in loaded.runs() if run.learner == "trees"}
+    assert variants == {"original", "jpeg-q50", "jpeg-q30"}
+
+
+def test_hyperparameters_are_handed_on_as_they_stand(
+    experiments: dict[str, Any], registries: Path
+) -> None:
+    """What AutoGluon is told is AutoGluon's to know, however deep."""
+    told = {"GBM": {"num_boost_round": 200}, "RF": [{"criterion": "gini"}, {}], "any": None}
+    config = changed(experiments, "learners.trees.recipe.hyperparameters", told)
+    loaded = load_study(config, "config/my.yaml", registries)
+    assert loaded.recipe("trees")["hyperparameters"] == told
+
+
+SIZE, TREES = "learners.larger", "learners.trees"
+BAD_EXPERIMENTS = [
+    ("noise.test", "dirty", 'noise.test is "dirty"; the test images of the headline are treated'),
+    ("noise.test", REMOVED, "noise.test is missing; noise, Table IV, is a mapping with the keys"),
+    ("noise.tests", "clean", "the key noise.tests is unknown; did you mean test?"),
+    ("noise", None, "noise is null; noise, Table IV, is a mapping with the keys learner, datasets"),
+    ("noise", "autogluon", 'noise is "autogluon"; noise, Table IV, is a mapping with the keys'),
+    ("noise.ratio", 1.0, "noise.ratio is 1.0; it is one of ratios below 1.0"),
+    ("noise.ratio", 0.9, "noise.ratio is 0.9; it is one of ratios below 1.0"),
+    ("noise.ratio", 1.3, "noise.ratio is 1.3; a ratio lies in (0, 1]"),
+    ("noise.ratio", "0.3", 'noise.ratio is "0.3"; a ratio lies in (0, 1]'),
+    ("noise.learner", "autoglue", "noise.learner is 'autoglue', which is not in the learners of"),
+    ("noise.learner", "autoglue", "did you mean autogluon?"),
+    ("noise.learner", 3, "noise.learner is 3; the name of one of the study's learners"),
+    ("noise.learner", "trees", "noise.learner is 'trees', whose framework is autogluon_tabular; "),
+    ("noise.learner", "trees", "name a learner of timm or autogluon"),
+    ("noise.datasets", ["pets"], "noise.datasets[0] is 'pets', which is not in datasets"),
+    ("noise.datasets", ["dtd", "photo-patch"], "noise.datasets[1] is 'photo-patch', which is"),
+    ("noise.datasets", ["dtd", "photo-patch"], "did you mean photo-patches?"),
+    # In the registry, but not in the study.
+    ("noise.datasets", ["cifar10"], "noise.datasets[0] is 'cifar10', which is not in datasets"),
+    ("noise.datasets", ["dtd", "dtd"], 'noise.datasets holds "dtd" twice; a list of names'),
+    ("noise.datasets", [], "noise.datasets is []; a list of names from the study's datasets"),
+    ("noise.datasets", "dtd", 'noise.datasets is "dtd"; a list of names from the study'),
+    ("model_size.large", "large", "model_size.large is 'large', which is not in the learners of"),
+    ("model_size.large", "large", "did you mean larger?"),
+    ("model_size.large", "autogluon", "model_size.large is 'autogluon', whose framework is auto"),
+    ("model_size.small", "trees", "model_size.small is 'trees', whose framework is autogluon_ta"),
+    ("model_size.small", "trees", "name a learner of timm"),
+    ("model_size.ratio", 0.5, "model_size.large is 'larger', which does not run at ratio 0.5; "),
+    ("model_size.ratio", 0.5, "add it to learners.larger.ratios"),
+    ("model_size.ratio", 1.0, "model_size.ratio is 1.0; it is one of ratios below 1.0"),
+    ("model_size.ratio", 0.25, "model_size.ratio is 0.25; it is one of ratios below 1.0"),
+    (
+        "model_size.ratio",
+        REMOVED,
+        "model_size.ratio is missing; model_size, Table II, is a",
+    ),
+    ("model_size.medium", "larger", "the key model_size.medium is unknown; did you mean"),
+    ("model_sizes", {}, "the key model_sizes is unknown; did you mean model_size?"),
+    ("tabular.learner", "tree", "tabular.learner is 'tree', which is not in the learners of"),
+    ("tabular.learner", "tree", "did you mean trees?"),
+    ("tabular.learner", "larger", "tabular.learner is 'larger', whose framework is timm; name a"),
+    ("tabular.learner", "larger", "a learner of autogluon_tabular"),
+    (
+        "tabular.deep",
+        "trees",
+        "tabular.deep is 'trees', whose framework is autogluon_tabular",
+    ),
+    ("tabular.deep", REMOVED, "tabular.deep is missing; tabular, the classifiers on features, is"),
+    ("tabular.ratio", 0.3, "the key tabular.ratio is unknown; did you mean"),
+    (f"{TREES}.weights", "tf_efficientnet_lite0", f"the key {TREES}.weights is unknown"),
+    (f"{TREES}.recipe.epochs", 3, f"the key {TREES}.recipe.epochs is unknown; did you mean"),
+    (f"{TREES}.recipe.feature", [], f"{TREES}.recipe.feature is unknown; did you mean features?"),
+    (f"{TREES}.recipe.features", ["dct", "hog"], f'{TREES}.recipe.features[1] is "hog"; a kind of'),
+    (f"{TREES}.recipe.features", ["dct", "dct"], f'{TREES}.recipe.features holds "dct" twice; '),
+    (f"{TREES}.recipe.features", [], f"{TREES}.recipe.features is []; features is a list of dct"),
+    (f"{TREES}.recipe.features", "dct", f'{TREES}.recipe.features is "dct"; features is a list'),
+    (f"{TREES}.recipe.pixels_side", 0, f"{TREES}.recipe.pixels_side is 0; the side of the image"),
+    (f"{TREES}.recipe.pixels_side", 8.0, f"{TREES}.recipe.pixels_side is 8.0; the side of the"),
+    (
+        f"{TREES}.recipe.hyperparameters",
+        REMOVED,
+        "hyperparameters is missing; an autogluon_tab",
+    ),
+    (f"{TREES}.recipe.hyperparameters", "best", f'{TREES}.recipe.hyperparameters is "best"; what'),
+    (f"{TREES}.ratios", [1.0, 0.9], f"{TREES}.ratios[1] is 0.9; add it to ratios"),
+    (f"{TREES}.framework", "tabular", f'{TREES}.framework is "tabular"; a framework is timm, auto'),
+    (f"{TREES}.framework", "timm", f"{TREES}."),
+    (f"{SIZE}.weights", REMOVED, f"{SIZE}.weights is missing; "),
+]
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    BAD_EXPERIMENTS,
+    ids=[f"{place}={'removed' if v is REMOVED else v}" for place, v, _ in BAD_EXPERIMENTS],
+)
+def test_a_mistake_in_an_experiment_is_one_line(
+    experiments: dict[str, Any], registries: Path, place: str, value: Any, message: str
+) -> None:
+    """The line names the file, the key, the value, and what is right or the nearest name."""
+    line = refused(changed(experiments, place, value), registries)
+    assert line.startswith("config/my.yaml: ")
+    assert message in line
 
 
 @pytest.mark.parametrize("content", [None, [], "demo", {}])
@@ -484,7 +687,7 @@ def test_an_unknown_key_is_refused_wherever_it_stands(
     places = list(mappings(content))
     assert len(places) > 1
     for place in places:
-        if place and place[-1] == "hyperparameters":  # handed on to AutoGluon as they stand
+        if "hyperparameters" in place:  # handed on to AutoGluon as they stand
             continue
         copied = copy.deepcopy(content)
         inner = copied
