@@ -75,6 +75,9 @@ FIGURES = [
             if len(STUDY.datasets) > 1
         ),
         *(["accuracy_vs_parameters"] if STUDY.model_size else []),
+        *(f"noise_examples_{name}" for name in STUDY.noise_datasets()),
+        "fig1_schematic",
+        "rulegraph",
     )
     for kind in ("svg", "png")
 ]
