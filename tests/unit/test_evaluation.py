@@ -1,5 +1,6 @@
 """Evaluation: the accuracies that tables and figures show, from the predictions themselves."""
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pandas as pd
 import pytest
 
 from jpegprep.errors import UserError
-from jpegprep.evaluation import evaluate
+from jpegprep.evaluation import evaluate, evaluate_transfers
 from jpegprep.layout import Run
 from jpegprep.runs import write_predictions
 
@@ -24,8 +25,11 @@ class Study:
         self.predictions: list[Path] = []
         self.records: list[Path] = []
 
-    def add(self, run: Run, correct: int, n: int = 10, shift: int = 0) -> None:
-        """Add a run of three classes that is right on so many of n test images."""
+    def add(self, run: Run, correct: int, n: int = 10, shift: int = 0, facts: Any = None) -> None:
+        """Add a run of three classes that is right on so many of n test images.
+
+        `facts` are further ones of its record, or others than usual.
+        """
         folder = self.folder / run.folder
         folder.mkdir(parents=True)
         labels = (np.arange(n) + shift) % 3
@@ -40,6 +44,7 @@ class Study:
             "val_accuracy": 0.75,
             "seconds": {"setup": 1.5, "fit": 20.0, "test": 0.5},
             "device": {"name": "a processor"},
+            **(facts or {}),
         }
         (folder / "run.json").write_text(json.dumps(record))
         self.runs.append(run)
@@ -100,6 +105,96 @@ def test_seeds_of_one_comparison_make_one_row(study: Study) -> None:
     assert (averaged["seeds"], averaged["n"]) == (3, 100)
     assert averaged["interval"] == "hierarchical bootstrap"
     assert 0.5 < averaged["low"] < 0.64 < 0.76 < averaged["high"] < 0.9
+
+
+B0 = {
+    "recipe": {"epochs": 7, "architecture": "efficientnet_b0", "image_size": 224},
+    "model": {"parameters": 5288548, "multiply_adds": 385814752},
+}
+SWIN = {"recipe": {"epochs": 5, "architecture": "swin", "image_size": 96}, "best_epoch": None}
+TREES = {"recipe": {"features": ["dct"]}, "best_epoch": None, "val_accuracy": None}
+
+
+def test_a_run_says_how_large_its_network_is(study: Study) -> None:
+    """Counts are whole numbers, whatever the other runs know; what is not known is empty."""
+    study.add(Run("dtd", "original", "b0", 0), correct=5, facts=B0)
+    study.add(Run("dtd", "original", "autogluon", 0), correct=5, facts=SWIN)
+    study.add(Run("dtd", "original", "trees", 0), correct=5, facts=TREES)
+    study.evaluate()
+    with (study.folder / "tables" / "runs.csv").open(encoding="utf-8", newline="") as file:
+        rows = {row["learner"]: row for row in csv.DictReader(file)}
+    names = ["architecture", "image_size", "parameters", "multiply_adds", "epochs", "best_epoch"]
+    assert {learner: [row[name] for name in names] for learner, row in rows.items()} == {
+        "b0": ["efficientnet_b0", "224", "5288548", "385814752", "7", "5"],
+        "autogluon": ["swin", "96", "", "", "5", ""],
+        "trees": ["", "", "", "", "", ""],
+    }
+    assert [row["val_accuracy"] for row in rows.values()] == ["0.75", "0.75", ""]
+
+
+def test_a_study_of_runs_without_epochs_is_evaluated(study: Study) -> None:
+    """Where no run at all has a network, its columns are empty."""
+    study.add(Run("dtd", "original", "trees", 0), correct=5, facts=TREES)
+    row = study.evaluate()[0].iloc[0]
+    assert row["accuracy"] == 0.5
+    assert row[["architecture", "image_size", "parameters", "epochs", "best_epoch"]].isna().all()
+
+
+def test_variants_with_noise_have_no_ratio(study: Study) -> None:
+    """Noisy images, and JPEG of them, stand in both tables, with an empty ratio."""
+    variants = {"original": 1.0, "noise": None, "noise-jpeg-q30": None, "jpeg-q30-smaller": 0.3}
+    for i, variant in enumerate(variants):
+        study.add(Run("dtd", variant, "lite0", 0), correct=5 + i)
+    for table in study.evaluate():
+        assert table["variant"].tolist() == list(variants)
+        assert table["ratio"].fillna(-1).tolist() == [1.0, -1, -1, 0.3]
+        assert table["accuracy"].tolist() == [0.5, 0.6, 0.7, 0.8]
+
+
+def transferred(study: Study, *tested: str) -> pd.DataFrame:
+    """Evaluate the study's predictions as if they were on these variants, and read the table."""
+    target = study.folder / "tables" / "transfer.csv"
+    pairs = list(zip(study.runs, tested, strict=True))
+    evaluate_transfers(pairs, study.predictions, target)
+    return pd.read_csv(target)
+
+
+def test_a_test_on_another_variant_has_its_accuracy(study: Study) -> None:
+    """Nine of ten right on clean images: a row that names both variants, with Wilson's interval."""
+    study.add(Run("dtd", "noise", "lite0", 0), correct=9)
+    study.add(Run("dtd", "noise-jpeg-q30", "lite0", 0), correct=5)
+    table = transferred(study, "original", "original")
+    assert table.columns.tolist() == [
+        *("dataset", "learner", "variant", "test_variant", "seeds", "n", "accuracy"),
+        *("low", "high", "interval"),
+    ]
+    assert table["variant"].tolist() == ["noise", "noise-jpeg-q30"]
+    assert set(table["test_variant"]) == {"original"}
+    assert table["accuracy"].tolist() == [0.9, 0.5]
+    assert table.loc[0, ["seeds", "n", "interval"]].tolist() == [1, 10, "Wilson"]
+    assert table.loc[0, ["low", "high"]].tolist() == pytest.approx([0.5958, 0.9821], abs=5e-5)
+
+
+def test_seeds_of_a_test_on_another_variant_make_one_row(study: Study) -> None:
+    """Seeds are averaged; another variant that was tested on is another row."""
+    for seed, correct in enumerate((60, 80)):
+        study.add(Run("dtd", "noise", "lite0", seed), correct, n=100)
+    study.add(Run("dtd", "noise", "lite0", 2), correct=10, n=100)
+    table = transferred(study, "original", "original", "jpeg-q30").set_index("test_variant")
+    assert table["accuracy"].to_dict() == {"original": 0.7, "jpeg-q30": 0.1}
+    assert table["seeds"].to_dict() == {"original": 2, "jpeg-q30": 1}
+    assert table.loc["original", "interval"] == "hierarchical bootstrap"
+
+
+def test_seeds_tested_on_different_images_of_another_variant_are_not_averaged(
+    study: Study,
+) -> None:
+    """The error names the run's variant and the one that was tested on; no table appears."""
+    study.add(Run("dtd", "noise", "lite0", 0), correct=5)
+    study.add(Run("dtd", "noise", "lite0", 1), correct=5, shift=1)
+    with pytest.raises(UserError, match="dtd/noise/original/lite0: its seeds were tested on diff"):
+        transferred(study, "original", "original")
+    assert list(study.folder.glob("tables/*")) == []
 
 
 @pytest.mark.parametrize(("n", "shift"), [(9, 0), (10, 1)])

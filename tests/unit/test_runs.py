@@ -15,6 +15,7 @@ import pytest
 
 from jpegprep import runs
 from jpegprep.errors import UserError
+from jpegprep.layout import Run
 from jpegprep.shards import ShardReader, pack, writing_shard
 
 LABELS = np.array([0, 1, 2, 1])
@@ -161,6 +162,50 @@ def test_a_run_is_whole_or_absent(
     with pytest.raises(OSError, match="No space left"):
         write(folder, readers, save_model=fail, facts={"dataset": "another"})
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == older
+
+
+ABOUT = {"dataset": "dtd", "variant": "noise", "learner": "lite0", "seed": 3}
+
+
+def test_a_run_is_named_as_its_folder() -> None:
+    """In logs and on terminals a run has the name of its folder under results/runs/."""
+    assert runs.name_of(ABOUT) == "dtd/noise/lite0/seed3"
+    assert runs.name_of({**ABOUT, "code": "0"}) == Run(**ABOUT).folder
+
+
+def test_progress_counts_the_runs_that_are_done(tmp_path: Path) -> None:
+    """The line counts the records that are there, in whichever order runs end."""
+    records = [tmp_path / str(i) / "run.json" for i in range(3)]
+    lines = []
+    for i in (2, 0, 1):
+        records[i].parent.mkdir()
+        records[i].write_text("{}")
+        lines.append(runs.tell_progress(ABOUT, list(map(str, records))))
+    assert lines == [f"run {n} of 3 done: dtd/noise/lite0/seed3" for n in (1, 2, 3)]
+
+
+def test_a_test_on_other_images_is_a_table_of_predictions(
+    tmp_path: Path, readers: dict[str, ShardReader], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It has the columns of a run's; the log says accuracy and n. Its folder is made."""
+    target = tmp_path / "tested" / "original" / "predictions.parquet"
+    runs.write_test(target, readers["test"], PROBABILITIES)
+    assert list(target.parent.iterdir()) == [target]
+    own = write(tmp_path / "run", readers)["predictions"]
+    assert target.read_bytes() == own.read_bytes()
+    assert capsys.readouterr().out.splitlines()[0] == "test accuracy 0.7500 on 4 images"
+
+
+def test_a_test_on_other_images_is_whole_or_absent(
+    tmp_path: Path, readers: dict[str, ShardReader]
+) -> None:
+    """Where it cannot be written, the older table stays as it was."""
+    target = tmp_path / "predictions.parquet"
+    target.write_bytes(b"older")
+    with pytest.raises(ValueError):
+        runs.write_test(target, readers["test"], PROBABILITIES[:3])
+    assert target.read_bytes() == b"older"
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == [target.name]
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b'{"seed": 0, ', None])

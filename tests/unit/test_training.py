@@ -20,7 +20,7 @@ from jpegprep.files import sha256_of
 from jpegprep.images import codec, decode
 from jpegprep.recompress import encoder
 from jpegprep.shards import ShardReader, pack, writing_shard
-from jpegprep.training import train
+from jpegprep.training import predict_variant, train
 from jpegprep.treatments import treat_shard
 
 Shards = dict[str, list[Path]]
@@ -222,9 +222,75 @@ def test_the_record_says_what_was_run(
     assert all(seconds >= 0 for seconds in record["seconds"].values())
 
 
+def test_the_record_says_what_the_network_costs(result: dict[str, Path]) -> None:
+    """Parameters are those of the saved model; multiply-adds are its layers' by their formula."""
+    tensors = safetensors.torch.load_file(result["model"])
+    statistics = ("running_mean", "running_var", "num_batches_tracked")
+    learned = [tensor for name, tensor in tensors.items() if not name.endswith(statistics)]
+    cost = record_of(result)["model"]
+    assert cost["parameters"] == sum(tensor.numel() for tensor in learned)
+    # Published: 4.65 M with 1,000 classes, of 1,280 weights and a bias each; here there are two.
+    assert cost["parameters"] / 1e6 == pytest.approx(4.652 - 998 * 1281 / 1e6, abs=0.001)
+    # A layer multiplies each of its outputs' weights once; here by places, of one image of 64 px.
+    products = []
+    model = timm.create_model("tf_efficientnet_lite0", pretrained=False, num_classes=2).eval()
+    for module in model.modules():
+        if isinstance(module, torch.nn.Conv2d | torch.nn.Linear):
+            module.register_forward_hook(
+                lambda layer, _, output: products.append(output.numel() * layer.weight[0].numel())
+            )
+    with torch.no_grad():
+        model(torch.zeros(1, 3, 64, 64))
+    assert cost["multiply_adds"] == sum(products)
+
+
+def test_a_model_tested_again_gives_its_runs_predictions(
+    tmp_path: Path, results: Mapping[str, dict[str, Path]], shards: dict[str, Shards]
+) -> None:
+    """On its own test images a run's model makes the very table that the run left."""
+    if torch.cuda.is_available():
+        pytest.skip("byte-identical predictions are promised on a CPU")
+    for name, variant in (("seed0", "original"), ("q30", "jpeg-q30")):
+        target = tmp_path / name / "predictions.parquet"
+        predict_variant(
+            shards[variant]["test"], results[name]["model"], RECIPE, 2, target, threads=1
+        )
+        assert target.read_bytes() == results[name]["predictions"].read_bytes()
+        assert list(target.parent.iterdir()) == [target]
+
+
+def test_a_model_tested_on_another_variant_gives_other_predictions(
+    tmp_path: Path, results: Mapping[str, dict[str, Path]], shards: dict[str, Shards]
+) -> None:
+    """The same images in another variant: the same keys and labels, other probabilities."""
+    target = tmp_path / "predictions.parquet"
+    predict_variant(
+        shards["original"]["test"], results["q30"]["model"], RECIPE, 2, target, threads=1
+    )
+    table, own = pq.read_table(target).to_pandas(), table_of(results["q30"])
+    for column in ("key", "label"):
+        assert table[column].tolist() == own[column].tolist()
+    here, there = (np.stack(t["probabilities"]) for t in (table, own))
+    assert here.shape == there.shape
+    assert not np.allclose(here, there, atol=1e-3)
+    assert here.sum(axis=1) == pytest.approx(np.ones(16), abs=1e-6)
+
+
+def test_a_damaged_model_is_not_tested(
+    tmp_path: Path, results: Mapping[str, dict[str, Path]], shards: dict[str, Shards]
+) -> None:
+    """A model that is cut off is an error that names it; no predictions appear."""
+    model = tmp_path / "model.safetensors"
+    whole = results["seed0"]["model"].read_bytes()
+    model.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError, match=r"model\.safetensors"):
+        predict_variant(shards["original"]["test"], model, RECIPE, 2, tmp_path / "p", threads=1)
+    assert list(tmp_path.iterdir()) == [model]
+
+
 AGAIN = """
 import json, sys
-from jpegprep.training import train
+from jpegprep.training import predict_variant, train
 arguments = json.loads(sys.argv[1])
 train(**arguments)
 """

@@ -19,7 +19,7 @@ from PIL import Image
 
 from jpegprep.errors import UserError
 from jpegprep.hub import sidecar_of
-from jpegprep.weights import fetch_weights, pretrained_model
+from jpegprep.weights import fetch_weights, pretrained_model, save_weights, trained_model
 
 FILE = {"source": "file", "license": "Apache-2.0", "origin": "a test"}
 
@@ -303,3 +303,35 @@ def test_libraries_load_the_weights_without_a_network(
     done = python(OFFLINE, lite0, HF_HOME=str(tmp_path / "empty"), TMPDIR=str(tmp_path))
     assert done.stdout == "the same tensors\n", done.stderr
     assert list(tmp_path.glob("jpegprep-hub-*")) == []
+
+
+def test_a_runs_model_is_loaded_as_it_was_saved(tmp_path: Path) -> None:
+    """Of the saved weights, classifier and all, comes a network with the very same logits."""
+    network = timm.create_model("tf_efficientnet_lite0", pretrained=False, num_classes=3).eval()
+    save_weights(network.state_dict(), tmp_path / "model.safetensors")
+    loaded = trained_model("tf_efficientnet_lite0", tmp_path / "model.safetensors", 3).eval()
+    images = torch.rand(2, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.equal(loaded(images), network(images))
+
+
+@pytest.mark.parametrize("damage", ["cut off", "text", "removed", "of another network"])
+def test_a_damaged_model_of_a_run_is_one_line(tmp_path: Path, damage: str) -> None:
+    """A model that cannot be loaded is named, and no traceback is shown."""
+    path = tmp_path / "model.safetensors"
+    network = timm.create_model("tf_efficientnet_lite0", pretrained=False, num_classes=3)
+    save_weights(network.state_dict(), path)
+    whole = path.read_bytes()
+    classes = 3
+    match damage:
+        case "cut off":
+            path.write_bytes(whole[: len(whole) // 2])
+        case "text":
+            path.write_bytes(b"<html>404 Not Found</html>")
+        case "removed":
+            path.unlink()
+        case "of another network":
+            classes = 4
+    with pytest.raises(UserError, match=r"model\.safetensors") as error:
+        trained_model("tf_efficientnet_lite0", path, classes)
+    assert "\n" not in str(error.value)
