@@ -11,15 +11,20 @@ import shutil
 import statistics
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
+from itertools import islice
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import skimage.data
 import torch
 import webdataset
+import yaml
 from PIL import Image
 from torchvision.datasets import ImageFolder
 
@@ -27,6 +32,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "workflow/scripts"))
 
 from jpegprep.data import eval_transform, loader  # noqa: E402 (after the path to it)
 from jpegprep.shards import ShardReader, pack, writing_shard  # noqa: E402
+from jpegprep.training import Classifier, train  # noqa: E402
+from jpegprep.weights import fetch_weights, pretrained_model  # noqa: E402
 
 ROUNDS = 7
 RECIPE = {"image_size": 96, "eval_crop": 1.0, "batch_size": 32}
@@ -188,7 +195,13 @@ def reading(folder: Path, side: int, count: int) -> None:
             path = root / name / f"{i:05d}.jpg"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
-    transform = eval_transform(RECIPE)
+    crop = eval_transform(RECIPE)
+    rng = np.random.default_rng(0)
+
+    def transform(image: Image.Image) -> torch.Tensor:
+        pixels = np.ascontiguousarray(crop(np.asarray(image.convert("RGB")), rng))
+        return torch.from_numpy(pixels).permute(2, 0, 1)
+
     mine = loader(ShardReader([shard]), RECIPE, seed=0, training=False, workers=0)
     folders = torch.utils.data.DataLoader(ImageFolder(root, transform), batch_size=32)
     stream = torch.utils.data.DataLoader(
@@ -207,6 +220,78 @@ def reading(folder: Path, side: int, count: int) -> None:
     compare(f"{what}, shards against WebDataset", count, through(mine), through(stream))
 
 
+def photographs(count: int) -> Iterator[tuple[str, list[bytes]]]:
+    """Yield sets of photographs: DTD and Pets where the mirror of archives is, else our own."""
+    mirror = Path(__file__).parents[2] / "shared/mirror"
+    if not mirror.is_dir():
+        yield "photographs", [encoded(i.resize((500, 375)), "JPEG") for _, i in patches(290, count)]
+        return
+    for title, name in (("DTD", "dtd-r1.0.1.tar.gz"), ("Pets", "images.tar.gz")):
+        with tarfile.open(mirror / name) as tar:
+            files = (member for member in tar if member.name.endswith(".jpg"))
+            yield title, [tar.extractfile(file).read() for file in islice(files, count)]
+
+
+def training(folder: Path, size: int, count: int, epochs: int, rounds: int) -> None:
+    """Train: the whole job's images a second over those of a bare loop that is fed from memory.
+
+    The job's are all images of all epochs over the seconds of all epochs' training, the first
+    included, in which everything is decoded.
+    """
+    weights = folder / "lite0.safetensors"
+    if not weights.exists():
+        registry = Path(__file__).parents[1] / "config/weights.yaml"
+        fetch_weights(yaml.safe_load(registry.read_text())["tf_efficientnet_lite0"], weights)
+    recipe = {
+        **RECIPE,
+        **{"architecture": "tf_efficientnet_lite0", "image_size": size, "epochs": epochs},
+        **{"learning_rate": 1e-3, "weight_decay": 0.05, "warmup_epochs": 1},
+        **{"label_smoothing": 0.1, "gpu_precision": "32-true"},
+        "augmentation": {"crop_scale": [0.5, 1.0], "horizontal_flip": 0.5},
+    }
+    threads = os.cpu_count() or 1
+    for title, images in photographs(count):
+        shards = {}
+        for split, part in (("train", images), ("val", images[:32]), ("test", images[:32])):
+            shards[split] = [folder / f"{title}-{split}.tar"]
+            with writing_shard(shards[split][0], "original", "bench") as writer:
+                writer.append(pack([(f"{i:05d}", i % 10, d, d) for i, d in enumerate(part)]))
+
+        def job(shards: dict[str, list[Path]] = shards) -> float:
+            outputs = {name: folder / name for name in ("history", "predictions", "model", "run")}
+            about = {"dataset": "", "variant": "", "learner": "", "seed": 0, "code": ""}
+            with contextlib.redirect_stdout(None):
+                train(shards, weights, recipe, 10, about, outputs, threads)
+            history = pd.read_csv(outputs["history"])
+            return epochs / (1 / history["images_per_second"]).sum()
+
+        torch.set_num_threads(threads)
+        reader = ShardReader(shards["train"])
+        memory = list(loader(reader, recipe, seed=0, training=True, workers=0))
+
+        def bare(memory: list[tuple[torch.Tensor, torch.Tensor]] = memory) -> float:
+            model = Classifier(pretrained_model(recipe["architecture"], weights, 10), recipe, 1000)
+            optimizer = model.train().configure_optimizers()[0][0]
+            images, begin = 0, time.perf_counter()
+            for _ in range(epochs):
+                for batch in memory:
+                    optimizer.zero_grad()
+                    model.training_step(batch, 0).backward()
+                    optimizer.step()
+                    images += len(batch[1])
+            return images / (time.perf_counter() - begin)
+
+        job(), bare()  # warm-up
+        pairs = [(job(), bare()) for _ in range(rounds)]
+        ratios = sorted(mine / fed for mine, fed in pairs)
+        mine, fed = (statistics.median(column) for column in zip(*pairs, strict=True))
+        print(
+            f"{title}, lite0 trained at {size} px, {epochs} epochs of {len(images)} images, "
+            f"{threads} threads: {mine:.1f} images/s from shards, {fed:.1f} from memory; "
+            f"{statistics.median(ratios):.2f} of it ({ratios[0]:.2f} … {ratios[-1]:.2f})"
+        )
+
+
 def main() -> None:
     """Run every measurement."""
     torch.set_num_threads(1)
@@ -219,6 +304,8 @@ def main() -> None:
         memory(Path(folder))
         reading(Path(folder), 64, 2000)
         reading(Path(folder), 256, 500)
+        training(Path(folder), size=96, count=320, epochs=10, rounds=3)
+        training(Path(folder), size=224, count=128, epochs=5, rounds=3)
 
 
 if __name__ == "__main__":

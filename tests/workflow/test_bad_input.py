@@ -2,10 +2,13 @@
 
 import hashlib
 import io
+import os
+import re
 import tarfile
 
 import pytest
 import skimage.data
+import torch
 from PIL import Image
 
 
@@ -105,8 +108,11 @@ def folders(fresh, tmp_path):
         }
         registry["animals"] = entry
 
+    def of_animals(study):
+        study["datasets"] = study["noise"]["datasets"] = ["animals"]
+
     fresh.edit("config/datasets.yaml", register)
-    fresh.edit("config/config.yaml", lambda study: study.update(datasets=["animals"]))
+    fresh.edit("config/config.yaml", of_animals)
     return fresh, archive
 
 
@@ -162,3 +168,86 @@ def test_a_missing_class_folder_is_named(folders):
     project.edit("config/datasets.yaml", unknown)
     line = one_line(project.snakemake(SHARD))
     assert "animals.tar: class folder 'coffee' is missing or holds no image" in line
+
+
+def test_a_class_of_two_images_is_named(folders):
+    """Two images cannot be in three splits."""
+    project, archive = folders
+    with tarfile.open(archive) as tar:
+        kept = [m for m in tar if not re.search(r"coffee/([2-9]|1\d)\.jpg", m.name)]
+        members = [(member, tar.extractfile(member).read()) for member in kept]
+    with tarfile.open(archive, "w") as tar:
+        for member, data in members:
+            tar.addfile(member, io.BytesIO(data))
+
+    def register(registry):
+        registry["animals"]["images"] = 14
+        del registry["animals"]["archives"][0]["sha256"]
+
+    project.edit("config/datasets.yaml", register)
+    line = one_line(project.snakemake(SHARD))
+    assert "results/manifests/animals.parquet: class 'coffee' has 2 images, too few for" in line
+    assert not project.path("results/splits/animals.parquet").exists()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("classes", 1, "animals.classes is 1; the number of classes is a whole number from 2"),
+        ("split.val", 0, "animals.split.val is 0; a fraction of the images, in (0, 0.5]"),
+        ("split.test", 0.0, "animals.split.test is 0.0; a fraction of the images, in (0, 0.5]"),
+    ],
+)
+def test_a_data_set_that_cannot_be_is_refused(folders, key, value, message):
+    """One class, no validation or no test images: refused before anything runs."""
+    project, _ = folders
+
+    def change(registry):
+        place = registry["animals"]
+        *path, last = key.split(".")
+        for step in path:
+            place = place[step]
+        place[last] = value
+
+    project.edit("config/datasets.yaml", change)
+    assert message in one_line(project.snakemake("--dry-run"))
+
+
+def test_one_failing_run_leaves_the_others_alone(folders):
+    """Of two runs one meets a damaged shard: the other ends, and the error names the run."""
+    project, _ = folders
+
+    def only_lite0(study):
+        study["ratios"] = [1.0, 0.3]
+        study["learners"] = {"lite0": study["learners"]["tf_efficientnet_lite0"]}
+        study["learners"]["lite0"]["recipe"] |= {"image_size": 32, "epochs": 2}
+        del study["noise"], study["tabular"]
+
+    project.edit("config/config.yaml", only_lite0)
+    damaged = "results/shards/animals/jpeg-q30/train-0.tar"
+    assert project.snakemake(damaged).returncode == 0
+    content = bytearray(project.path(damaged).read_bytes())
+    content[len(content) // 2] ^= 1
+    time = project.path(damaged).stat()
+    project.path(damaged).write_bytes(content)
+    os.utime(project.path(damaged), ns=(time.st_atime_ns, time.st_mtime_ns))
+    run = project.snakemake()
+    line = one_line(run)
+    assert damaged in line and "is damaged (its CRC-32 differs" in line
+    assert "(log: results/logs/train_timm/animals/jpeg-q30/lite0/seed0.log)" in run.stderr
+    assert "run 1 of 2 done: animals/original/lite0/seed0" in run.stderr
+    assert not project.path("results/runs/animals/jpeg-q30/lite0/seed0/run.json").exists()
+
+
+def test_a_learner_that_needs_a_gpu_ends_at_once(folders):
+    """Where torch finds none, one line says so, and where to run it."""
+    project, _ = folders
+
+    def needs_gpu(study):
+        study["learners"]["tf_efficientnet_lite0"]["needs_gpu"] = True
+
+    project.edit("config/config.yaml", needs_gpu)
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    run = project.snakemake("results/runs/animals/original/tf_efficientnet_lite0/seed0/run.json")
+    assert "learners.tf_efficientnet_lite0.needs_gpu is true, and torch finds no" in one_line(run)

@@ -1,7 +1,16 @@
 """What is made again after a change: what the change means, and nothing else."""
 
-ANY_RESULT = {"make_table3", "draw_fig2", "evaluate_runs", "write_report"}
-ALL_RUNS = {"train_timm": 3, "train_autogluon": 1}
+# What follows when an accuracy may have changed.
+AFTER_RUNS = dict.fromkeys(
+    (
+        *("evaluate_runs", "make_table3", "make_table4", "make_table5", "measure_convergence"),
+        *("compare_published", "draw_fig2", "draw_fig3", "write_report"),
+    ),
+    1,
+)
+STORAGE = {"make_table1", "list_problems", "measure_sizes", "draw_sizes"}
+# These show the study as a whole: any change of it draws them again.
+OF_THE_STUDY = {"draw_rulegraph": 1}
 
 
 def test_a_finished_study_has_nothing_to_do(project):
@@ -34,8 +43,8 @@ def test_a_colour_reruns_figures_and_report(changed):
     text = drawing.read_text("utf-8")
     assert '"colorblind"' in text
     drawing.write_text(text.replace('"colorblind"', '"deep"'))
-    drawn = {"draw_sizes": 1, "draw_fig2": 1, "draw_fig3": 1}
-    assert changed.planned() == drawn | {"write_report": 1}
+    drawn = ("draw_sizes", "draw_fig1", "draw_fig2", "draw_fig3", "draw_noise", "draw_rulegraph")
+    assert changed.planned() == dict.fromkeys((*drawn, "write_report"), 1)
 
 
 def test_a_learning_rate_reruns_its_learner_and_what_follows(changed):
@@ -45,14 +54,7 @@ def test_a_learning_rate_reruns_its_learner_and_what_follows(changed):
         study["learners"]["tf_efficientnet_lite0"]["recipe"]["learning_rate"] = 0.0005
 
     changed.edit("config/config.yaml", slower)
-    assert changed.planned() == {
-        "train_timm": 3,
-        "evaluate_runs": 1,
-        "make_table3": 1,
-        "draw_fig2": 1,
-        "draw_fig3": 1,
-        "write_report": 1,
-    }
+    assert changed.planned() == {"train_timm": 3, **AFTER_RUNS, **OF_THE_STUDY}
 
 
 def test_a_ratio_makes_its_shards_its_run_and_the_results(changed):
@@ -61,14 +63,32 @@ def test_a_ratio_makes_its_shards_its_run_and_the_results(changed):
     assert changed.planned() == {
         "treat_shard": 4,
         "train_timm": 1,
-        "evaluate_runs": 1,
         "measure_sizes": 1,
-        "make_table3": 1,
         "draw_sizes": 1,
-        "draw_fig2": 1,
-        "draw_fig3": 1,
-        "write_report": 1,
+        **AFTER_RUNS,
+        **OF_THE_STUDY,
     }
+
+
+def test_a_further_data_set_leaves_the_others_alone(changed):
+    """Its shards and runs are made, and the tables and figures that show it; no other's."""
+
+    def register(registry):
+        registry["animals"] = registry["photo-patches"] | {"title": "Animals"}
+
+    changed.edit("config/datasets.yaml", register)
+    changed.edit("config/config.yaml", lambda study: study["datasets"].append("animals"))
+    planned = changed.planned()
+    assert planned["shard_originals_animals"] == 1
+    assert "shard_originals_photo_patches" not in planned
+    assert {rule: count for rule, count in planned.items() if rule.startswith("train_")} == {
+        "train_timm": 3,
+        "train_autogluon": 1,  # Table IV is of the data sets that the study names there
+        "train_tabular": 2,
+    }
+    assert planned["treat_shard"] == 8
+    assert planned["draw_fig2_dataset"] == planned["draw_fig3_dataset"] == 2
+    assert "draw_noise" not in planned
 
 
 def test_a_changed_trainer_trains_again(changed):
@@ -79,7 +99,8 @@ def test_a_changed_trainer_trains_again(changed):
     trainer.write_text(text.replace('"adamw"', '"sgd"'))
     planned = changed.planned()
     assert planned["train_timm"] == 3
-    assert not {"train_autogluon", "treat_shard", "fetch_weights"} & set(planned)
+    others = {"train_autogluon", "train_tabular", "treat_shard", "fetch_weights"}
+    assert not others & set(planned)
 
 
 def test_a_pinned_version_reruns_its_stage(changed):
@@ -88,7 +109,7 @@ def test_a_pinned_version_reruns_its_stage(changed):
     text = environment.read_text("utf-8")
     environment.write_text(text.replace("pillow =", "pillow =1"))
     planned = changed.planned()
-    assert planned["treat_shard"] == 8
+    assert planned["treat_shard"] == 16  # four shards of each of four variants
     assert planned["train_timm"] == 3
     assert "download_archive" not in planned
 
@@ -108,8 +129,8 @@ def test_a_second_study_shares_the_runs(changed):
     """Another study over the same runs trains nothing."""
     changed.edit("config/config.yaml", lambda study: study.update(study="other"))
     planned = changed.planned()
-    storage = {"make_table1", "list_problems", "measure_sizes", "draw_sizes"}
-    assert set(planned) == ANY_RESULT | storage | {"draw_fig3"}
+    others = {"evaluate_transfers", "draw_fig1", "draw_noise"}
+    assert set(planned) == {*AFTER_RUNS, *OF_THE_STUDY} | STORAGE | others
 
 
 def test_a_deleted_figure_is_redrawn_alone(project):

@@ -1,11 +1,13 @@
 """A whole study: what it leaves, and that it is reproducible."""
 
+import io
 import json
 import os
 import re
 import shutil
 import signal
 import subprocess
+import tarfile
 import time
 from pathlib import Path
 
@@ -28,6 +30,18 @@ def test_every_promised_file_is_there(project):
         "tables/size_vs_ratio.md",
         "tables/table3_storage.csv",
         "tables/table3_storage.md",
+        "tables/table4_noise.csv",
+        "tables/table4_noise.md",
+        "tables/table5_tabular.csv",
+        "tables/table5_tabular.md",
+        "tables/convergence.csv",
+        "tables/convergence.md",
+        "tables/reproduction.csv",
+        "tables/reproduction.md",
+        "tables/transfer.csv",
+        "figures/fig1_schematic.svg",
+        "figures/rulegraph.svg",
+        "figures/noise_examples_photo-patches.svg",
         "figures/size_vs_ratio.svg",
         "figures/fig2_accuracy_vs_ratio.svg",
         "figures/fig2_accuracy_vs_ratio.png",
@@ -72,6 +86,64 @@ def test_table3_is_what_shards_and_predictions_say(project):
     assert row["n"] == 36
 
 
+def test_table4_is_what_predictions_say(project):
+    """Three models tested as they were trained, and those of noisy images on clean ones, too."""
+    table = pd.read_csv(project.path("results/small/tables/table4_noise.csv"))
+    assert table["training"].tolist() == [
+        "clean",
+        "noisy",
+        "jpeg of noisy",
+        "noisy",
+        "jpeg of noisy",
+    ]
+    assert table["test"].tolist() == ["clean", "treated", "treated", "clean", "clean"]
+    for row in table.itertuples():
+        folder = project.path(RUN.format(variant=row.variant, learner="autogluon", file=""))
+        own = row.variant == row.test_variant
+        path = folder / ("predictions.parquet" if own else f"tests/{row.test_variant}.parquet")
+        predictions = pd.read_parquet(path)
+        accuracy = (predictions["label"] == predictions["predicted"]).mean()
+        assert row.accuracy == pytest.approx(accuracy, rel=1e-5)
+        assert row.n == len(predictions) == 36
+
+
+def test_noise_is_lossless_and_jpeg_is_made_of_it(project):
+    """Noisy images are PNG; the compressed ones are what Pillow makes of these very pixels."""
+    shards = project.path("results/shards/photo-patches")
+    with (
+        tarfile.open(shards / "noise/test-0.tar") as noisy,
+        tarfile.open(shards / "noise-jpeg-q30/test-0.tar") as compressed,
+    ):
+        names = [name for name in noisy.getnames() if not name.endswith(".cls")]
+        assert len(names) == 36 and all(name.endswith(".png") for name in names)
+        for name in names:
+            buffer = io.BytesIO()
+            Image.open(noisy.extractfile(name)).save(buffer, "JPEG", quality=30)
+            found = compressed.extractfile(f"{name.removesuffix('.png')}.jpg").read()
+            assert found == buffer.getvalue()
+
+
+def test_a_trained_model_is_tested_without_training(project):
+    """Predictions of a model on other images are made again from what its run left."""
+    folder = RUN.format(variant="noise", learner="autogluon", file="tests/original.parquet")
+    path = project.path(folder)
+    before = path.read_bytes()
+    path.unlink()
+    assert project.planned(folder) == {"test_autogluon": 1}
+    assert project.snakemake(folder).returncode == 0
+    assert path.read_bytes() == before
+    assert project.snakemake().returncode == 0  # what follows
+
+
+def test_the_study_says_how_many_runs_are_done(project):
+    """Each training job tells it when it ends: here the eighth of eight."""
+    target = RUN.format(variant="jpeg-q10", learner="autogluon_tabular", file="run.json")
+    run = project.snakemake("--force", target)
+    assert run.returncode == 0, run.stderr
+    assert "run 8 of 8 done: photo-patches/jpeg-q10/autogluon_tabular/seed0" in run.stderr
+    assert project.snakemake().returncode == 0  # what follows
+
+
 def test_figures_are_pictures_of_a_columns_width(project):
     """The PNG opens, and the SVG is 3.5 inches (252 points) wide."""
     with Image.open(project.path("results/small/figures/fig2_accuracy_vs_ratio.png")) as image:
@@ -93,12 +165,19 @@ def test_the_report_shows_each_result_by_one_label(project):
     labels = re.findall(r'"labels": (\{[^}]*\})', html)
     shown = sorted(value for text in labels for value in json.loads(text).values())
     assert shown == [
+        "Figure 1: two ways to remove noise",
         "Figure 2: accuracy against ratio",
+        "Figure 3 in numbers: epochs to converge",
         "Figure 3: accuracy against epoch",
+        "Noise: photo-patches",
+        "Published against ours",
+        "Rules of the study",
         "Size against ratio",  # the figure
         "Size against ratio",  # the table
         "Table I: data sets",
         "Table III: storage and accuracy",
+        "Table IV: noise",
+        "Tabular classifiers",
         "What is wrong with the images",
     ]
     assert all(len(json.loads(text)) == 1 for text in labels)

@@ -53,7 +53,7 @@ def train(
             split: _unpack(reader, Path(scratch) / split) for split, reader in readers.items()
         }
         folder = Path(scratch) / "predictor"
-        # Its transforms take longer than a small network on a CPU, so they have a share of the cores.
+        # On a CPU its transforms take longer than a small network: they have a share of the cores.
         workers = max(1, threads - 1) if gpu else max(1, threads // 2)
         predictor = MultiModalPredictor(
             label="label", problem_type="multiclass", eval_metric="accuracy", path=str(folder)
