@@ -47,8 +47,10 @@ def convergence(
     shown = text.pivot(index=["dataset", "learner"], columns="ratio", values="shown")
     shown = shown.loc[list(dict.fromkeys(zip(text["dataset"], text["learner"], strict=True)))]
     ratios = sorted(table["ratio"].unique(), reverse=True)
-    shown = shown[ratios].fillna("").reset_index()
-    shown.insert(2, "epochs", [f"{table['epochs'].max():g}"] * len(shown))
+    shown = shown[ratios].fillna("")
+    longest = table.groupby(["dataset", "learner"])["epochs"].max()
+    shown.insert(0, "epochs", longest.map("{:g}".format))
+    shown = shown.reset_index()
     note = (
         f"The first epoch whose validation accuracy is at least {_SHARE:.0%} of the last epoch's, "
         "and in brackets that of the last epoch; means over seeds."

@@ -31,6 +31,7 @@ def all_models(
     table = pd.read_csv(accuracy)
     table = table[table["learner"].isin(list(learners)) & table["ratio"].isin([1.0, ratio])]
     networks = pd.read_csv(runs).drop_duplicates(["dataset", "learner"])
+    networks = networks.astype(dict.fromkeys(_NETWORK[1:], "Int64"))  # a learner may have none
     table = table.merge(networks[["dataset", "learner", *_NETWORK]], on=["dataset", "learner"])
     order = {name: i for i, name in enumerate(table["dataset"].unique())}
     table = table.sort_values(
