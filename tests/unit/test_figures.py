@@ -10,7 +10,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from jpegprep.figures import accuracy_vs_ratio, convergence, size_vs_ratio
+from jpegprep.figures import (
+    accuracy_vs_parameters,
+    accuracy_vs_ratio,
+    convergence,
+    size_vs_ratio,
+)
 
 RATIOS = [1.0, 0.9, 0.7, 0.5, 0.3, 0.1]
 
@@ -125,6 +130,83 @@ def test_fig2_takes_learners_with_few_ratios(tmp_path: Path) -> None:
     accuracy_vs_ratio(table, tmp_path / "fig2.svg")
     assert len(lines(tmp_path / "fig2.svg", len(RATIOS))) == 1
     assert "ag" in words(tmp_path / "fig2.svg")
+
+
+def test_fig2_of_one_data_set_has_that_alone(tmp_path: Path) -> None:
+    """One data set's figure is what the figure of a study of it alone would be."""
+    both = {"dtd": {"lite0": FALLING}, "pets": {"lite0": FLAT, "b0": FALLING}}
+    accuracy_vs_ratio(accuracies(both, tmp_path / "both.csv"), tmp_path / "p.svg", dataset="pets")
+    alone = accuracies({"pets": both["pets"]}, tmp_path / "alone.csv")
+    accuracy_vs_ratio(alone, tmp_path / "alone.svg")
+    assert (tmp_path / "p.svg").read_bytes() == (tmp_path / "alone.svg").read_bytes()
+    assert panels(tmp_path / "p.svg") == 1
+    assert not any(text.startswith("dtd") for text in words(tmp_path / "p.svg"))
+
+
+def test_fig2_is_the_same_beside_variants_with_noise(tmp_path: Path) -> None:
+    """Noisy variants have no compression ratio, and so no point; a learner of noise no line."""
+    table = accuracies({"dtd": {"lite0": FALLING}}, tmp_path / "accuracy.csv")
+    accuracy_vs_ratio(table, tmp_path / "plain.svg")
+    noisy = [f"dtd,{learner},,1,1128,0.2,0.1,0.3\n" for learner in ("lite0", "lite0", "noisy")]
+    table.write_text(table.read_text() + "".join(noisy))
+    accuracy_vs_ratio(table, tmp_path / "noisy.svg")
+    assert (tmp_path / "noisy.svg").read_bytes() == (tmp_path / "plain.svg").read_bytes()
+
+
+MODELS = {"efficientnet_b0": 4.0e6, "efficientnet_b1": 8.0e6, "efficientnet_b4": 16.0e6}
+ORIGINAL, COMPRESSED = [0.6, 0.7, 0.75], [0.5, 0.72, 0.74]
+
+
+def models(path: Path, *datasets: str, seeds: int = 1) -> Path:
+    """Write a table of networks: of each data set three at two ratios, not by their size."""
+    rows = [
+        (dataset, name, MODELS[name], ratio, seeds, 1128, value, value - 0.03, value + 0.02)
+        for dataset in datasets
+        for ratio, values in ((0.3, COMPRESSED), (1.0, ORIGINAL))
+        for name, value in reversed(list(zip(MODELS, values, strict=True)))
+    ]
+    columns = ["dataset", "learner", "parameters", "ratio", "seeds", "n"]
+    pd.DataFrame(rows, columns=[*columns, "accuracy", "low", "high"]).to_csv(path, index=False)
+    return path
+
+
+def test_the_figure_of_models_draws_accuracy_against_parameters(tmp_path: Path) -> None:
+    """Two lines, original and compressed; each doubling of the parameters is as wide."""
+    accuracy_vs_parameters(models(tmp_path / "models.csv", "dtd"), tmp_path / "m.svg")
+    drawn = lines(tmp_path / "m.svg", 3)
+    assert len(drawn) == 2
+    for line in drawn:
+        assert line[1, 0] - line[0, 0] == pytest.approx(line[2, 0] - line[1, 0], abs=0.01)
+        assert line[0, 0] < line[1, 0]
+    heights = np.concatenate([line[:, 1] for line in drawn])
+    assert np.corrcoef(heights, ORIGINAL + COMPRESSED)[0, 1] == pytest.approx(1, abs=1e-6)
+
+
+def test_the_figure_of_models_says_what_it_shows(tmp_path: Path) -> None:
+    """Networks, their sizes, ratios, data set, n, seeds and axes can be read."""
+    accuracy_vs_parameters(models(tmp_path / "models.csv", "dtd", seeds=3), tmp_path / "m.svg")
+    found = words(tmp_path / "m.svg")
+    assert {"original", "ratio 0.3", "parameters, millions", "top-1 test accuracy"} <= found
+    assert {"4.0", "b0", "8.0", "b1", "16.0", "b4"} <= found
+    title = next(text for text in found if text.startswith("dtd"))
+    assert "1,128" in title
+    assert "3 seeds" in title
+    assert any("95 %" in text for text in found)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_the_figure_of_models_has_a_panel_for_each_data_set(tmp_path: Path, count: int) -> None:
+    """Every data set has its own; drawn again, the figure is the same file."""
+    names = [f"set{i}" for i in range(count)]
+    table = models(tmp_path / "models.csv", *names)
+    accuracy_vs_parameters(table, tmp_path / "one.svg", tmp_path / "one.png")
+    accuracy_vs_parameters(table, tmp_path / "other.svg", tmp_path / "other.png")
+    assert panels(tmp_path / "one.svg") == count
+    found = words(tmp_path / "one.svg")
+    assert all(any(text.startswith(name) for text in found) for name in names)
+    for kind in ("svg", "png"):
+        one, other = (tmp_path / f"{name}.{kind}" for name in ("one", "other"))
+        assert one.read_bytes() == other.read_bytes()
 
 
 @pytest.mark.parametrize("kind", ["svg", "png"])

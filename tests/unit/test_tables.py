@@ -495,6 +495,20 @@ def test_table3_leaves_out_who_has_no_run_at_its_ratio(tmp_path: Path, shards: S
     assert make_table3(tmp_path, shards, ratio=0.5)["learner"].tolist() == ["lite0"]
 
 
+def test_table3_is_the_same_beside_variants_with_noise(tmp_path: Path, shards: Shards) -> None:
+    """A learner's runs on noisy images, which have no ratio, change nothing."""
+    (tmp_path / "plain").mkdir()
+    plain = make_table3(tmp_path / "plain", shards)
+    noisy = "".join(
+        f"textures,lite0,{variant},,3,200,0.{i}1,0.01,0.99,hierarchical bootstrap\n"
+        for i, variant in enumerate(("noise", "noise-jpeg-q30"))
+    )
+    (tmp_path / "accuracy.csv").write_text(ACCURACY + noisy)
+    targets = tmp_path / "t.csv", tmp_path / "t.md"
+    table3({"textures": shards}, tmp_path / "accuracy.csv", 0.3, *targets)
+    pd.testing.assert_frame_equal(pd.read_csv(targets[0]), plain)
+
+
 def test_table3_counts_images_that_grew(tmp_path: Path, shards: Shards) -> None:
     """How many images are larger than their originals is counted over all shards."""
     readers = [ShardReader(tars) for tars in shards]

@@ -27,8 +27,7 @@ def reproduction(
     """
     paper = read_all(published)
     ours = pd.DataFrame(_ours(tables, learner), columns=_OURS)
-    if ours.empty:
-        ours = pd.DataFrame(columns=_OURS)
+    ours = ours.astype({name: float for name in ("ours", "low", "high")})  # also where all are None
     # Table IV does not name its data set: each of ours stands beside the same number.
     named = paper["row"] != _UNNAMED
     table = pd.concat(
