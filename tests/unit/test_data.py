@@ -100,6 +100,63 @@ def test_batches_depend_on_nothing_but_seed_and_epoch(reader: ShardReader) -> No
     assert not equal(one, batches(reader, seed=1))
 
 
+class Counting:
+    """A reader that counts how often each image is read."""
+
+    def __init__(self, reader: ShardReader) -> None:
+        """Read from `reader`."""
+        self._reader = reader
+        self.labels = reader.labels
+        self.reads = [0] * len(reader)
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self._reader)
+
+    def image(self, i: int) -> bytes:
+        """Return an image's file, and count it."""
+        self.reads[i] += 1
+        return self._reader.image(i)
+
+
+SIDE = 64
+EACH = SIDE * SIDE * 3  # bytes of a patch's pixels
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("keep", [5 * EACH, 1 << 30])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_kept_pixels_do_not_change_the_batches(
+    reader: ShardReader, training: bool, keep: int, threads: int
+) -> None:
+    """Three epochs from one loader that keeps what it decoded are those of one that does not."""
+    made = []
+    for kept in (0, keep):
+        data = loader(
+            reader, RECIPE, seed=0, training=training, workers=0, threads=threads, keep=kept
+        )
+        found = []
+        for epoch in range(3):
+            if training:
+                data.sampler.set_epoch(epoch)
+            found += [tensor for batch in data for tensor in batch]
+        made.append(found)
+    assert equal(*made)
+
+
+@pytest.mark.parametrize(("keep", "kept"), [(0, 0), (EACH - 1, 0), (5 * EACH, 5), (1 << 30, 21)])
+def test_as_many_pixels_are_kept_as_there_is_room_for(
+    reader: ShardReader, keep: int, kept: int
+) -> None:
+    """What is kept is decoded once, all else in each epoch; no more than the room is taken."""
+    counting = Counting(reader)
+    dataset = ImageDataset(counting, train_transform(RECIPE), seed=0, keep=keep)  # type: ignore[arg-type]
+    for epoch in range(3):
+        for i in range(len(reader)):
+            dataset[epoch * len(reader) + i]
+    assert sorted(counting.reads) == [1] * kept + [3] * (21 - kept)
+
+
 def test_an_image_is_augmented_anew_each_epoch(reader: ShardReader) -> None:
     """The same image looks different in every epoch, so that augmentation augments."""
     dataset = ImageDataset(reader, train_transform(RECIPE), seed=0)
