@@ -359,6 +359,10 @@ def _check_experiments(study: Mapping[str, Any], source: str) -> None:
                         f"{place} is {entry[key]!r}, which does not run at ratio {ratio}; add it "
                         f"to learners.{entry[key]}.ratios"
                     )
+        if experiment == "model_size" and entry["small"] == entry["large"]:
+            raise UserError(
+                f"{source}: model_size.large is {entry['large']!r}, as small is; name two learners"
+            )
         for i, name in enumerate(entry.get("datasets", [])):
             _known(name, study["datasets"], f"{source}: {experiment}.datasets[{i}]", "datasets")
 

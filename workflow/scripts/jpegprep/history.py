@@ -39,7 +39,12 @@ class History(Callback):
         if self._terminal:
             total = trainer.max_epochs * trainer.num_training_batches
             self._bar = tqdm(
-                total=total, desc=self._name, file=self._terminal, unit="batch", leave=False
+                total=total,
+                desc=self._name,
+                file=self._terminal,
+                unit="batch",
+                leave=False,
+                dynamic_ncols=True,
             )
 
     def on_train_epoch_start(self, trainer: Any, module: Any) -> None:
