@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from jpegprep.autogluon_learner import _pack, unpack_model
 from jpegprep.errors import UserError
+from jpegprep.model_tars import pack_model, unpack_model
 
 FILES = {"model.ckpt": os.urandom(50_000), "assets.json": b"{}", "data/x.bin": b"deep"}
 
@@ -19,7 +19,7 @@ def model(tmp_path: Path) -> Path:
     for name, data in {**FILES, "events.out.tfevents.1": b"a log"}.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data)
-    _pack(folder, tmp_path / "model.tar")
+    pack_model(folder, tmp_path / "model.tar")
     return tmp_path / "model.tar"
 
 

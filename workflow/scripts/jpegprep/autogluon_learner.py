@@ -5,7 +5,6 @@ size, epochs, batch size, learning rate, and one validation an epoch. By default
 best three epochs' weights (a greedy soup, chosen on validation), so there is no best epoch.
 """
 
-import tarfile
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,9 +17,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from jpegprep import runs
-from jpegprep.errors import UserError
 from jpegprep.hub import offline_hub
 from jpegprep.images import plain
+from jpegprep.model_tars import pack_model, unpack_model
 from jpegprep.shards import ShardReader
 
 
@@ -88,7 +87,7 @@ def train(
             readers,
             history.rows,
             probabilities,
-            lambda path: _pack(folder, path),
+            lambda path: pack_model(folder, path),
             {
                 **about,
                 "recipe": dict(recipe),
@@ -176,23 +175,3 @@ def _watched(predictor: Any, history: Any) -> Iterator[None]:
         yield
     finally:
         del learner.get_callbacks_per_run  # of the instance: the method is there again
-
-
-def _pack(folder: Path, target: Path) -> None:
-    with tarfile.open(target, "w") as tar:
-        for path in sorted(folder.iterdir()):
-            if not path.name.startswith("events."):
-                tar.add(path, arcname=path.name)
-
-
-def unpack_model(model: str | Path, folder: Path) -> None:
-    """Unpack a run's model.tar.
-
-    Raises:
-        UserError: where it is damaged.
-    """
-    try:
-        with tarfile.open(model) as tar:
-            tar.extractall(folder, filter="data")
-    except (OSError, tarfile.TarError) as error:
-        raise UserError(f"{model}: damaged ({error}); remove it: its run is made again") from None
