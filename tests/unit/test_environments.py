@@ -19,8 +19,9 @@ ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
 PYPI = {"pytorch": "torch", "matplotlib-base": "matplotlib", "snakemake-minimal": "snakemake"}
 # The distribution of a module, where their names differ.
 DISTRIBUTION = {"PIL": "pillow", "skimage": "scikit-image", "sklearn": "scikit-learn"}
-DISTRIBUTION |= {"yaml": "pyyaml", "autogluon": "autogluon-multimodal"}
-DISTRIBUTION |= {"cv2": "opencv-python-headless"}
+DISTRIBUTION |= {"yaml": "pyyaml", "cv2": "opencv-python-headless"}
+# Modules that are distributions of their own inside a common name.
+NAMESPACES = {"autogluon"}
 # What pandas needs for a method, without any import in the code.
 NEEDED_BY_CALL = {"to_markdown": "tabulate", "to_parquet": "pyarrow", "read_parquet": "pyarrow"}
 
@@ -125,7 +126,7 @@ class Imports:
                 for path, _ in dict(_names_from_package(node)).values():
                     self.follow(path)
             elif top not in sys.stdlib_module_names:
-                self.modules.add(top)
+                self.modules.add(".".join(name.split(".")[: 2 if top in NAMESPACES else 1]))
 
 
 def _names_from_package(tree: ast.AST) -> Iterator[tuple[str, Definition]]:
@@ -154,6 +155,7 @@ def test_the_walk_finds_what_scripts_need() -> None:
         "train_timm.py"
     )
     assert {"autogluon-multimodal", "tensorboard"} <= needed("train_autogluon.py")
+    assert {"autogluon-tabular", "jpeglib"} <= needed("train_tabular.py")
     assert {"statsmodels", "pyarrow", "pandas"} <= needed("evaluate_runs.py")
     assert "tabulate" in needed("make_table1.py")
     assert {"requests", "huggingface-hub"} <= needed("download_archive.py")

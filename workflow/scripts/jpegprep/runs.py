@@ -36,6 +36,7 @@ HISTORY = [
     "images_per_second",  # training alone
 ]
 _PACKAGES = ["torch", "torchvision", "timm", "lightning", "autogluon.multimodal", "numpy", "pillow"]
+_PACKAGES += ["autogluon.tabular", "jpeglib", "lightgbm", "scikit-learn"]
 
 
 def write_run(
@@ -46,18 +47,21 @@ def write_run(
     save_model: Callable[[Path], None],
     facts: Mapping[str, Any],
     threads: int,
+    gpu: bool = True,
 ) -> None:
     """Write the files of a run; all appear, whole, or none.
 
     Args:
         outputs: the paths of ``history``, ``predictions``, ``run`` and ``model``.
         readers: the shards of ``train``, ``val`` and ``test``.
-        history: one mapping an epoch, with the keys of `HISTORY`.
+        history: one mapping an epoch, with the keys of `HISTORY`; none of a learner without epochs,
+            which reads its images once.
         probabilities: (n, classes) of the test images in the order of their shards.
         save_model: writes the model that made them to a path.
         facts: what the learner tells for run.json: which run this is, its recipe, the epoch chosen
             and its validation accuracy, the precision, the seconds of each part.
         threads: the processors it had.
+        gpu: it takes a GPU where there is one.
     """
     test = readers["test"]
     with replacing_all(*(outputs[name] for name in ("history", "predictions", "model", "run"))) as (
@@ -76,8 +80,8 @@ def write_run(
             "test": {"n": len(test), "accuracy": accuracy},
             "encoder": readers["train"].encoders,
             "decoder": codec(),
-            **environment(threads),
-            "bytes_read": len(history) * epoch_bytes + test.image_bytes,
+            **environment(threads, gpu),
+            "bytes_read": max(1, len(history)) * epoch_bytes + test.image_bytes,
             "peak_memory_mib": peak_memory_mib(),
         }
         run_part.write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
@@ -186,11 +190,11 @@ def read_run(path: str | Path) -> dict[str, Any]:
         raise UserError(f"{path}: damaged ({error}); remove it: its run is made again") from None
 
 
-def environment(threads: int) -> dict[str, Any]:
+def environment(threads: int, gpu: bool = True) -> dict[str, Any]:
     """Return what a run's numbers may depend on besides its configuration: code and machine."""
     import torch
 
-    gpu = torch.cuda.is_available()
+    gpu = gpu and torch.cuda.is_available()
     return {
         "commit": _commit(),
         "versions": {"python": platform.python_version(), **_versions()},
@@ -258,12 +262,13 @@ def _peak_bytes() -> int:
 def job_arguments(job: Any) -> dict[str, Any]:
     """Return the arguments of a learner's `train` from Snakemake's object of a training job."""
     run = {name: job.wildcards[name] for name in ("dataset", "variant", "learner")}
+    weights = {"weights": job.input.weights[0]} if job.input.get("weights") else {}
     return {
         "shards": {
             split: [tar for tar in job.input[split] if tar.endswith(".tar")]
             for split in ("train", "val", "test")
         },
-        "weights": job.input.weights[0],
+        **weights,
         "recipe": job.params.recipe,
         "classes": job.params.classes,
         "about": {**run, "seed": int(job.wildcards.seed), "code": job.params.code},
