@@ -154,7 +154,7 @@ def test_the_walk_finds_what_scripts_need() -> None:
     assert {"lightning", "timm", "torch", "pillow", "safetensors", "pyarrow"} <= needed(
         "train_timm.py"
     )
-    assert {"autogluon-multimodal", "tensorboard"} <= needed("train_autogluon.py")
+    assert {"autogluon-multimodal", "tqdm"} <= needed("train_autogluon.py")
     assert {"autogluon-tabular", "jpeglib"} <= needed("train_tabular.py")
     assert {"statsmodels", "pyarrow", "pandas"} <= needed("evaluate_runs.py")
     assert "tabulate" in needed("make_table1.py")
