@@ -51,6 +51,7 @@ rule all:
         TABLES,
         FIGURES,
         [file for name in RUN_RECORD for file in run_files(name)],
+        TRANSFERS,
 
 
 rule tables:

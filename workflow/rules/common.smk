@@ -32,6 +32,10 @@ def result(path):
     return f"results/{STUDY.name}/{path}"
 
 
+# The predictions of models on other test images than their runs'.
+TRANSFERS = [
+    f"results/runs/{run.folder}/tests/{tested}.parquet" for run, tested in STUDY.transfers()
+]
 # What is trained epoch by epoch at the paper's ratios: the curves of Figure 3.
 CURVES = [
     run

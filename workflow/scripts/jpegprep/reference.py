@@ -13,6 +13,7 @@ from jpegprep.config import read_yaml
 from jpegprep.files import write_text
 
 FILES = [
+    "figures/fig1_schematic.svg",
     "figures/fig2_accuracy_vs_ratio.svg",
     "figures/fig3_convergence.svg",
     "tables/accuracy.csv",
@@ -21,6 +22,12 @@ FILES = [
     "tables/table1_datasets.md",
     "tables/table3_storage.csv",
     "tables/table3_storage.md",
+    "tables/table4_noise.csv",
+    "tables/table4_noise.md",
+    "tables/table5_tabular.csv",
+    "tables/table5_tabular.md",
+    "tables/convergence.csv",
+    "tables/convergence.md",
 ]
 
 
@@ -67,7 +74,7 @@ def refresh(root: Path) -> None:
             shutil.copyfile(path, copy)
     readme = root / "README.md"
     text = readme.read_text(encoding="utf-8")
-    accuracy = pd.read_csv(source / "tables/accuracy.csv")
+    accuracy = pd.read_csv(source / "tables/accuracy.csv").dropna(subset="ratio")
     shown = pd.DataFrame(
         {
             "ratio": accuracy["ratio"],
@@ -80,7 +87,8 @@ def refresh(root: Path) -> None:
     ).pivot(index="ratio", columns="learner", values="accuracy")
     shown = shown.sort_index(ascending=False).fillna("").reset_index()
     text = insert(text, "accuracy", shown.to_markdown(index=False, disable_numparse=True))
-    text = insert(text, "table3", (source / "tables/table3_storage.md").read_text("utf-8"))
+    for name, table in (("table3", "table3_storage"), ("table4", "table4_noise")):
+        text = insert(text, name, (source / f"tables/{table}.md").read_text("utf-8"))
     text = insert(text, "photographs", photographs(root / "config/datasets.yaml"))
     write_text(readme, text)
 
