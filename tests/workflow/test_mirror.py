@@ -35,7 +35,7 @@ class MirrorProject(Project):
             source, target = ROOT / "tests/workflow" / name, folder / "tests/workflow" / name
             target.parent.mkdir(parents=True, exist_ok=True)
             (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
-        self.edit(STUDY, lambda study: study.update(ratios=[1.0, 0.3, 0.1]))
+        self.edit(STUDY, _fewer_ratios)
         self.archives(lambda archive: archive.update(path=str(MIRROR / archive["name"])))
 
     def archives(self, change):
@@ -51,6 +51,12 @@ class MirrorProject(Project):
     def command(self, *arguments: str) -> list[str]:
         """Return the command line of a Snakemake with the mirror's study."""
         return [*super().command(*arguments), "--configfile", STUDY]
+
+
+def _fewer_ratios(study):
+    study["ratios"] = [1.0, 0.3, 0.1]
+    for learner in study["learners"].values():
+        learner.pop("ratios", None)
 
 
 @pytest.fixture(scope="module")
