@@ -25,8 +25,9 @@ def test_a_comment_in_the_trainer_reruns_nothing(changed):
     trainer = changed.path("workflow/scripts/jpegprep/training.py")
     text = trainer.read_text("utf-8")
     text = text.replace("import tempfile\n", "# A comment.\nimport tempfile\n\n", 1)
-    trainer.write_text(text.replace('"""Start the clock."""', '"""Start the stopwatch."""'))
-    assert "A comment." in trainer.read_text() and "stopwatch" in trainer.read_text()
+    docstring = '"""Return the loss of one batch, with label smoothing."""'
+    trainer.write_text(text.replace(docstring, '"""Return a loss."""'))
+    assert "A comment." in trainer.read_text() and "a loss" in trainer.read_text()
     assert changed.planned() == {}
 
 
