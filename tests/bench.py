@@ -293,10 +293,14 @@ def training(folder: Path, size: int, count: int, epochs: int, rounds: int) -> N
 
 
 def main() -> None:
-    """Run every measurement."""
-    torch.set_num_threads(1)
-    print(f"{os.cpu_count()} cores here, {ROUNDS} paired rounds each")
+    """Run every measurement, or that of training alone: ``bench.py training``."""
+    print(f"{os.cpu_count()} cores here, paired rounds")
     with tempfile.TemporaryDirectory() as folder:
+        training(Path(folder), size=96, count=320, epochs=5, rounds=3)
+        training(Path(folder), size=224, count=64, epochs=4, rounds=3)
+        if sys.argv[1:] == ["training"]:
+            return
+        torch.set_num_threads(1)
         small = [encoded(image, "PNG") for _, image in patches(32, 20_000)]
         treatment(Path(folder), "32 px PNG", small)
         large = [encoded(image.resize((500, 375)), "JPEG") for _, image in patches(290, 400)]
@@ -304,8 +308,6 @@ def main() -> None:
         memory(Path(folder))
         reading(Path(folder), 64, 2000)
         reading(Path(folder), 256, 500)
-        training(Path(folder), size=96, count=320, epochs=10, rounds=3)
-        training(Path(folder), size=224, count=128, epochs=5, rounds=3)
 
 
 if __name__ == "__main__":
