@@ -28,10 +28,7 @@ rule evaluate_runs:
 
 rule evaluate_transfers:
     input:
-        predictions=[
-            f"results/runs/{run.folder}/tests/{tested}.parquet"
-            for run, tested in STUDY.transfers()
-        ],
+        predictions=TRANSFERS,
     output:
         transfer=result("tables/transfer.csv"),
     log:
