@@ -40,7 +40,7 @@ TRANSFERS = [
 CURVES = [
     run
     for run in RUNS
-    if STUDY.learners[run.learner]["framework"] != "autogluon_tabular"
+    if STUDY.learners[run.learner]["framework"] in ("timm", "autogluon")
     and ratio_of_variant(run.variant) is not None
 ]
 NETWORKS = [name for name, entry in STUDY.learners.items() if entry["framework"] == "timm"]

@@ -36,6 +36,7 @@ class Study:
         ratios: its compression ratios, from 1.0 down.
         seeds: one run is made for each.
         storage_ratio: the ratio that Table III compares with the original.
+        margin: the loss of accuracy that is accepted, a fraction.
         never_inflate: whether an image that compression would make larger keeps its source.
         archives: a folder of archives that are already on this machine, or None.
         learners: the learners' entries, by name, in the study's order.
@@ -43,6 +44,8 @@ class Study:
         model_size: what Table II compares (small, large, ratio), or None.
         noise: what Table IV does (learner, datasets, ratio, test), or None.
         tabular: what the table of tabular classifiers compares (learner, deep), or None.
+        train_test: whose models are tested at all ratios (learner), or None.
+        reading: what reading and decoding is measured at (learner, bandwidths in MB/s), or None.
     """
 
     name: str
@@ -50,6 +53,7 @@ class Study:
     ratios: Sequence[float]
     seeds: Sequence[int]
     storage_ratio: float
+    margin: float
     never_inflate: bool
     archives: str | None
     learners: Mapping[str, Any]
@@ -57,6 +61,8 @@ class Study:
     model_size: Mapping[str, Any] | None = None
     noise: Mapping[str, Any] | None = None
     tabular: Mapping[str, Any] | None = None
+    train_test: Mapping[str, Any] | None = None
+    reading: Mapping[str, Any] | None = None
 
     def runs(self) -> list[Run]:
         """Return every run of the study, by data set, learner, variant and seed."""
@@ -65,7 +71,7 @@ class Study:
             for dataset in self.datasets
             for learner in self.learners
             for variant in self._learner_variants(dataset, learner)
-            for seed in self.seeds
+            for seed in self.learner_seeds(learner)
         ]
 
     def _learner_variants(self, dataset: str, learner: str) -> list[str]:
@@ -94,6 +100,10 @@ class Study:
     def learner_ratios(self, learner: str) -> list[float]:
         """Return the ratios at which a learner runs, from 1.0 down."""
         return sorted(self.learners[learner].get("ratios", self.ratios), reverse=True)
+
+    def learner_seeds(self, learner: str) -> list[int]:
+        """Return the seeds of a learner's runs."""
+        return list(self.learners[learner].get("seeds", self.seeds))
 
     def variants(self) -> list[str]:
         """Return the variants of the study, from the original down."""
@@ -154,6 +164,7 @@ def load_study(config: Mapping[str, Any], source: str, registries: str | Path) -
         ratios=sorted(study["ratios"], reverse=True),
         seeds=study["seeds"],
         storage_ratio=study["storage_ratio"],
+        margin=study["margin"],
         never_inflate=study.get("never_inflate", False),
         archives=study.get("archives"),
         learners=study["learners"],
@@ -167,6 +178,8 @@ _EXPERIMENTS = {
     "model_size": ("small", "large"),
     "noise": ("learner",),
     "tabular": ("learner", "deep"),
+    "train_test": ("learner",),
+    "reading": ("learner",),
 }
 
 
@@ -316,10 +329,15 @@ def _check(
     for name, learner in study["learners"].items():
         place = f"{source}: learners.{name}"
         recipe = learner["recipe"]
+        if name.startswith("probe") != (learner["framework"] == "probe"):
+            raise UserError(
+                f"{place} is of framework {learner['framework']}; the names of probes, and no others, "
+                "begin with probe: nobody is to take them for fine-tuned networks"
+            )
         if "weights" not in learner:
             continue
         _known(learner["weights"], loaded["weights"], f"{place}.weights", files["weights"])
-        if recipe.get("warmup_epochs", 0) >= recipe["epochs"]:
+        if recipe.get("warmup_epochs", 0) >= recipe.get("epochs", 1):
             raise UserError(
                 f"{place}.recipe.warmup_epochs is {recipe['warmup_epochs']}; "
                 f"it is below epochs, {recipe['epochs']}"
@@ -373,6 +391,8 @@ _FRAMEWORKS = {
     ("noise", "learner"): ("timm", "autogluon"),
     ("tabular", "learner"): ("autogluon_tabular",),
     ("tabular", "deep"): ("timm", "autogluon"),
+    ("train_test", "learner"): ("timm", "probe"),
+    ("reading", "learner"): ("timm", "autogluon"),
 }
 
 
