@@ -13,14 +13,6 @@ if not workflow.overwrite_configfiles:
     configfile: Path(workflow.basedir) / "config/config.yaml"
 
 
-# Where Snakemake (9.27) limits how many jobs begin a second, it wakes once more each second for every
-# job that has ended: after 200 jobs it takes half a core from the training. Its default, 100 a second,
-# is nothing that we need; a limit that a user gives stays.
-_limit = workflow.scheduling_settings and workflow.scheduling_settings.max_jobs_per_timespan
-if _limit and (_limit.max_jobs, _limit.timespan) == (100, 1):
-    workflow.scheduling_settings.max_jobs_per_timespan = None
-
-
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow/scripts"))
 
 
@@ -28,6 +20,16 @@ include: "workflow/rules/common.smk"
 
 
 report: "workflow/report/workflow.rst"
+
+
+onstart:
+    # Where Snakemake (9.27) limits how many jobs begin a second, it wakes once more each second for
+    # every job that has ended: after 200 jobs it takes half a core from the training. Its default,
+    # 100 a second, is nothing that we need; a limit that a user gives stays. Before the start there
+    # are neither these settings nor the scheduler.
+    _limit = workflow.scheduling_settings.max_jobs_per_timespan
+    if _limit and (_limit.max_jobs, _limit.timespan) == (100, 1):
+        workflow.scheduler.job_rate_limiter = None
 
 
 onerror:
