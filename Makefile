@@ -7,7 +7,10 @@ READY := $(VENV)/.ready
 # Snakemake and its jobs find each other's programs by PATH.
 RUN := PATH="$(BIN):$$PATH" PYTHONPATH=workflow/scripts
 
-.PHONY: help setup demo test lint format bench reference lock clean
+# Their spaces and quotes reach the programs as they are.
+export IMAGES TO QUALITY
+
+.PHONY: help setup demo recommend convert test lint format bench reference lock clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -32,6 +35,18 @@ demo: $(READY) ## run the default study; results/demo/report.html
 	@begin=$$(date +%s); \
 	  $(RUN) snakemake --cores $(CORES) && \
 	  echo "The study took $$(($$(date +%s) - begin)) s; see results/demo/report.html and results/README.md."
+
+recommend: $(READY) ## how far can my images be compressed? make recommend IMAGES=PATH
+	@[ -n "$$IMAGES" ] || { echo "error: IMAGES is empty; say make recommend IMAGES=PATH" >&2; exit 1; }
+	@$(RUN) python -m jpegprep.locks
+	@begin=$$(date +%s); \
+	  $(RUN) snakemake --cores $(CORES) recommend --config images="$$IMAGES" $(OPTIONS) && \
+	  echo "It took $$(($$(date +%s) - begin)) s."
+
+convert: $(READY) ## write them as JPEG to another folder: make convert IMAGES=PATH TO=PATH QUALITY=50
+	@[ -n "$$IMAGES" ] && [ -n "$$TO" ] && [ -n "$$QUALITY" ] || \
+	  { echo "error: say make convert IMAGES=PATH TO=PATH QUALITY=50" >&2; exit 1; }
+	@$(RUN) python -m jpegprep.conversion "$$IMAGES" "$$TO" --quality "$$QUALITY"
 
 test: $(READY) ## run the tests
 	@$(RUN) pytest --cov

@@ -7,10 +7,12 @@ from snakemake.utils import min_version
 
 min_version("9.27")
 
+DEFAULT = "recommend.yaml" if "images" in config else "config.yaml"
+
 # A study given with --configfile replaces the default one; the two are not merged.
 if not workflow.overwrite_configfiles:
 
-    configfile: Path(workflow.basedir) / "config/config.yaml"
+    configfile: Path(workflow.basedir) / "config" / DEFAULT
 
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow/scripts"))
@@ -42,6 +44,7 @@ localrules:
     tables,
     storage,
     figures,
+    recommend,
 
 
 rule all:
@@ -74,10 +77,16 @@ rule figures:
 include: "workflow/rules/download.smk"
 include: "workflow/rules/shards.smk"
 include: "workflow/rules/train.smk"
+include: "workflow/rules/probe.smk"
 include: "workflow/rules/test.smk"
 include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/decision.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/illustrations.smk"
+include: "workflow/rules/train_test.smk"
+include: "workflow/rules/losses.smk"
+include: "workflow/rules/reading.smk"
+include: "workflow/rules/recommend.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/plan.smk"

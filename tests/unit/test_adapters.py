@@ -3,11 +3,14 @@
 import gzip
 import importlib
 import io
+import json
 import os
 import pickle
 import re
+import shutil
 import struct
 import tarfile
+import tempfile
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -22,6 +25,7 @@ from jpegprep import adapters
 from jpegprep.adapters import Sample, read_samples
 from jpegprep.errors import UserError
 from jpegprep.fetch import fetch
+from jpegprep.own_images import registry_entry
 
 Files = Callable[..., list[bytes]]
 Pack = Callable[..., Path]
@@ -920,3 +924,115 @@ def test_a_damaged_photograph_is_named(tmp_path: Path, photos: Path, content: by
     with pytest.raises(UserError, match="rocket.jpg") as error:
         list(read_samples(dataset, [path]))
     assert "\n" not in str(error.value)
+
+
+# A user's own images; test_own_images.py has all their layouts
+
+
+def listed(folder: Path) -> tuple[dict[str, Any], Path]:
+    """Return the entry of a folder of two classes of four images, and its fetched listing."""
+    entry = registry_entry(folder)
+    fetch(entry["archives"][0], folder.parent / "fetched" / "images.jsonl")
+    return entry, folder.parent / "fetched" / "images.jsonl"
+
+
+@pytest.fixture
+def own(tmp_path: Path, patches: Files) -> Path:
+    """Return a folder of two classes of four images."""
+    for name in ("brick", "gravel"):
+        (tmp_path / "own" / name).mkdir(parents=True)
+        for i, data in enumerate(patches(f"{name}.png", 4)):
+            (tmp_path / "own" / name / f"{i}.png").write_bytes(data)
+    return tmp_path / "own"
+
+
+CHANGES: dict[str, Callable[[Path], object]] = {
+    "removed": Path.unlink,
+    "rewritten": lambda path: path.write_bytes(path.read_bytes() + b"x"),
+    "touched": lambda path: os.utime(path, (1, 1)),
+    "a link now": lambda path: (path.rename(f"{path}.old"), path.symlink_to(f"{path}.old")),
+    "a folder now": lambda path: (path.unlink(), path.mkdir()),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_listed_file_that_changed_is_named(own: Path, change: str) -> None:
+    """What is no longer what was listed ends in one line that says to run again."""
+    entry, listing = listed(own)
+    assert len(list(read_samples(entry, [listing]))) == 8
+    CHANGES[change](own / "gravel" / "2.png")
+    message = refusal(entry, listing)
+    assert str(own / "gravel" / "2.png") in message
+    assert message.endswith("run again")
+
+
+def test_a_listing_that_is_none_is_refused(own: Path) -> None:
+    """A listing that is cut or of another kind is one line that says to remove it."""
+    entry, listing = listed(own)
+    for content in (listing.read_bytes()[:-9], b"", b"path,class\n", b"{}\n", b"\xff\n[1]\n"):
+        listing.write_bytes(content)
+        assert f"{listing}: no listing of images; remove it" in refusal(entry, listing)
+
+
+def test_a_listed_file_of_half_a_gibibyte_is_set_aside(
+    own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not read, as one in an archive is not."""
+    monkeypatch.setattr(adapters, "_LARGEST", 100_000)
+    with (own / "brick" / "large.png").open("wb") as file:
+        file.truncate(100_001)
+    entry, listing = listed(own)
+    found = {sample.member: sample for sample in read_samples(entry, [listing])}
+    assert found["brick/large.png"] == Sample("brick", "brick/large.png", b"", "too large")
+    assert len(found) == 9
+
+
+FORBIDDEN = """
+import json, os, sys
+from jpegprep.adapters import read_samples
+from jpegprep.errors import UserError
+samples = read_samples(json.loads(sys.argv[1]), [sys.argv[2]])
+next(samples)
+if os.geteuid() == 0:
+    os.setgroups([]); os.setgid(65534); os.setuid(65534)
+try:
+    list(samples)
+except UserError as error:
+    sys.exit(f"UserError: {error}")
+"""
+
+
+def test_a_listed_file_that_may_not_be_read_is_named(own: Path, python: Callable[..., Any]) -> None:
+    """Permission that was taken away since is one line; tried as another user than root."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        folder = shutil.copytree(own, Path(name) / "own")
+        entry, listing = listed(folder)
+        (folder / "brick" / "1.png").chmod(0)
+        done = python(FORBIDDEN, json.dumps(entry), listing)
+        assert done.returncode == 1
+        assert f"{folder}/brick/1.png: no permission to read it; give" in done.stderr
+        assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "expected"),
+    [
+        ("cat/0.png", {}, ("cat", "cat/0.png")),
+        ("cat/old/0.png", {}, ("cat", "cat/old/0.png")),
+        ("0.png", {}, (None, "0.png")),
+        ("a/cat/0.png", {"root": "a"}, ("cat", "a/cat/0.png")),
+        ("b/cat/0.png", {"root": "a"}, (None, "b/cat/0.png")),
+        ("../cat/0.png", {}, (None, "../cat/0.png")),
+        ("/cat/0.png", {}, (None, "/cat/0.png")),
+        ("cat/.git/0.png", {}, (None, "cat/.git/0.png")),
+        ("a/Valid/cat/x/0.png", {"root": "a", "splits": True}, ("cat", "val/cat/x/0.png")),
+        ("a/train/0.png", {"root": "a", "splits": True}, (None, "a/train/0.png")),
+        ("a/extra/cat/0.png", {"root": "a", "splits": True}, (None, "a/extra/cat/0.png")),
+    ],
+)
+def test_places_among_class_folders(
+    name: str, options: dict[str, Any], expected: tuple[str | None, str]
+) -> None:
+    """The class is the first folder below the root; a given split begins the member's name."""
+    assert adapters.place(name, options) == expected

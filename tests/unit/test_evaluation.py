@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from jpegprep.errors import UserError
-from jpegprep.evaluation import evaluate, evaluate_transfers
+from jpegprep.evaluation import compare, evaluate, evaluate_transfers
 from jpegprep.layout import Run
 from jpegprep.runs import write_predictions
 
@@ -103,8 +103,8 @@ def test_seeds_of_one_comparison_make_one_row(study: Study) -> None:
     }
     averaged = rows.loc["dtd", "lite0", "original"]
     assert (averaged["seeds"], averaged["n"]) == (3, 100)
-    assert averaged["interval"] == "hierarchical bootstrap"
-    assert 0.5 < averaged["low"] < 0.64 < 0.76 < averaged["high"] < 0.9
+    assert averaged["interval"] == "Wilson with random effects"
+    assert 0.4 < averaged["low"] < 0.6 < 0.8 < averaged["high"] < 0.9
 
 
 B0 = {
@@ -183,7 +183,7 @@ def test_seeds_of_a_test_on_another_variant_make_one_row(study: Study) -> None:
     table = transferred(study, "original", "original", "jpeg-q30").set_index("test_variant")
     assert table["accuracy"].to_dict() == {"original": 0.7, "jpeg-q30": 0.1}
     assert table["seeds"].to_dict() == {"original": 2, "jpeg-q30": 1}
-    assert table.loc["original", "interval"] == "hierarchical bootstrap"
+    assert table.loc["original", "interval"] == "Wilson with random effects"
 
 
 def test_seeds_tested_on_different_images_of_another_variant_are_not_averaged(
@@ -223,3 +223,65 @@ def test_a_damaged_run_is_named(study: Study, name: str, damage: str) -> None:
         study.evaluate()
     assert "\n" not in str(error.value)
     assert not (study.folder / "tables").exists()
+
+
+def pair(one: tuple[str, str], other: tuple[str, str]) -> tuple[str, tuple[str, str], Any]:
+    """Return a pair of sides of the data set dtd."""
+    return ("dtd", one, other)
+
+
+def compared(study: Study, pairs: list[Any]) -> pd.DataFrame:
+    """Compare pairs and read the table."""
+    target = study.folder / "tables" / "differences.csv"
+    compare(study.runs, study.predictions, pairs, target)
+    return pd.read_csv(target)
+
+
+LITE0, COMPRESSED, SMALLER = (("lite0", v) for v in ("original", "jpeg-q30", "jpeg-q10"))
+
+
+def test_two_runs_are_compared_image_by_image(study: Study) -> None:
+    """80 and 74 of 100 right, the same first ones: six lost, none gained, McNemar 2 / 2⁶."""
+    study.add(Run("dtd", "original", "lite0", 0), correct=80, n=100)
+    study.add(Run("dtd", "jpeg-q30", "lite0", 0), correct=74, n=100)
+    row = compared(study, [pair(COMPRESSED, LITE0)]).iloc[0]
+    assert (row["seeds"], row["n"], row["ratio"]) == (1, 100, 0.3)
+    assert row["difference"] == pytest.approx(-0.06)
+    assert (row["gained"], row["lost"]) == (0, 0.06)
+    assert row["p"] == pytest.approx(2 / 2**6)
+    assert -0.13 < row["low"] < -0.06 < row["high"] < -0.01
+
+
+def test_p_values_are_corrected_for_a_learners_ratios(study: Study) -> None:
+    """Holm counts the ratios against the original, not pairs of other kinds."""
+    for variant, correct in (("original", 80), ("jpeg-q30", 74), ("jpeg-q10", 60)):
+        study.add(Run("dtd", variant, "lite0", 0), correct, n=100)
+    study.add(Run("dtd", "original", "b0", 0), correct=90, n=100)
+    table = compared(
+        study, [pair(COMPRESSED, LITE0), pair(SMALLER, LITE0), pair(("b0", "original"), LITE0)]
+    )
+    p = table["p"]
+    assert table.loc[0, "p_holm"] == pytest.approx(p[0])
+    assert table.loc[1, "p_holm"] == pytest.approx(2 * p[1])
+    assert pd.isna(table.loc[2, "p_holm"])
+
+
+def test_sides_are_paired_by_the_seeds_that_both_have(study: Study) -> None:
+    """Three seeds here and two there are two pairs; without a common one there is no row."""
+    for seed, correct in enumerate((80, 78, 10)):
+        study.add(Run("dtd", "original", "lite0", seed), correct, n=100)
+    for seed, correct in enumerate((76, 74)):
+        study.add(Run("dtd", "jpeg-q30", "lite0", seed), correct, n=100)
+    study.add(Run("dtd", "jpeg-q10", "lite0", 7), correct=10, n=100)
+    table = compared(study, [pair(COMPRESSED, LITE0), pair(SMALLER, LITE0)])
+    assert len(table) == 1
+    assert table.loc[0, "seeds"] == 2
+    assert table.loc[0, "difference"] == pytest.approx(-0.04)
+
+
+def test_sides_tested_on_other_images_are_refused(study: Study) -> None:
+    """Labels that differ are other images: no difference is made of them."""
+    study.add(Run("dtd", "original", "lite0", 0), correct=8)
+    study.add(Run("dtd", "jpeg-q30", "lite0", 0), correct=8, shift=1)
+    with pytest.raises(UserError, match="tested on different images; remove its runs"):
+        compared(study, [pair(COMPRESSED, LITE0)])

@@ -14,22 +14,22 @@ from jpegprep.table5 import table5
 
 # Two data sets, two networks, trees; noise for one. No number stands twice.
 ACCURACY = """dataset,learner,variant,ratio,seeds,n,accuracy,low,high,interval
-textures,b0,original,1.0,3,200,0.8,0.75,0.85,hierarchical bootstrap
-textures,b0,jpeg-q50,0.5,3,200,0.79,0.74,0.84,hierarchical bootstrap
-textures,b0,jpeg-q30,0.3,3,200,0.82,0.77,0.87,hierarchical bootstrap
-textures,b4,original,1.0,3,200,0.815,0.765,0.865,hierarchical bootstrap
-textures,b4,jpeg-q30,0.3,3,200,0.81,0.76,0.86,hierarchical bootstrap
-textures,trees,original,1.0,3,200,0.3,0.25,0.35,hierarchical bootstrap
-textures,trees,jpeg-q30,0.3,3,200,0.4,0.35,0.45,hierarchical bootstrap
-textures,b0,noise,,3,200,0.5,0.45,0.55,hierarchical bootstrap
-textures,b0,noise-jpeg-q30,,3,200,0.6,0.55,0.65,hierarchical bootstrap
-pets,b0,original,1.0,3,1478,0.9,0.88,0.92,hierarchical bootstrap
-pets,b0,jpeg-q50,0.5,3,1478,0.895,0.875,0.915,hierarchical bootstrap
-pets,b0,jpeg-q30,0.3,3,1478,0.88,0.86,0.9,hierarchical bootstrap
-pets,b4,original,1.0,3,1478,0.91,0.89,0.93,hierarchical bootstrap
-pets,b4,jpeg-q30,0.3,3,1478,0.87,0.85,0.89,hierarchical bootstrap
-pets,trees,original,1.0,3,1478,0.1,0.08,0.12,hierarchical bootstrap
-pets,trees,jpeg-q30,0.3,3,1478,0.11,0.09,0.13,hierarchical bootstrap
+textures,b0,original,1.0,3,200,0.8,0.75,0.85,Wilson with random effects
+textures,b0,jpeg-q50,0.5,3,200,0.79,0.74,0.84,Wilson with random effects
+textures,b0,jpeg-q30,0.3,3,200,0.82,0.77,0.87,Wilson with random effects
+textures,b4,original,1.0,3,200,0.815,0.765,0.865,Wilson with random effects
+textures,b4,jpeg-q30,0.3,3,200,0.81,0.76,0.86,Wilson with random effects
+textures,trees,original,1.0,3,200,0.3,0.25,0.35,Wilson with random effects
+textures,trees,jpeg-q30,0.3,3,200,0.4,0.35,0.45,Wilson with random effects
+textures,b0,noise,,3,200,0.5,0.45,0.55,Wilson with random effects
+textures,b0,noise-jpeg-q30,,3,200,0.6,0.55,0.65,Wilson with random effects
+pets,b0,original,1.0,3,1478,0.9,0.88,0.92,Wilson with random effects
+pets,b0,jpeg-q50,0.5,3,1478,0.895,0.875,0.915,Wilson with random effects
+pets,b0,jpeg-q30,0.3,3,1478,0.88,0.86,0.9,Wilson with random effects
+pets,b4,original,1.0,3,1478,0.91,0.89,0.93,Wilson with random effects
+pets,b4,jpeg-q30,0.3,3,1478,0.87,0.85,0.89,Wilson with random effects
+pets,trees,original,1.0,3,1478,0.1,0.08,0.12,Wilson with random effects
+pets,trees,jpeg-q30,0.3,3,1478,0.11,0.09,0.13,Wilson with random effects
 """
 RUNS = """dataset,learner,seed,architecture,image_size,parameters,multiply_adds
 textures,b4,0,efficientnet_b4,224,17600127,1510000129
@@ -41,8 +41,19 @@ pets,b4,0,efficientnet_b4,224,17610139,1510100149
 pets,trees,0,,,,
 """
 TRANSFER = """dataset,learner,variant,test_variant,seeds,n,accuracy,low,high,interval
-textures,b0,noise,original,3,200,0.55,0.5,0.6,hierarchical bootstrap
-textures,b0,noise-jpeg-q30,original,3,200,0.65,0.6,0.7,hierarchical bootstrap
+textures,b0,noise,original,3,200,0.55,0.5,0.6,Wilson with random effects
+textures,b0,noise-jpeg-q30,original,3,200,0.65,0.6,0.7,Wilson with random effects
+"""
+DIFFERENCES = """dataset,learner,variant,other_learner,other_variant,difference,low,high
+textures,b0,jpeg-q30,b0,original,0.02,-0.01,0.05
+textures,b4,original,b0,original,0.015,-0.02,0.05
+textures,b0,noise-jpeg-q30,b0,noise,0.1,0.04,0.16
+textures,trees,original,b0,original,-0.5,-0.6,-0.4
+textures,trees,jpeg-q30,b0,jpeg-q30,-0.42,-0.5,-0.34
+pets,b0,jpeg-q30,b0,original,-0.02,-0.03,-0.01
+pets,b4,original,b0,original,0.01,-0.001,0.021
+pets,trees,original,b0,original,-0.8,-0.83,-0.77
+pets,trees,jpeg-q30,b0,jpeg-q30,-0.77,-0.8,-0.74
 """
 WHAT2 = {"small": "b0", "large": "b4", "ratio": 0.3}
 WHAT4 = {"learner": "b0", "datasets": ["textures"], "ratio": 0.3, "test": "treated"}
@@ -55,6 +66,13 @@ def accuracy(tmp_path: Path) -> Path:
     """Return the table of accuracies."""
     (tmp_path / "accuracy.csv").write_text(ACCURACY)
     return tmp_path / "accuracy.csv"
+
+
+@pytest.fixture
+def differences(tmp_path: Path) -> Path:
+    """Return the table of differences."""
+    (tmp_path / "differences.csv").write_text(DIFFERENCES)
+    return tmp_path / "differences.csv"
 
 
 @pytest.fixture
@@ -92,9 +110,11 @@ def note(targets: list[Path]) -> str:
 # Table II
 
 
-def test_table2_puts_three_networks_side_by_side(accuracy: Path, targets: list[Path]) -> None:
+def test_table2_puts_three_networks_side_by_side(
+    accuracy: Path, differences: Path, targets: list[Path]
+) -> None:
     """Small original, small compressed and large original, with bounds, of each data set."""
-    table2(accuracy, WHAT2, *targets)
+    table2(accuracy, differences, WHAT2, *targets)
     table = pd.read_csv(targets[0]).set_index("dataset")
     assert table.index.tolist() == ["textures", "pets"]
     expected = {
@@ -111,30 +131,37 @@ def test_table2_puts_three_networks_side_by_side(accuracy: Path, targets: list[P
 
 
 def test_table2_drops_are_from_the_small_networks_original(
-    accuracy: Path, targets: list[Path]
+    accuracy: Path, differences: Path, targets: list[Path]
 ) -> None:
     """0.8 to 0.82 is a drop of -0.02, a gain; 0.9 to 0.88 one of 0.02."""
-    table2(accuracy, WHAT2, *targets)
+    table2(accuracy, differences, WHAT2, *targets)
     table = pd.read_csv(targets[0]).set_index("dataset")
     assert table["small_compressed_drop"].tolist() == pytest.approx([-0.02, 0.02])
     assert table["large_original_drop"].tolist() == pytest.approx([-0.015, -0.01])
 
 
-def test_table2_is_readable(accuracy: Path, targets: list[Path]) -> None:
+def test_table2_is_readable(accuracy: Path, differences: Path, targets: list[Path]) -> None:
     """Networks are named by their learners, drops are signed and stand behind their column."""
-    table2(accuracy, WHAT2, *targets)
+    table2(accuracy, differences, WHAT2, *targets)
     assert cells(targets) == [
         [
-            *("data set", "b0, original", "b0, compressed", "drop", "b4, original", "drop"),
+            *(
+                "data set",
+                "b0, original",
+                "b0, compressed",
+                "drop, points",
+                "b4, original",
+                "drop, points",
+            ),
             *("test images", "seeds"),
         ],
         [
-            *("textures", "0.800 [0.750, 0.850]", "0.820 [0.770, 0.870]", "-0.0200"),
-            *("0.815 [0.765, 0.865]", "-0.0150", "200", "3"),
+            *("textures", "0.800 [0.750, 0.850]", "0.820 [0.770, 0.870]", "-2.0 [-5.0, +1.0]"),
+            *("0.815 [0.765, 0.865]", "-1.5 [-5.0, +2.0]", "200", "3"),
         ],
         [
-            *("pets", "0.900 [0.880, 0.920]", "0.880 [0.860, 0.900]", "+0.0200"),
-            *("0.910 [0.890, 0.930]", "-0.0100", "1478", "3"),
+            *("pets", "0.900 [0.880, 0.920]", "0.880 [0.860, 0.900]", "+2.0 [+1.0, +3.0]"),
+            *("0.910 [0.890, 0.930]", "-1.0 [-2.1, +0.1]", "1478", "3"),
         ],
     ]
     assert "ratio 0.3" in note(targets)
@@ -196,13 +223,13 @@ def test_all_models_are_readable(accuracy: Path, runs: Path, targets: list[Path]
 
 @pytest.mark.parametrize("test", ["treated", "clean"])
 def test_table4_has_every_training_and_test(
-    accuracy: Path, transfer: Path, targets: list[Path], test: str
+    accuracy: Path, differences: Path, transfer: Path, targets: list[Path], test: str
 ) -> None:
     """Of clean images one row, of noisy and JPEG of noisy ones two: tested alike, and on clean.
 
     What is tested as the config says comes first, as the headline.
     """
-    table4(accuracy, transfer, {**WHAT4, "test": test}, *targets)
+    table4(accuracy, transfer, differences, {**WHAT4, "test": test}, *targets)
     table = pd.read_csv(targets[0])
     assert table.columns.tolist() == [
         *("dataset", "learner", "training", "test", "headline", "variant", "test_variant"),
@@ -228,9 +255,11 @@ def test_table4_has_every_training_and_test(
 
 
 @pytest.mark.parametrize("test", ["treated", "clean"])
-def test_table4_is_readable(accuracy: Path, transfer: Path, targets: list[Path], test: str) -> None:
+def test_table4_is_readable(
+    accuracy: Path, differences: Path, transfer: Path, targets: list[Path], test: str
+) -> None:
     """A row a data set; the headline's columns stand before the others'; the note says which."""
-    table4(accuracy, transfer, {**WHAT4, "test": test}, *targets)
+    table4(accuracy, transfer, differences, {**WHAT4, "test": test}, *targets)
     as_trained = {
         "noisy, tested as trained": "0.500 [0.450, 0.550]",
         "jpeg of noisy, tested as trained": "0.600 [0.550, 0.650]",
@@ -241,23 +270,23 @@ def test_table4_is_readable(accuracy: Path, transfer: Path, targets: list[Path],
     }
     columns = {"data set": "textures", "clean": "0.800 [0.750, 0.850]"}
     columns |= {**as_trained, **on_clean} if test == "treated" else {**on_clean, **as_trained}
-    columns |= {"test images": "200", "seeds": "3"}
+    columns |= {"by JPEG, points": "+10.0 [+4.0, +16.0]", "test images": "200", "seeds": "3"}
     assert cells(targets) == [list(columns), list(columns.values())]
     assert f"test: {test}" in note(targets)
     assert "ratio 0.3" in note(targets)
 
 
 def test_table4_keeps_the_order_of_its_data_sets(
-    tmp_path: Path, accuracy: Path, transfer: Path, targets: list[Path]
+    tmp_path: Path, accuracy: Path, differences: Path, transfer: Path, targets: list[Path]
 ) -> None:
     """Rows come as the config lists them, whatever the alphabet; other data sets are left out."""
-    for path in (accuracy, transfer):
+    for path in (accuracy, transfer, differences):
         text = path.read_text()
         noisy = [line for line in text.splitlines() if "noise" in line or ",original,1.0" in line]
         of_b0 = [line for line in noisy if ",b0," in line]
         extra = [line.replace("textures", "zebras") for line in of_b0 if "textures" in line]
         path.write_text(text + "\n".join(extra) + "\n")
-    table4(accuracy, transfer, {**WHAT4, "datasets": ["zebras", "textures"]}, *targets)
+    table4(accuracy, transfer, differences, {**WHAT4, "datasets": ["zebras", "textures"]}, *targets)
     assert [row[0] for row in cells(targets)] == ["data set", "zebras", "textures"]
     assert pd.read_csv(targets[0])["dataset"].tolist() == ["zebras"] * 5 + ["textures"] * 5
 
@@ -265,14 +294,16 @@ def test_table4_keeps_the_order_of_its_data_sets(
 # Tabular classifiers
 
 
-def test_table5_has_both_where_both_ran(accuracy: Path, targets: list[Path]) -> None:
+def test_table5_has_both_where_both_ran(
+    accuracy: Path, differences: Path, targets: list[Path]
+) -> None:
     """A row a data set and ratio at which both ran; the difference is tabular less deep."""
-    table5(accuracy, WHAT5, ["dct", "pixels"], *targets)
+    table5(accuracy, differences, WHAT5, ["dct", "pixels"], *targets)
     table = pd.read_csv(targets[0])
     assert table.columns.tolist() == [
         *("dataset", "ratio", "variant", "seeds", "n"),
         *("tabular_accuracy", "tabular_low", "tabular_high"),
-        *("deep_accuracy", "deep_low", "deep_high", "difference"),
+        *("deep_accuracy", "deep_low", "deep_high", "difference", "low", "high"),
     ]
     assert table[["dataset", "ratio", "variant"]].to_numpy().tolist() == [
         [name, *which]
@@ -286,14 +317,15 @@ def test_table5_has_both_where_both_ran(accuracy: Path, targets: list[Path]) -> 
     assert table.loc[0, ["deep_low", "deep_high"]].tolist() == [0.75, 0.85]
 
 
-def test_table5_is_readable(accuracy: Path, targets: list[Path]) -> None:
+def test_table5_is_readable(accuracy: Path, differences: Path, targets: list[Path]) -> None:
     """Learners head their columns; differences are signed; the note names the features."""
-    table5(accuracy, WHAT5, ["dct", "pixels"], *targets)
+    table5(accuracy, differences, WHAT5, ["dct", "pixels"], *targets)
     head, first, *_ = cells(targets)
-    assert head == ["data set", "ratio", "trees", "b0", "difference", "test images", "seeds"]
+    names = ["data set", "ratio", "trees", "b0", "difference, points", "test images", "seeds"]
+    assert head == names
     assert first == [
-        *("textures", "1.0", "0.300 [0.250, 0.350]", "0.800 [0.750, 0.850]", "-0.500"),
-        *("200", "3"),
+        *("textures", "1.0", "0.300 [0.250, 0.350]", "0.800 [0.750, 0.850]"),
+        *("-50.0 [-60.0, -40.0]", "200", "3"),
     ]
     assert "dct and pixels" in note(targets)
 

@@ -28,6 +28,7 @@ import pytest
 import jpegprep.fetch
 from jpegprep.errors import UserError
 from jpegprep.fetch import describe, fetch
+from jpegprep.listing import digest_of, read_listing, scan
 
 CONTENT = b"".join(b"%8d what the publisher ships\n" % line for line in range(40_000))
 HALF = len(CONTENT) // 2
@@ -1151,3 +1152,69 @@ def test_what_a_hub_does_not_have_is_named(
     assert last.startswith("UserError: ")
     assert changes.get("revision", changes.get("path", changes.get("sha256", "owner/"))) in last
     assert list((tmp_path / "target").iterdir()) == []
+
+
+def own_folder(folder: Path) -> tuple[Path, dict[str, Any]]:
+    """Return a folder of files and its source, as a registry entry names it."""
+    for name in ("a/1.png", "b/two\nlines.png"):
+        (folder / name).parent.mkdir(parents=True)
+        (folder / name).write_bytes(CONTENT[:100])
+    return folder, {
+        "source": "folder",
+        "path": str(folder),
+        "digest": digest_of(scan(folder)),
+    }
+
+
+def test_a_folder_becomes_its_listing(tmp_path: Path) -> None:
+    """The listing says where the folder is and which files it has; no file is copied."""
+    folder, source = own_folder(tmp_path / "own")
+    target = tmp_path / "target" / "images.jsonl"
+    fetch(source, target)
+    found, files = read_listing(target)
+    assert found == folder
+    assert [(file.path, file.bytes) for file in files] == [
+        ("a/1.png", 100),
+        ("b/two\nlines.png", 100),
+    ]
+    assert [path.name for path in target.parent.iterdir()] == ["images.jsonl"]
+
+
+def test_a_folder_that_changed_is_not_listed(tmp_path: Path) -> None:
+    """Between the start and the listing nothing may change; the old listing stays."""
+    folder, source = own_folder(tmp_path / "own")
+    target = tmp_path / "target" / "images.jsonl"
+    fetch(source, target)
+    before = target.read_bytes()
+    (folder / "a" / "2.png").write_bytes(b"x")
+    with pytest.raises(UserError, match="changed since this run began; run again"):
+        fetch(source, target)
+    assert target.read_bytes() == before
+    assert [path.name for path in target.parent.iterdir()] == ["images.jsonl"]
+
+
+def test_ones_own_folder_is_not_looked_for_among_archives(tmp_path: Path) -> None:
+    """A folder of archives (--config archives=) has no say in what the user names."""
+    folder, source = own_folder(tmp_path / "own")
+    archives = tmp_path / "archives"
+    archives.mkdir()
+    (archives / "images.jsonl").write_text("another")
+    fetch(source, tmp_path / "target" / "images.jsonl", local=archives)
+    assert read_listing(tmp_path / "target" / "images.jsonl")[0] == folder
+
+
+def test_ones_own_archive_is_linked_and_keeps_its_time(tmp_path: Path) -> None:
+    """A symbolic link: nothing of the user's file changes, and nothing is copied."""
+    mine, target = tmp_path / "mine.zip", tmp_path / "target" / "mine.zip"
+    mine.write_bytes(CONTENT)
+    os.utime(mine, (1, 1))
+    source = {"source": "file", "path": str(mine), "digest": "0" * 64}
+    for _ in range(2):
+        fetch(source, target)
+        assert target.is_symlink()
+        assert target.read_bytes() == CONTENT
+        assert (mine.stat().st_mtime, mine.stat().st_nlink) == (1, 1)
+        assert [path.name for path in target.parent.iterdir()] == ["mine.zip"]
+    mine.unlink()
+    with pytest.raises(UserError, match="mine.zip .no file that can be read"):
+        fetch(source, target)

@@ -283,6 +283,34 @@ def test_hours_are_those_of_all_runs(
     assert row.split() == ["strange", "0", "-", "-"]
 
 
+def test_a_probe_takes_a_gpu_for_its_features_alone(
+    tmp_path: Path, study: dict[str, Any], tables: tuple[Path, Path]
+) -> None:
+    """1,000 images thrice as fast as in training, 3.33 s, and 30 s a start; on three variants.
+
+    Its nine regressions are on a CPU; they are known, at 110 s a run, once there is one.
+    """
+    recipe = {"architecture": "net", "image_size": 224, "regularization": [1.0]}
+    study["learners"] = {"probe": {"framework": "probe", "recipe": recipe, "weights": "w"}}
+    study["runs"] = [("a", "probe", f"{i}/run.json") for i in range(9)]
+    features = {f"results/features/a/{variant}/probe.npz" for variant in study["shards"]["a"]}
+    todo = plan.ToDo({}, frozenset(features | {record for _, _, record in study["runs"]}))
+    speeds = plan.read_throughput(tables[1])
+    assert plan.extraction_seconds(DATASET, 100.0) == pytest.approx(30 + 1000 / 300)
+
+    def cells() -> dict[str, list[str]]:
+        lines = plan._time_table(study, todo, speeds, tmp_path / "runs").splitlines()
+        return {line.split("  ")[0]: line.split() for line in reversed(lines) if line}
+
+    study["datasets"]["a"] = {**DATASET, "images": 1_000_000}  # 3 x (30 s + 3,333 s) are 2.8 h
+    found = cells()
+    assert found["probe, features"] == ["probe,", "features", "3", "2.8", "2.8"]
+    assert found["probe (CPU)"] == ["probe", "(CPU)", "9", "unknown", "unknown"]
+    assert found["total GPU hours"] == ["total", "GPU", "hours", "2.8", "2.8"]
+    make_run(tmp_path / "runs/a/original/probe/seed0", [], recipe=recipe)
+    assert cells()["probe (CPU)"] == ["probe", "(CPU)", "9", "0.3", "0.3"]
+
+
 def test_a_done_study_says_so() -> None:
     """Without jobs there is no empty table."""
     assert plan._jobs_table({}).startswith("Nothing is to do")

@@ -241,3 +241,100 @@ def test_images_with_a_duplicate_in_another_split_are_counted() -> None:
     table = pd.DataFrame(rows, columns=["sha256", "split"])
     table["key"] = [f"image{i}" for i in range(len(table))]
     assert across_splits(table[["key", "sha256"]], table[["key", "split"]]) == 2 + 3
+
+
+GIVEN = {"strategy": "given", "val": 0.2, "test": 0.3, "seed": 0, "duplicates": "together"}
+
+
+def given(**counts: dict[str, int]) -> pd.DataFrame:
+    """Return the rows of a manifest with so many images of each class in each given split."""
+    rows = [
+        (f"{split}-{name}-{i}", name, f"{split}/{name}/{i}.png")
+        for split, of_classes in counts.items()
+        for name, count in of_classes.items()
+        for i in range(count)
+    ]
+    return pd.DataFrame(rows, columns=["key", "class", "member"]).assign(duplicate_of=None)
+
+
+def test_given_splits_stay() -> None:
+    """Every image is in the split that the user gave, labels number the classes as ever."""
+    table = given(test={"b": 3, "a": 2}, train={"a": 5, "b": 7}, val={"a": 1, "b": 1})
+    split = assign(table, GIVEN, ONE)
+    assert split["split"].tolist() == table["member"].str.partition("/")[0].tolist()
+    assert split["key"].tolist() == table["key"].tolist()
+    assert dict(zip(split["class"], split["label"], strict=True)) == {"a": 0, "b": 1}
+
+
+def test_without_val_it_is_drawn_from_train() -> None:
+    """A fifth of each class of train, drawn from the seed; the test stays whole."""
+    table = given(train={"a": 50, "b": 10}, test={"a": 9, "b": 9})
+    split = assign(table, GIVEN, ONE)
+    counts = split.groupby(["class", "split"]).size().unstack()
+    assert counts.loc["a"].to_dict() == {"train": 40, "val": 10, "test": 9}
+    assert counts.loc["b"].to_dict() == {"train": 8, "val": 2, "test": 9}
+    assert (split["split"] == "test").equals(table["member"].str.startswith("test/"))
+    pd.testing.assert_frame_equal(split, assign(table, GIVEN, ONE))
+    assert (assign(table, {**GIVEN, "seed": 1}, ONE)["split"] != split["split"]).any()
+    assert split["split"].tolist()[:40] != ["train"] * 40  # at random, not in order
+
+
+def test_without_test_the_given_val_is_the_test() -> None:
+    """As ImageNet's users do; a new val comes from train."""
+    table = given(train={"a": 20, "b": 20}, val={"a": 7, "b": 8})
+    split = assign(table, GIVEN, ONE)
+    assert split["split"].value_counts().to_dict() == {"train": 32, "val": 8, "test": 15}
+    assert (split["split"] == "test").equals(table["member"].str.startswith("val/"))
+
+
+def test_a_drawn_val_has_every_class() -> None:
+    """Two images of a class in train are enough."""
+    split = assign(given(train={"a": 90, "b": 2}, test={"a": 1, "b": 1}), GIVEN, ONE)
+    assert (split.groupby("class")["split"].nunique() == 3).all()
+
+
+def test_duplicates_leave_no_given_split() -> None:
+    """Equal images stay where the user put them; val, where it is drawn, takes all copies."""
+    table = given(train={"a": 60, "b": 60}, test={"a": 4, "b": 4})
+    copies = [f"train-{name}-{i}" for name in "ab" for i in range(20)]
+    table.loc[table["key"].isin(copies), "duplicate_of"] = "train-a-0"
+    table.loc[table["key"] == "train-a-0", "duplicate_of"] = None
+    table.loc[table["key"] == "test-b-0", "duplicate_of"] = "train-a-0"
+    for seed in range(5):
+        split = assign(table, {**GIVEN, "seed": seed}, ONE).set_index("key")["split"]
+        assert split["test-b-0"] == "test"
+        assert split[copies].nunique() == 1
+        assert (split == "test").sum() == 8
+
+
+def test_duplicates_of_a_test_image_stay_together_in_train() -> None:
+    """Where the first of equal images is in the test, its copies in train are one draw."""
+    table = given(test={"a": 4, "b": 4}, train={"a": 60, "b": 60})
+    copies = [f"train-a-{i}" for i in range(30)]
+    table.loc[table["key"].isin(copies), "duplicate_of"] = "test-a-0"
+    for seed in range(5):
+        split = assign(table, {**GIVEN, "seed": seed}, ONE).set_index("key")["split"]
+        assert split[copies].nunique() == 1
+
+
+GIVEN_WRONG = [
+    ({"train": {"a": 5, "b": 5}, "test": {"a": 5}}, "class 'b' has no usable image in test"),
+    ({"train": {"a": 5}, "test": {"a": 5, "b": 5}}, "class 'b' has no usable image in train"),
+    (
+        {"train": {"a": 5, "b": 5}, "val": {"b": 5}, "test": {"a": 5, "b": 5}},
+        "class 'a' has no usable image in val",
+    ),
+    ({"train": {"a": 5, "b": 1}, "val": {"a": 5, "b": 5}}, "'b' has 1 images, too few for train"),
+    ({"val": {"a": 5}}, "class 'a' has no usable image in train"),
+    ({"train": {"a": 5}, "more": {"a": 5}, "test": {"a": 5}}, "an image is in 'more'"),
+]
+
+
+@pytest.mark.parametrize(("counts", "message"), GIVEN_WRONG)
+def test_given_splits_that_lack_a_class_are_refused(
+    counts: dict[str, dict[str, int]], message: str
+) -> None:
+    """The class and the split are named, in one line."""
+    with pytest.raises(UserError, match=message) as error:
+        assign(given(**counts), GIVEN, ONE)
+    assert "\n" not in str(error.value)

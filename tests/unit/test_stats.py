@@ -1,15 +1,24 @@
-"""Statistics: intervals as published, and as a formula gives them."""
+"""Statistics: intervals and tests as published, and as a formula gives them."""
 
 import numpy as np
 import pytest
 from scipy import stats
+from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.multitest import multipletests
 
-from jpegprep.stats import accuracy_interval
+from jpegprep.stats import accuracy_interval, difference_interval, holm, spread
 
 
 def right(correct: int, n: int) -> np.ndarray:
     """Return one seed's answers, so many of them right."""
     return (np.arange(n) < correct)[np.newaxis]
+
+
+def paired(both: int, one: int, other: int, neither: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return one seed's answers of two sides with these four counts."""
+    rows = [(1, 1)] * both + [(1, 0)] * one + [(0, 1)] * other + [(0, 0)] * neither
+    sides = np.array(rows, dtype=bool).T
+    return sides[:1], sides[1:]
 
 
 @pytest.mark.parametrize(
@@ -35,13 +44,12 @@ def test_one_seed_has_wilsons_interval(correct: int, n: int, low: float, high: f
 
 @pytest.mark.parametrize("correct", [400, 250, 480])
 def test_identical_seeds_say_no_more_than_one(correct: int) -> None:
-    """Five times the same answers leave the uncertainty of the images: the binomial's."""
+    """Five times the same answers leave the uncertainty of the images: that of one seed."""
     seeds = np.repeat(right(correct, 500), 5, axis=0)
     accuracy, low, high, name = accuracy_interval(seeds)
     assert accuracy == correct / 500
-    expected = stats.binom(500, accuracy).ppf([0.025, 0.975]) / 500
-    assert (low, high) == pytest.approx(expected, abs=0.004)
-    assert name == "hierarchical bootstrap"
+    assert (low, high) == pytest.approx(accuracy_interval(seeds[:1])[1:3], abs=3e-4)
+    assert name == "Wilson with random effects"
 
 
 def test_seeds_that_disagree_widen_the_interval() -> None:
@@ -55,25 +63,29 @@ def test_seeds_that_disagree_widen_the_interval() -> None:
     assert lower < low < high < higher
 
 
-def test_extreme_seeds_have_the_interval_that_can_be_counted() -> None:
-    """One seed all right, one all wrong: resampled pairs average 0, ½ and 1 in ¼, ½ and ¼."""
-    correct = np.array([[True] * 50, [False] * 50])
-    assert accuracy_interval(correct)[:3] == (0.5, 0.0, 1.0)
-    assert accuracy_interval(correct, confidence=0.4)[:3] == (0.5, 0.5, 0.5)
-
-
-def test_the_spread_of_seeds_shrinks_with_their_number() -> None:
-    """The width follows the variance of resampling seeds and images: s²/k + 2 p(1-p)/kn."""
+def test_the_parts_of_the_variance_are_those_that_made_it() -> None:
+    """Of normal numbers with known variances of seeds, images and rest, the parts come back."""
     rng = np.random.default_rng(0)
-    n, k = 2000, 12
-    levels = 0.7 + 0.05 * rng.standard_normal(k)
-    correct = rng.random((k, n)) < levels[:, np.newaxis]
-    # Answers are independent here: p(1-p)/kn comes from the images, and once more from drawing
-    # seeds and images together.
-    between = correct.mean(axis=1).var() / k
-    within = (correct.mean(axis=1) * (1 - correct.mean(axis=1))).mean() / n / k
-    _, low, high, _ = accuracy_interval(correct)
-    assert high - low == pytest.approx(2 * 1.96 * np.sqrt(between + 2 * within), rel=0.15)
+    shape = (60, 3000)
+    seeds, images = rng.normal(0, 2, (60, 1)), rng.normal(0, 3, 3000)
+    found = spread(seeds + images + rng.normal(0, 1, shape))
+    assert found.seed == pytest.approx(seeds.var(ddof=1), rel=0.02)
+    assert found.image == pytest.approx(images.var(ddof=1), rel=0.02)
+    assert found.rest == pytest.approx(1, rel=0.02)
+    assert found.variance == pytest.approx(found.seed / 60 + found.image / 3000, rel=0.01)
+    assert 59 < found.degrees < 70  # seeds vary most, and there are 60
+
+
+def test_the_variance_is_that_of_the_two_way_analysis() -> None:
+    """Mean squares by hand: seeds 0.4 and 0.6 right of five images."""
+    table = np.array([[1, 1, 0, 0, 0], [1, 1, 1, 0, 0]])
+    found = spread(table)
+    # Sums of squares: seeds 0.1, images 2.0, rest 0.4 (of 2.5); mean squares 0.1, 0.5, 0.1.
+    assert found.rest == pytest.approx(0.1)
+    assert found.image == pytest.approx((0.5 - 0.1) / 2)
+    assert found.seed == pytest.approx(0)
+    assert found.variance == pytest.approx((0.1 + 0.5 - 0.1) / 10)
+    assert found.degrees == pytest.approx(0.5**2 / (0.1**2 / 1 + 0.5**2 / 4 + 0.1**2 / 4))
 
 
 def test_more_confidence_is_a_wider_interval() -> None:
@@ -85,15 +97,97 @@ def test_more_confidence_is_a_wider_interval() -> None:
         assert lower < low < accuracy < high < higher
 
 
-def test_an_interval_is_the_same_each_time() -> None:
-    """The same runs always give the same table."""
-    seeds = np.concatenate([right(n, 200) for n in (150, 160, 170)])
-    assert accuracy_interval(seeds) == accuracy_interval(seeds)
-
-
 def test_perfect_seeds_have_no_width_above_one() -> None:
-    """Bounds never leave [0, 1]."""
-    assert accuracy_interval(np.ones((3, 40), dtype=bool))[:3] == (1.0, 1.0, 1.0)
+    """Bounds never leave [0, 1]; three perfect seeds promise no more than one."""
+    accuracy, low, high, _ = accuracy_interval(np.ones((3, 40), dtype=bool))
+    assert (accuracy, high) == (1.0, 1.0)
+    assert low == pytest.approx(accuracy_interval(np.ones((1, 40), dtype=bool))[1])
     _, low, high, _ = accuracy_interval(right(0, 40))
     assert low == pytest.approx(0, abs=1e-12)
     assert 0 < high < 1
+
+
+@pytest.mark.parametrize(
+    ("counts", "low", "high"),
+    [
+        # No image differs: the hypothesis -d is refused where n d / (1 - d) > z².
+        ((100, 0, 0, 100), -0.018847, 0.018847),
+        # All differ, all one way: n (1 - d) / (1 + d) = z² at the lower bound.
+        ((0, 20, 0, 0), 0.677750, 1.0),
+    ],
+)
+def test_one_seeds_difference_has_tangos_interval(
+    counts: tuple[int, int, int, int], low: float, high: float
+) -> None:
+    """For one trained model a side the interval is the published score interval."""
+    found = difference_interval(*paired(*counts))
+    _, one, other, _ = counts
+    assert found.difference == pytest.approx((one - other) / sum(counts))
+    assert (found.low, found.high) == pytest.approx((low, high), abs=2e-4)
+
+
+@pytest.mark.parametrize("counts", [(150, 9, 15, 26), (10, 5, 5, 10), (90, 0, 6, 4)])
+def test_tangos_bounds_are_where_the_score_test_turns(counts: tuple[int, int, int, int]) -> None:
+    """At each bound the constrained likelihood-score statistic is ±1.96, by maximising itself."""
+    found = difference_interval(*paired(*counts))
+    _, b, c, _ = counts
+    n = sum(counts)
+    for bound in (found.low, found.high):
+        # The most likely share lost, p, where gained is p + bound: found by trying.
+        p = np.linspace(max(0, -bound) + 1e-9, (1 - bound) / 2 - 1e-9, 400_001)
+        rest = n - b - c
+        with np.errstate(divide="ignore"):
+            likelihood = b * np.log(p + bound) + c * np.log(p) + rest * np.log(1 - 2 * p - bound)
+        best = p[np.argmax(likelihood)]
+        score = (b - c - n * bound) / np.sqrt(n * (2 * best + bound * (1 - bound)))
+        assert abs(score) == pytest.approx(1.96, abs=0.01)
+
+
+@pytest.mark.parametrize("counts", [(150, 9, 15, 26), (10, 5, 5, 10), (90, 0, 6, 4), (5, 0, 0, 5)])
+def test_one_seed_has_mcnemars_exact_p(counts: tuple[int, int, int, int]) -> None:
+    """The p-value of one seed is statsmodels' exact McNemar."""
+    found = difference_interval(*paired(*counts))
+    both, one, other, neither = counts
+    assert found.p == pytest.approx(mcnemar([[both, one], [other, neither]], exact=True).pvalue)
+    assert (found.gained, found.lost) == (one / sum(counts), other / sum(counts))
+
+
+def test_seeds_that_vary_have_the_t_test_of_their_differences() -> None:
+    """Where images add nothing, several seeds are compared as a paired t-test compares them."""
+    rng = np.random.default_rng(1)
+    n = 20_000
+    one = rng.random((6, n)) < (0.7 + 0.05 * rng.standard_normal(6))[:, np.newaxis]
+    other = rng.random((6, n)) < (0.7 + 0.05 * rng.standard_normal(6))[:, np.newaxis]
+    found = difference_interval(one, other)
+    expected = stats.ttest_rel(one.mean(1), other.mean(1))
+    assert found.p == pytest.approx(expected.pvalue, rel=0.02)
+    interval = expected.confidence_interval()
+    assert (found.low, found.high) == pytest.approx((interval.low, interval.high), abs=2e-3)
+
+
+def test_a_difference_changes_its_sign_with_the_sides() -> None:
+    """Swapped sides give the mirrored interval and the same p."""
+    rng = np.random.default_rng(2)
+    one, other = rng.random((3, 400)) < 0.8, rng.random((3, 400)) < 0.7
+    found, swapped = difference_interval(one, other), difference_interval(other, one)
+    assert (found.low, found.high) == pytest.approx((-swapped.high, -swapped.low))
+    assert found.p == swapped.p
+    assert found.low < found.difference < found.high
+
+
+def test_identical_sides_differ_by_nothing_within_what_is_known() -> None:
+    """No image differs in three seeds: p is 1, and the interval that of the images alone."""
+    same = np.random.default_rng(3).random((3, 400)) < 0.8
+    found = difference_interval(same, same)
+    assert (found.difference, found.p) == (0.0, 1.0)
+    # z² / (n + z²) of n images.
+    assert found.high == pytest.approx(1.96**2 / (400 + 1.96**2), abs=1e-5)
+    assert found.low == pytest.approx(-found.high)
+
+
+def test_holm_corrects_for_the_number_of_tests() -> None:
+    """Holm's step-down, by hand and as statsmodels has it."""
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    p = [0.5, 0.001, 0.02, 0.02, 0.9]
+    assert holm(p) == pytest.approx(list(multipletests(p, method="holm")[1]))
+    assert holm([]) == []

@@ -1,7 +1,6 @@
 """Tables: the paper's columns, with numbers that can be recomputed from the shards."""
 
 import csv
-import io
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -418,12 +417,18 @@ def test_published_numbers_with_rows_missing_are_one_line(
 
 
 ACCURACY = """dataset,learner,variant,ratio,seeds,n,accuracy,low,high,interval
-textures,lite0,original,1.0,3,200,0.8,0.75,0.85,hierarchical bootstrap
-textures,lite0,jpeg-q50,0.5,3,200,0.78,0.73,0.83,hierarchical bootstrap
-textures,lite0,jpeg-q30,0.3,3,200,0.76,0.71,0.81,hierarchical bootstrap
+textures,lite0,original,1.0,3,200,0.8,0.75,0.85,Wilson with random effects
+textures,lite0,jpeg-q50,0.5,3,200,0.78,0.73,0.83,Wilson with random effects
+textures,lite0,jpeg-q30,0.3,3,200,0.76,0.71,0.81,Wilson with random effects
 textures,autogluon,original,1.0,1,200,0.5,0.43,0.57,Wilson
 textures,autogluon,jpeg-q30,0.3,1,200,0.55,0.48,0.62,Wilson
 textures,b0,original,1.0,1,200,0.9,0.85,0.93,Wilson
+"""
+
+DIFFERENCES = """dataset,learner,variant,other_learner,other_variant,difference,low,high
+textures,lite0,jpeg-q50,lite0,original,-0.02,-0.06,0.02
+textures,lite0,jpeg-q30,lite0,original,-0.04,-0.09,0.01
+textures,autogluon,jpeg-q30,autogluon,original,0.05,-0.01,0.11
 """
 
 Shards = tuple[list[Path], list[Path]]
@@ -454,8 +459,10 @@ def image_bytes(tars: list[Path]) -> int:
 
 def make_table3(folder: Path, shards: Shards, ratio: float = 0.3) -> pd.DataFrame:
     """Write Table III and read its CSV."""
-    (folder / "accuracy.csv").write_text(ACCURACY)
-    table3({"textures": shards}, folder / "accuracy.csv", ratio, folder / "t.csv", folder / "t.md")
+    for name, text in (("accuracy", ACCURACY), ("differences", DIFFERENCES)):
+        (folder / f"{name}.csv").write_text(text)
+    inputs = folder / "accuracy.csv", folder / "differences.csv"
+    table3({"textures": shards}, *inputs, ratio, folder / "t.csv", folder / "t.md")
     return pd.read_csv(folder / "t.csv")
 
 
@@ -500,13 +507,14 @@ def test_table3_is_the_same_beside_variants_with_noise(tmp_path: Path, shards: S
     (tmp_path / "plain").mkdir()
     plain = make_table3(tmp_path / "plain", shards)
     noisy = "".join(
-        f"textures,lite0,{variant},,3,200,0.{i}1,0.01,0.99,hierarchical bootstrap\n"
+        f"textures,lite0,{variant},,3,200,0.{i}1,0.01,0.99,Wilson with random effects\n"
         for i, variant in enumerate(("noise", "noise-jpeg-q30"))
     )
     (tmp_path / "accuracy.csv").write_text(ACCURACY + noisy)
-    targets = tmp_path / "t.csv", tmp_path / "t.md"
-    table3({"textures": shards}, tmp_path / "accuracy.csv", 0.3, *targets)
-    pd.testing.assert_frame_equal(pd.read_csv(targets[0]), plain)
+    (tmp_path / "differences.csv").write_text(DIFFERENCES)
+    inputs = tmp_path / "accuracy.csv", tmp_path / "differences.csv"
+    table3({"textures": shards}, *inputs, 0.3, tmp_path / "t.csv", tmp_path / "t.md")
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "t.csv"), plain)
 
 
 def test_table3_counts_images_that_grew(tmp_path: Path, shards: Shards) -> None:
@@ -536,8 +544,4 @@ def test_table3_without_any_run_at_its_ratio_has_its_columns(
     tmp_path: Path, shards: Shards
 ) -> None:
     """Where no learner was run at the ratio, the table is empty, not an error."""
-    (tmp_path / "accuracy.csv").write_text(ACCURACY)
-    table3(
-        {"textures": shards}, tmp_path / "accuracy.csv", 0.9, tmp_path / "t.csv", tmp_path / "t.md"
-    )
-    assert len(pd.read_csv(io.StringIO((tmp_path / "t.csv").read_text()))) == 0
+    assert len(make_table3(tmp_path, shards, ratio=0.9)) == 0

@@ -2,6 +2,7 @@
 #
 # Requires: `config`, a study as workflow/schemas/study.schema.yaml describes it.
 # Gives: STUDY, and functions from wildcards to paths, parameters and fingerprints.
+import json
 import time
 
 from jpegprep.config import load_study
@@ -13,12 +14,16 @@ from jpegprep.variants import ORIGINAL, PATTERN, ratio_of_variant
 ROOT = Path(workflow.basedir)
 STARTED = time.time()
 
+SOURCE = " + ".join(map(str, workflow.overwrite_configfiles)) or f"config/{DEFAULT}"
+# What config/recommend.yaml says, where the study is one of a user's own images.
+OWN = None
 try:
-    STUDY = load_study(
-        config,
-        source=" + ".join(map(str, workflow.overwrite_configfiles)) or "config/config.yaml",
-        registries=ROOT / "config",
-    )
+    if "images" in config:
+        from jpegprep.own_study import own_study
+
+        STUDY, OWN = own_study(config, SOURCE, ROOT / "config", "resources/archives/names")
+    else:
+        STUDY = load_study(config, SOURCE, ROOT / "config")
 except UserError as error:
     sys.exit(f"error: {error}")
 
@@ -44,6 +49,11 @@ CURVES = [
     and ratio_of_variant(run.variant) is not None
 ]
 NETWORKS = [name for name, entry in STUDY.learners.items() if entry["framework"] == "timm"]
+PROBES = [name for name, entry in STUDY.learners.items() if entry["framework"] == "probe"]
+# Runs of the originals, of learners with several seeds.
+REPEATED = [
+    run for run in RUNS if run.variant == ORIGINAL and len(STUDY.learner_seeds(run.learner)) > 1
+]
 # The paper's Table III is of its small network.
 PAPERS_LEARNER = STUDY.model_size["small"] if STUDY.model_size else list(STUDY.learners)[0]
 
@@ -62,16 +72,25 @@ TABLES = [
         "table3_storage",
         "convergence",
         *(name for name, experiment in EXPERIMENTS.items() if experiment),
+        "comparison",
+        "decision",
+        *(["probe_agreement"] if PROBES and len(STUDY.learners) > len(PROBES) else []),
+        *(["same_against_same"] if REPEATED else []),
+        *(["train_test"] if STUDY.train_test else []),
+        *(["reading"] if STUDY.reading else []),
+        "classes",
         "reproduction",
     )
     for kind in ("csv", "md", "html")
 ]
+TABLES.append(result("tables/flips.csv"))
 FIGURES = [
     result(f"figures/{name}.{kind}")
     for name in (
         "size_vs_ratio",
         "fig2_accuracy_vs_ratio",
         "fig3_convergence",
+        "difference_vs_ratio",
         *(
             f"{figure}_{name}"
             for figure in ("fig2_accuracy_vs_ratio", "fig3_convergence")
@@ -80,6 +99,9 @@ FIGURES = [
         ),
         *(["accuracy_vs_parameters"] if STUDY.model_size else []),
         *(f"noise_examples_{name}" for name in STUDY.noise_datasets()),
+        *(f"flips_{name}" for name in STUDY.datasets),
+        *(["train_test"] if STUDY.train_test else []),
+        *(["reading"] if STUDY.reading else []),
         "fig1_schematic",
         "rulegraph",
     )
@@ -182,7 +204,7 @@ def archive_source(wildcards):
 
 def identity(source):
     """Return what a file is: its checksum where one is known; another mirror of it is no change."""
-    where = ("source", "urls", "path", "repo", "revision", "distribution")
+    where = ("source", "urls", "path", "repo", "revision", "distribution", "digest")
     checksum = source.get("sha256") or source.get("md5")
     return checksum or {key: source[key] for key in where if key in source}
 

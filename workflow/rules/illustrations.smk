@@ -51,8 +51,8 @@ rule draw_rulegraph:
     params:
         config=json.dumps(config),
         snakefile=lambda wildcards, output: workflow.main_snakefile,
-        # Written once for each data set, and the same for all.
-        families=["shard_originals"],
+        # Written once for each data set or probe, and the same for all.
+        families=["shard_originals", "train_probe"],
         # Files are no input: a copy of the project has new times, not new rules.
         rules=structure([ROOT / "Snakefile", *sorted((ROOT / "workflow/rules").glob("*.smk"))]),
         code=code("draw_rulegraph.py", "rulegraph.yaml"),

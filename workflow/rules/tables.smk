@@ -112,6 +112,7 @@ rule make_table3:
             for file in with_indexes(all_shards(name, STUDY.variant(STUDY.storage_ratio)))
         ],
         accuracy=result("tables/accuracy.csv"),
+        differences=result("tables/differences.csv"),
     output:
         csv=result("tables/table3_storage.csv"),
         markdown=result("tables/table3_storage.md"),
@@ -171,6 +172,7 @@ if STUDY.model_size:
     rule make_table2:
         input:
             accuracy=result("tables/accuracy.csv"),
+            differences=result("tables/differences.csv"),
             runs=result("tables/runs.csv"),
         output:
             csv=result("tables/table2_model_size.csv"),
@@ -208,6 +210,7 @@ if STUDY.noise:
     rule make_table4:
         input:
             accuracy=result("tables/accuracy.csv"),
+            differences=result("tables/differences.csv"),
             transfer=result("tables/transfer.csv"),
         output:
             csv=result("tables/table4_noise.csv"),
@@ -236,6 +239,7 @@ if STUDY.tabular:
     rule make_table5:
         input:
             accuracy=result("tables/accuracy.csv"),
+            differences=result("tables/differences.csv"),
         output:
             csv=result("tables/table5_tabular.csv"),
             markdown=result("tables/table5_tabular.md"),

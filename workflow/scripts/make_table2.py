@@ -6,6 +6,7 @@ from jpegprep.table2 import all_models, table2
 with reported(snakemake.log[0]):
     table2(
         snakemake.input.accuracy,
+        snakemake.input.differences,
         snakemake.params.what,
         snakemake.output.csv,
         snakemake.output.markdown,

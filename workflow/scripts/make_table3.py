@@ -7,6 +7,7 @@ with reported(snakemake.log[0]):
     table3(
         snakemake.params.shards,
         snakemake.input.accuracy,
+        snakemake.input.differences,
         snakemake.params.ratio,
         *snakemake.output,
     )

@@ -7,6 +7,7 @@ with reported(snakemake.log[0]):
     table4(
         snakemake.input.accuracy,
         snakemake.input.transfer,
+        snakemake.input.differences,
         snakemake.params.what,
         *snakemake.output,
     )

@@ -6,6 +6,7 @@ from jpegprep.table5 import table5
 with reported(snakemake.log[0]):
     table5(
         snakemake.input.accuracy,
+        snakemake.input.differences,
         snakemake.params.what,
         snakemake.params.features,
         *snakemake.output,

@@ -3,6 +3,7 @@
 import codecs
 import io
 import lzma
+import os
 import pickle
 import re
 import stat
@@ -20,6 +21,7 @@ from PIL import Image
 
 from jpegprep.errors import UserError
 from jpegprep.images import decode, encode_png
+from jpegprep.listing import LISTING, SPLIT_NAMES, File, ignored, read_listing, text_of
 
 
 @dataclass(frozen=True)
@@ -104,13 +106,91 @@ def class_folders(options: Mapping[str, Any], archives: Sequence[Path]) -> Itera
     """
     root = PurePosixPath(options.get("root", "."))
     for archive in archives:
-        for member in _members(archive):
+        for member in members(archive):
             path = PurePosixPath(member.name)
             inside = path.relative_to(root).parts if path.is_relative_to(root) else ()
             folders = inside[:-1]
             in_class = bool(folders) and (options.get("nested") or len(folders) == 1)
             in_class = in_class and not any(part.startswith(".") for part in inside)
             yield member.sample("/".join(folders) if in_class else None)
+
+
+def image_folder(options: Mapping[str, Any], archives: Sequence[Path]) -> Iterator[Sample]:
+    """Read a user's own images: a listing of the files of a folder or a CSV, or a tar or zip.
+
+    As for torchvision's ImageFolder the first folder below the root is the class, and images in
+    deeper folders belong to it. A CSV says the class itself.
+
+    Args:
+        options: ``root``, the folder that holds the class folders (default: the top); ``splits``,
+            true where train, val and test are given: the folders below the root are then splits,
+            with class folders in them, and each member's name begins with train, val or test.
+        archives: listings (images.jsonl), tar or zip files.
+
+    Raises:
+        UserError: where a listed file has vanished, changed or cannot be read.
+    """
+    for archive in archives:
+        if archive.name == LISTING:
+            folder, files = read_listing(archive)
+            for file in files:
+                yield _listed(folder, file, options)
+        else:
+            for member in members(archive):
+                class_name, name = place(member.name, options)
+                yield Sample(class_name, name, member.data, member.problem)
+
+
+def place(name: str, options: Mapping[str, Any]) -> tuple[str | None, str]:
+    """Return the class of a file among class folders (None outside of them), and its member's name.
+
+    Args:
+        name: its path in the archive or below the folder.
+        options: those of `image_folder`.
+    """
+    path, root = PurePosixPath(name), PurePosixPath(options.get("root", "."))
+    parts = path.relative_to(root).parts if path.is_relative_to(root) else ()
+    if any(map(ignored, parts)):
+        return None, name
+    if not options.get("splits"):
+        return (parts[0] if len(parts) > 1 else None), name
+    split = SPLIT_NAMES.get(parts[0].lower()) if len(parts) > 2 else None
+    return (parts[1], "/".join((split, *parts[1:]))) if split else (None, name)
+
+
+def _listed(folder: Path, file: File, options: Mapping[str, Any]) -> Sample:
+    name = _name(file.path)
+    if file.class_name is None:
+        class_name, name = place(name, options)
+    else:
+        class_name, name = file.class_name, f"{file.split}/{name}" if file.split else name
+    problem = file.problem or ("too large" if file.bytes > _LARGEST else None)
+    return Sample(class_name, name, b"" if problem else read_listed(folder, file), problem)
+
+
+def read_listed(folder: Path, file: File) -> bytes:
+    """Return the bytes of a file that was listed.
+
+    Raises:
+        UserError: where it has vanished, is another now, or cannot be read.
+    """
+    path = folder / file.path
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        with os.fdopen(descriptor, "rb") as opened:
+            status = os.fstat(descriptor)
+            data = opened.read()
+    except PermissionError:
+        raise UserError(
+            f"{path}: no permission to read it; give yourself read permission (chmod u+r), or "
+            "take it out of the folder"
+        ) from None
+    except OSError as error:
+        reason = error.strerror or "it cannot be read"
+        raise UserError(f"{path}: {reason}, though it was listed; run again") from None
+    if (status.st_size, status.st_mtime_ns) != (file.bytes, file.mtime_ns):
+        raise UserError(f"{path}: changed since it was listed; run again")
+    return data
 
 
 def oxford_pets(options: Mapping[str, Any], archives: Sequence[Path]) -> Iterator[Sample]:
@@ -123,13 +203,13 @@ def oxford_pets(options: Mapping[str, Any], archives: Sequence[Path]) -> Iterato
     """
     images, annotations = archives
     listed = set()
-    for member in _members(annotations):
+    for member in members(annotations):
         if PurePosixPath(member.name).name == "list.txt":
             lines = member.data.decode("utf-8", "replace").splitlines()
             listed = {line.split()[0] for line in lines if line.strip() and line[0] != "#"}
     if not listed:
         raise UserError(f"{annotations}: holds no list.txt of images; fetch it again")
-    for member in _members(images):
+    for member in members(images):
         path = PurePosixPath(member.name)
         in_place = path.parent == PurePosixPath("images") and path.suffix == ".jpg"
         match = re.fullmatch(r"(\w+)_\d+", path.stem) if in_place else None
@@ -151,7 +231,7 @@ def cifar(options: Mapping[str, Any], archives: Sequence[Path]) -> Iterator[Samp
     """
     for archive in archives:
         batches, names = [], None
-        for member in _members(archive):
+        for member in members(archive):
             if PurePosixPath(member.name).name not in _CIFAR_BATCHES:
                 yield member.sample(None)
                 continue
@@ -217,7 +297,7 @@ class _ArraysOnly(pickle.Unpickler):
         return allowed[module, name]
 
 
-def _unpickled(archive: Path, member: "_Member") -> dict[bytes, Any]:
+def _unpickled(archive: Path, member: "Member") -> dict[bytes, Any]:
     try:
         content = _ArraysOnly(io.BytesIO(member.data), encoding="bytes").load()
         if not isinstance(content, dict):
@@ -231,14 +311,23 @@ def _unpickled(archive: Path, member: "_Member") -> dict[bytes, Any]:
 
 
 @dataclass(frozen=True)
-class _Member:
-    """A member of an archive; without data where it is a link or a device, or too large."""
+class Member:
+    """A member of an archive; without data where it is a link or a device, or too large.
+
+    Attributes:
+        name: its path in the archive.
+        data: its bytes, where they were wanted.
+        problem: link or too large; else None.
+        size: its bytes' number, of what has no problem.
+    """
 
     name: str
     data: bytes
     problem: str | None = None
+    size: int = 0
 
     def sample(self, class_name: str | None) -> Sample:
+        """Return it as a sample of a class."""
         return Sample(class_name, self.name, self.data, self.problem)
 
 
@@ -246,10 +335,17 @@ class _Member:
 _LARGEST = 1 << 29
 
 
-def _members(archive: Path) -> Iterator[_Member]:
+def members(archive: Path, read: bool = True) -> Iterator[Member]:
     """Yield each member but folders, straight from the archive: nothing is extracted.
 
     Names lose a leading ``./``; whatever else they say has no effect, as no file gets them.
+
+    Args:
+        archive: a tar or zip.
+        read: whether the members' bytes are wanted.
+
+    Raises:
+        UserError: where it is truncated or damaged, or no archive.
     """
     try:
         with archive.open("rb") as file_of_any_kind:
@@ -258,11 +354,12 @@ def _members(archive: Path) -> Iterator[_Member]:
             with zipfile.ZipFile(archive) as opened:
                 for info in opened.infolist():
                     if stat.S_ISLNK(info.external_attr >> 16):
-                        yield _Member(_name(info.filename), b"", "link")
+                        yield Member(_name(info.filename), b"", "link")
                     elif info.file_size > _LARGEST:
-                        yield _Member(_name(info.filename), b"", "too large")
+                        yield Member(_name(info.filename), b"", "too large")
                     elif not info.is_dir():
-                        yield _Member(_name(info.filename), opened.read(info))
+                        data = opened.read(info) if read else b""
+                        yield Member(_name(info.filename), data, size=info.file_size)
             return
         with tarfile.open(archive, "r:*", tarinfo=_Strict) as opened_tar:
             for member in opened_tar:
@@ -270,14 +367,14 @@ def _members(archive: Path) -> Iterator[_Member]:
                 file = opened_tar.extractfile(member) if member.isreg() else None
                 if file is None:
                     if not member.isdir():
-                        yield _Member(name, b"", "link")
+                        yield Member(name, b"", "link")
                 elif member.size > _LARGEST:
-                    yield _Member(name, b"", "too large")
+                    yield Member(name, b"", "too large")
                 else:
-                    data = file.read()
-                    if len(data) < member.size:
+                    data = file.read() if read else b""
+                    if read and len(data) < member.size:
                         raise tarfile.ReadError("unexpected end of data")
-                    yield _Member(name, data)
+                    yield Member(name, data, size=member.size)
     except _DAMAGED as error:
         # tarfile tells what each of its methods said, a line each.
         reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(":")
@@ -315,17 +412,13 @@ _DAMAGED = (
 
 
 def _name(name: str) -> str:
-    """Return a member's name as text; bytes that are no UTF-8 are read as Latin-1."""
-    raw = name.encode("utf-8", "surrogateescape")
-    try:
-        return str(PurePosixPath(raw.decode("utf-8")))
-    except UnicodeDecodeError:
-        return str(PurePosixPath(raw.decode("latin-1")))
+    return str(PurePosixPath(text_of(name)))
 
 
 ADAPTERS: dict[str, Callable[[Mapping[str, Any], Sequence[Path]], Iterator[Sample]]] = {
     "cifar": cifar,
     "class_folders": class_folders,
+    "image_folder": image_folder,
     "oxford_pets": oxford_pets,
     "photo_patches": photo_patches,
 }

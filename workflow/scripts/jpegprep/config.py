@@ -23,6 +23,9 @@ from jpegprep.errors import UserError
 from jpegprep.layout import Run
 from jpegprep.variants import ORIGINAL, noise_variants, variant_of_ratio
 
+# A learner and the variant that it was trained and tested on.
+Side = tuple[str, str]
+
 _SCHEMAS = Path(__file__).parents[2] / "schemas"
 
 
@@ -96,6 +99,39 @@ class Study:
         Those of Table IV: each model of noisy images on clean ones too.
         """
         return [(run, ORIGINAL) for run in self.runs() if run.variant in self.noise_variants()]
+
+    def pairs(self) -> list[tuple[str, Side, Side]]:
+        """Return what is compared on the same test images: data set, the one side, the other.
+
+        Each variant with its learner's original; JPEG of noisy images with noisy ones; the large
+        network with the small one; the tabular learner with the deep one at each common ratio.
+        """
+        found = []
+        for dataset in self.datasets:
+            trained = {
+                learner: self._learner_variants(dataset, learner) for learner in self.learners
+            }
+            for learner, variants in trained.items():
+                found += [
+                    (dataset, (learner, variant), (learner, ORIGINAL))
+                    for variant in variants
+                    if variant != ORIGINAL
+                ]
+            if dataset in self.noise_datasets() and self.noise:
+                noisy, compressed = self.noise_variants()
+                learner = self.noise["learner"]
+                found.append((dataset, (learner, compressed), (learner, noisy)))
+            if self.model_size:
+                small, large = self.model_size["small"], self.model_size["large"]
+                found.append((dataset, (large, ORIGINAL), (small, ORIGINAL)))
+            if self.tabular:
+                one, other = self.tabular["learner"], self.tabular["deep"]
+                found += [
+                    (dataset, (one, variant), (other, variant))
+                    for variant in trained[one]
+                    if variant in trained[other]
+                ]
+        return found
 
     def learner_ratios(self, learner: str) -> list[float]:
         """Return the ratios at which a learner runs, from 1.0 down."""
@@ -304,20 +340,7 @@ def _check(
     """Check what no schema can: names that other files must know, and numbers that must agree."""
     for i, name in enumerate(study["datasets"]):
         _known(name, loaded["datasets"], f"{source}: datasets[{i}]", files["datasets"])
-    for place, ratios in [("ratios", study["ratios"])] + [
-        (f"learners.{name}.ratios", learner.get("ratios", []))
-        for name, learner in study["learners"].items()
-    ]:
-        for i, ratio in enumerate(ratios):
-            try:
-                variant_of_ratio(ratio)
-            except UserError:
-                raise UserError(
-                    f"{source}: {place}[{i}] is {ratio}; a ratio is a whole hundredth in (0, 1], "
-                    "as JPEG quality is 100 times it"
-                ) from None
-            if ratio not in study["ratios"]:
-                raise UserError(f"{source}: {place}[{i}] is {ratio}; add it to ratios")
+    check_learners(study["learners"], study["ratios"], loaded["weights"], source, files["weights"])
     ratio = study["storage_ratio"]
     if ratio == 1 or ratio not in study["ratios"]:
         raise UserError(f"{source}: storage_ratio is {ratio}; it is one of ratios below 1.0")
@@ -326,17 +349,51 @@ def _check(
             f"{source}: storage_ratio is {ratio}, and no learner runs there; add it to one's ratios"
         )
     _check_experiments(study, source)
-    for name, learner in study["learners"].items():
+
+
+def check_learners(
+    learners: Mapping[str, Any],
+    ratios: Sequence[float],
+    weights: Mapping[str, Any],
+    source: str,
+    weights_file: str,
+) -> None:
+    """Check the learners of a study, and its ratios.
+
+    Args:
+        learners: their entries, by name.
+        ratios: the study's.
+        weights: the registry of weights.
+        source: what to call the study's file in messages.
+        weights_file: likewise the registry's.
+
+    Raises:
+        UserError: at the first mistake.
+    """
+    for place, of_place in [("ratios", ratios)] + [
+        (f"learners.{name}.ratios", learner.get("ratios", [])) for name, learner in learners.items()
+    ]:
+        for i, ratio in enumerate(of_place):
+            try:
+                variant_of_ratio(ratio)
+            except UserError:
+                raise UserError(
+                    f"{source}: {place}[{i}] is {ratio}; a ratio is a whole hundredth in (0, 1], "
+                    "as JPEG quality is 100 times it"
+                ) from None
+            if ratio not in ratios:
+                raise UserError(f"{source}: {place}[{i}] is {ratio}; add it to ratios")
+    for name, learner in learners.items():
         place = f"{source}: learners.{name}"
         recipe = learner["recipe"]
         if name.startswith("probe") != (learner["framework"] == "probe"):
             raise UserError(
-                f"{place} is of framework {learner['framework']}; the names of probes, and no others, "
-                "begin with probe: nobody is to take them for fine-tuned networks"
+                f"{place} is of framework {learner['framework']}; the names of probes, and no "
+                "others, begin with probe: nobody is to take them for fine-tuned networks"
             )
         if "weights" not in learner:
             continue
-        _known(learner["weights"], loaded["weights"], f"{place}.weights", files["weights"])
+        _known(learner["weights"], weights, f"{place}.weights", weights_file)
         if recipe.get("warmup_epochs", 0) >= recipe.get("epochs", 1):
             raise UserError(
                 f"{place}.recipe.warmup_epochs is {recipe['warmup_epochs']}; "

@@ -5,14 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from jpegprep.errors import UserError
 from jpegprep.files import replacing, replacing_all
 from jpegprep.layout import Run
 from jpegprep.runs import read_predictions, read_run
-from jpegprep.stats import accuracy_interval
-from jpegprep.variants import ratio_of_variant
+from jpegprep.stats import accuracy_interval, difference_interval, holm
+from jpegprep.variants import ORIGINAL, ratio_of_variant
 
 RUN_COLUMNS = [
     *("dataset", "variant", "ratio", "learner", "seed", "epochs", "best_epoch", "val_accuracy"),
@@ -22,6 +23,11 @@ RUN_COLUMNS = [
 ACCURACY_COLUMNS = [
     *("dataset", "learner", "variant", "ratio", "seeds", "n", "accuracy", "low", "high"),
     "interval",
+]
+DIFFERENCE_COLUMNS = [
+    *("dataset", "learner", "variant", "ratio", "other_learner", "other_variant", "seeds", "n"),
+    *("difference", "low", "high", "p", "p_holm", "gained", "lost"),
+    *("seed_variance", "image_variance", "rest_variance"),
 ]
 TRANSFER_COLUMNS = ["dataset", "learner", "variant", "test_variant", *ACCURACY_COLUMNS[4:]]
 
@@ -95,19 +101,86 @@ def evaluate_transfers(
         _write(part, TRANSFER_COLUMNS, [(*key, *facts) for key, facts in _over_seeds(groups)])
 
 
+def compare(
+    runs: Sequence[Run],
+    predictions: Sequence[str | Path],
+    pairs: Sequence[tuple[str, tuple[str, str], tuple[str, str]]],
+    target: str | Path,
+) -> None:
+    """Write the differences of accuracies on the same test images, paired by image and seed.
+
+    Args:
+        runs: the runs of the study.
+        predictions: their predictions.parquet, in the same order.
+        pairs: the data set, and the learner and the variant of both sides, as `Study.pairs`.
+        target: the CSV, a row a pair: the accuracy of the one side less the other's with its 95 %
+            interval and p-value (`stats.difference_interval`), over the seeds that both have;
+            ``p_holm`` is corrected for the ratios that one learner is compared with its original
+            at; ``gained`` and ``lost`` are the shares of (seed, image) that only the one and only
+            the other side got right; the variances are the parts of the difference's.
+
+    Raises:
+        UserError: where the two sides were tested on different images.
+    """
+    tables = {
+        (run.dataset, run.learner, run.variant, run.seed): path
+        for run, path in zip(runs, predictions, strict=True)
+    }
+    rows: list[tuple[Any, ...]] = []
+    for dataset, one, other in pairs:
+        seeds = [
+            run.seed
+            for run in runs
+            if (run.dataset, run.learner, run.variant) == (dataset, *one)
+            and (dataset, *other, run.seed) in tables
+        ]
+        if not seeds:
+            continue
+        sides = [
+            [read_predictions(tables[dataset, *side, seed]) for seed in seeds]
+            for side in (one, other)
+        ]
+        _same_images(f"{dataset}: {'/'.join(one)} and {'/'.join(other)}", sides[0] + sides[1])
+        found = difference_interval(_correct(sides[0]), _correct(sides[1]))
+        rows.append(
+            (
+                *(dataset, *one, ratio_of_variant(one[1]), *other, len(seeds), len(sides[0][0])),
+                *(found.difference, found.low, found.high, found.p, None),
+                *(found.gained, found.lost),
+                *(found.spread.seed, found.spread.image, found.spread.rest),
+            )
+        )
+    table = pd.DataFrame(rows, columns=DIFFERENCE_COLUMNS)
+    of_ratios = table[(table["other_variant"] == ORIGINAL) & table["ratio"].notna()]
+    of_ratios = of_ratios[of_ratios["learner"] == of_ratios["other_learner"]]
+    for _, family in of_ratios.groupby(["dataset", "learner"]):
+        table.loc[family.index, "p_holm"] = holm(family["p"].tolist())
+    with replacing(target) as part:
+        table.to_csv(part, index=False, float_format="%.6g", lineterminator="\n")
+
+
+def _correct(tables: Sequence[pd.DataFrame]) -> npt.NDArray[np.bool_]:
+    """Return whether each seed was right on each image, (seeds, n)."""
+    return np.stack([(t["label"] == t["predicted"]).to_numpy() for t in tables])
+
+
+def _same_images(what: str, tables: Sequence[pd.DataFrame]) -> None:
+    for table in tables[1:]:
+        if not table[["key", "label"]].equals(tables[0][["key", "label"]]):
+            raise UserError(
+                f"{what}: its seeds were tested on different images; remove its runs: they are "
+                "made again"
+            )
+
+
 def _over_seeds(
     groups: Mapping[tuple[str, ...], Sequence[pd.DataFrame]],
 ) -> Iterable[tuple[tuple[str, ...], tuple[Any, ...]]]:
     """Yield each group's key with seeds, n, accuracy, low, high and the interval's name."""
     for key, tables in groups.items():
-        for table in tables[1:]:
-            if not table[["key", "label"]].equals(tables[0][["key", "label"]]):
-                dataset, learner, *variants = key
-                raise UserError(
-                    f"{dataset}/{'/'.join(variants)}/{learner}: its seeds were tested on different "
-                    "images; remove its runs: they are made again"
-                )
-        correct = np.stack([(t["label"] == t["predicted"]).to_numpy() for t in tables])
+        dataset, learner, *variants = key
+        _same_images(f"{dataset}/{'/'.join(variants)}/{learner}", tables)
+        correct = _correct(tables)
         yield key, (*correct.shape, *accuracy_interval(correct))
 
 

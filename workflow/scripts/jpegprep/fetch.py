@@ -4,7 +4,8 @@ A source is a mapping with the key ``source`` and what that type needs (describe
 
 - ``package``: ``distribution``, ``path``: a file inside an installed Python distribution;
 - ``url``: ``urls``: tried in turn; ``http(s)://`` or ``file://``;
-- ``file``: ``path``: a local file;
+- ``file``: ``path``: a local file; with ``digest``, which changes with it, a symbolic link to it;
+- ``folder``: ``path``, ``digest``: a user's folder of images, or CSV of them: its listing;
 - ``hub``: ``repo``, ``revision``, ``path``: a file of a Hugging Face model repository at a pinned
   revision (a commit, so that it cannot change).
 
@@ -38,6 +39,7 @@ from urllib3.exceptions import HTTPError
 
 from jpegprep.errors import UserError
 from jpegprep.files import replacing, write_json
+from jpegprep.listing import write_listing
 
 _BLOCK = 1 << 20
 _TIMEOUT_S = 60
@@ -84,7 +86,12 @@ def fetch(
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        if local and (found := _in_folder(Path(local).expanduser(), target)):
+        if source["source"] == "folder":
+            with replacing(target) as part:
+                write_listing(source["path"], source["digest"], part)
+        elif source["source"] == "file" and "digest" in source:
+            _link(Path(source["path"]).expanduser(), target)
+        elif local and (found := _in_folder(Path(local).expanduser(), target)):
             _take(found, source, target, terminal)
         elif source["source"] == "file":
             _take(Path(source["path"]).expanduser(), source, target, terminal)
@@ -261,6 +268,16 @@ def _take(found: Path, source: Source, target: Path, terminal: TextIO | None) ->
     finally:
         copy.unlink(missing_ok=True)
     _tell(target, f"{size} bytes {'linked' if linked else 'copied'}", size, begin, found)
+
+
+def _link(found: Path, target: Path) -> None:
+    """Make `target` a symbolic link: what is the user's own keeps its time stamp."""
+    if not (found.is_file() and os.access(found, os.R_OK)):
+        raise _Refused(f"{found} (no file that can be read)")
+    link = target.with_name(f".{target.name}.copy")
+    link.unlink(missing_ok=True)
+    link.symlink_to(found.resolve())
+    link.replace(target)
 
 
 def _linked(found: Path, copy: Path) -> bool:

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from jpegprep.decision import against_original
 from jpegprep.drawing import COLOURS, COLUMN, PAGE, STYLE, save
 
 _PANEL_HEIGHT = 2.9
@@ -43,10 +44,8 @@ def accuracy_vs_ratio(
                 points = panel[panel["learner"] == learner].sort_values("ratio")
                 if points.empty:
                     continue
-                # Learners stand a little apart, so that their intervals can be told apart.
-                x = points["ratio"] + 0.015 * (i - (len(learners) - 1) / 2)
                 axis.errorbar(
-                    x,
+                    points["ratio"] + _apart(i, len(learners)),
                     points["accuracy"],
                     yerr=[
                         points["accuracy"] - points["low"],
@@ -61,6 +60,100 @@ def accuracy_vs_ratio(
             axis.set_ylabel("top-1 test accuracy")
         _legend_below(figure, axes, "bars: 95 % intervals")
         save(figure, targets)
+
+
+def difference_vs_ratio(differences: str | Path, margin: float, *targets: str | Path) -> None:
+    """Draw accuracy less the original's on the same test images, one panel a data set.
+
+    Args:
+        differences: the table of `evaluation.compare`.
+        margin: the loss of accuracy that is accepted, a fraction; a dashed line.
+        targets: files to write, .svg or .png.
+    """
+    table = against_original(differences)
+    learners = list(table["learner"].unique())
+    datasets = table["dataset"].unique()
+    with _figure(len(datasets)) as (figure, axes):
+        for axis, dataset in zip(axes, datasets, strict=True):
+            panel = table[table["dataset"] == dataset]
+            axis.axhline(0, color="0.5", linewidth=0.8)
+            axis.axhline(-100 * margin, color="0.2", linewidth=0.8, linestyle="--")
+            for i, learner in enumerate(learners):
+                points = panel[panel["learner"] == learner].sort_values("ratio")
+                if points.empty:
+                    continue
+                difference = 100 * points["difference"]
+                axis.errorbar(
+                    points["ratio"] + _apart(i, len(learners)),
+                    difference,
+                    yerr=[
+                        difference - 100 * points["low"],
+                        100 * points["high"] - difference,
+                    ],
+                    label=learner,
+                    **_line(i),
+                )
+            axis.set_title(f"{dataset}: n = {panel['n'].iloc[0]:,}, {_seeds(panel['seeds'].max())}")
+            _ratio_axis(axis)
+            axis.set_ylabel("accuracy less the original's, points")
+        _legend_below(
+            figure, axes, f"bars: 95 % intervals, paired; dashed: the margin, {100 * margin:g}"
+        )
+        save(figure, targets)
+
+
+def recommended(
+    probe: pd.DataFrame, sizes: pd.DataFrame, facts: Mapping[str, Any], *targets: str | Path
+) -> None:
+    """Draw what each ratio of a user's images saves, and what it costs.
+
+    Args:
+        probe: the probe's rows of `evaluation.compare`, against the original.
+        sizes: the table of `sizes.measure`.
+        facts: the recommendation; its fine-tuned network is drawn beside the probe.
+        targets: files to write, .svg or .png.
+    """
+    points = probe.sort_values("ratio")
+    with _figure(2) as (figure, (cost, saving)):
+        cost.axhline(0, color="0.5", linewidth=0.8)
+        cost.axhline(-100 * facts["margin"], color="0.2", linewidth=0.8, linestyle="--")
+        fine = facts["fine_tuned"]
+        drawn = [(points, "probe (frozen backbone)", 0.0)]
+        if fine:
+            row = {name: [fine[name]] for name in ("difference", "low", "high")}
+            at = facts["quality"] / 100
+            drawn.append((pd.DataFrame({"ratio": [at], **row}), f"{fine['learner']}", 0.015))
+        for i, (table, label, shift) in enumerate(drawn):
+            difference, low, high = (
+                100 * table[name].to_numpy() for name in ("difference", "low", "high")
+            )
+            cost.errorbar(
+                table["ratio"].to_numpy() + shift,
+                difference,
+                yerr=[difference - low, high - difference],
+                label=label,
+                **_line(i),
+            )
+        cost.set_ylabel("accuracy less the original's, points")
+        left = sizes.sort_values("ratio")
+        saving.plot(
+            left["ratio"], 100 * left["relative_size"], color=COLOURS[2], marker="s", markersize=3.5
+        )
+        saving.set_ylim(0, 105)
+        saving.set_ylabel("bytes, % of the originals")
+        for axis in (cost, saving):
+            _ratio_axis(axis)
+            if facts["quality"]:
+                axis.axvline(facts["quality"] / 100, color="0.6", linewidth=0.8, linestyle=":")
+        _legend_below(
+            figure, [cost], f"bars: 95 % intervals, paired; dashed: {100 * facts['margin']:g}"
+        )
+        save(figure, targets)
+
+
+def _apart(i: int, learners: int) -> float:
+    """Return by how much a learner's points are shifted, so that intervals can be told apart."""
+    return 0.015 * (i - (learners - 1) / 2)
 
 
 def accuracy_vs_parameters(models: str | Path, *targets: str | Path) -> None:

@@ -16,7 +16,7 @@ from jpegprep.variants import Jpeg, Noise, parse_variant
 
 # Inches: between pictures, for the columns' titles, and for the line below each picture.
 _GAP, _TITLE, _LINE = 0.06, 0.2, 0.19
-_TALLEST = 1.5  # height of a row by its width; a taller picture is drawn narrower
+TALLEST = 1.5  # height of a row by its width; a taller picture is drawn narrower
 _LONGEST = 192  # pixels: what a figure holds of a picture's longer side, lest it grow to megabytes
 
 
@@ -45,9 +45,9 @@ def noise_examples(
     """
     columns = [_Column(shards) for shards in (clean, noisy, compressed)]
     rows = [[column.file(key) for column in columns] for key in columns[0].examples(count)]
-    pictures = [[_pixels(data) for data in row] for row in rows]
+    pictures = [[small_pixels(data) for data in row] for row in rows]
     width = (COLUMN - (len(columns) + 1) * _GAP) / len(columns)
-    heights = [width * min(max(len(p) / len(p[0]) for p in row), _TALLEST) for row in pictures]
+    heights = [width * min(max(len(p) / len(p[0]) for p in row), TALLEST) for row in pictures]
     total = _TITLE + sum(heights) + len(rows) * _LINE
     with sheet(COLUMN, total) as (figure, axis):
         lefts = [_GAP + i * (width + _GAP) for i in range(len(columns))]
@@ -57,20 +57,41 @@ def noise_examples(
         for files, row, height in zip(rows, pictures, heights, strict=True):
             bottom -= height
             for left, data, pixels in zip(lefts, files, row, strict=True):
-                _show(axis, pixels, left, bottom, width, height)
+                show_picture(axis, pixels, left, bottom, width, height)
                 about = f"{image_format(data)}, {len(data) / 1024:,.1f} KiB"
                 axis.text(left + width / 2, bottom - 0.115, about, ha="center", fontsize=7)
             bottom -= _LINE
         save(figure, targets, dpi=300)
 
 
-class _Column:
-    """The files of one variant of the examples."""
+class SamplesByKey:
+    """The image files of some shards, by the samples' keys."""
 
     def __init__(self, shards: Sequence[str | Path]) -> None:
+        """Read the indexes of `shards`."""
         self._shards = shards
         self._reader = ShardReader(shards)
         self._place = {key: i for i, key in enumerate(self._reader.keys.tolist())}
+
+    def file(self, key: str) -> bytes:
+        """Return the image file of a sample.
+
+        Raises:
+            UserError: where the shards do not have it, or it is damaged.
+        """
+        if key not in self._place:
+            raise UserError(
+                f"{self._shards[0]}: {key} is neither here nor in the other shards of its variant; "
+                "remove them: they are made again"
+            )
+        return self._reader.image(self._place[key])
+
+
+class _Column(SamplesByKey):
+    """The files of one variant of the examples."""
+
+    def __init__(self, shards: Sequence[str | Path]) -> None:
+        super().__init__(shards)
         self.title = _title(read_index(shards[0])[1]["variant"])
 
     def examples(self, count: int) -> list[str]:
@@ -79,15 +100,6 @@ class _Column:
         for key, label in zip(self._reader.keys.tolist(), self._reader.labels, strict=True):
             first[int(label)] = min(key, first.get(int(label), key))
         return [key for _, key in sorted(first.items())[:count]]
-
-    def file(self, key: str) -> bytes:
-        """Return the image file of a sample."""
-        if key not in self._place:
-            raise UserError(
-                f"{self._shards[0]}: {key} is neither here nor in the other shards of its variant; "
-                "remove them: they are made again"
-            )
-        return self._reader.image(self._place[key])
 
 
 def _title(variant: str) -> str:
@@ -101,7 +113,7 @@ def _title(variant: str) -> str:
     return variant
 
 
-def _pixels(data: bytes) -> NDArray[np.uint8]:
+def small_pixels(data: bytes) -> NDArray[np.uint8]:
     """Return an image as rows of RGB pixels, at most 192 of them a side."""
     image = decode(data).convert("RGB")
     if max(image.size) > _LONGEST:
@@ -109,10 +121,19 @@ def _pixels(data: bytes) -> NDArray[np.uint8]:
     return np.asarray(image)
 
 
-def _show(
+def show_picture(
     axis: Axes, pixels: NDArray[np.uint8], left: float, bottom: float, width: float, height: float
 ) -> None:
-    """Draw a picture as large as it can be in the middle of its place."""
+    """Draw a picture as large as it can be in the middle of its place.
+
+    Args:
+        axis: of `drawing.sheet`.
+        pixels: (rows, columns, 3).
+        left: of the place, in inches, as are the others.
+        bottom: likewise.
+        width: likewise.
+        height: likewise.
+    """
     rows, columns = pixels.shape[:2]
     scale = min(width / columns, height / rows)
     x, y = left + (width - scale * columns) / 2, bottom + (height - scale * rows) / 2

@@ -227,6 +227,16 @@ def run_seconds(dataset: Mapping[str, Any], epochs: int, rate: float) -> float:
     return _STARTUP_S + (epochs * parts["train"] + evaluated / _EVALUATION_SPEED) / rate
 
 
+def extraction_seconds(dataset: Mapping[str, Any], rate: float) -> float:
+    """Return about how many seconds the features of a variant take: all its images once, forward.
+
+    Args:
+        dataset: the registry's entry.
+        rate: images a second in training.
+    """
+    return _STARTUP_S + dataset["images"] / _EVALUATION_SPEED / rate
+
+
 def recorded_rate(
     speeds: Mapping[str, Mapping[str, Any]], recipe: Mapping[str, Any]
 ) -> Rate | None:
@@ -288,6 +298,8 @@ def measured_seconds(runs: Path, dataset: str, learner: str) -> float | None:
 
 def archive_bytes(archive: Mapping[str, Any], path: Path) -> float | None:
     """Return the size of an archive: of its file, or what the registry says, or None."""
+    if archive["source"] == "folder":  # the archive is a list of the files
+        return archive.get("about_bytes")
     places = [path]
     if archive["source"] == "file":
         places.append(Path(archive["path"]).expanduser())
@@ -452,38 +464,61 @@ def _time_table(
     notes: list[tuple[str, Rate | None, str]] = []
     columns: dict[str, list[float | None]] = {name: [] for name in study["datasets"]}
     for learner, entry in study["learners"].items():
-        recipe, counts = entry["recipe"], _runs_to_do(study, todo, learner)
-        on_gpu = entry["framework"] != "autogluon_tabular"
-        if on_gpu:
-            rate = measured_rate(runs, learner, recipe, "gpu") or recorded_rate(speeds, recipe)
-            hours = _hours_of_runs(study, counts, recipe, rate)
-            for column, value in zip(columns.values(), hours, strict=True):
-                column.append(value)
-            notes.append((learner, rate, "unknown: add its network to config/throughput.csv"))
-            if on_cpu := measured_rate(runs, learner, recipe, "cpu"):
-                total = _sum(_hours_of_runs(study, counts, recipe, on_cpu))
-                origin = f"{on_cpu.origin}: {_hours(total, 1)} CPU hours in all"
-                notes.append(("  on a CPU", Rate(on_cpu.images_per_second, origin), ""))
-        else:
-            hours = [
-                _scaled(count, measured_seconds(runs, name, learner))
-                for name, count in counts.items()
-            ]
-            notes.append((learner, None, "CPU hours: known once a run of the data set is there"))
-        cells = [_hours(x, count) for x, count in zip(hours, counts.values(), strict=True)]
-        number = sum(counts.values())
-        name = learner if on_gpu else f"{learner} (CPU)"
-        rows.append([name, f"{number:,}", *cells, _hours(_sum(hours), number)])
+        recipe = entry["recipe"]
+        for row, counts, on_gpu in _work(study, todo, learner):
+            if on_gpu:
+                rate = measured_rate(runs, learner, recipe, "gpu") or recorded_rate(speeds, recipe)
+                hours = _hours_of_runs(study, counts, recipe, rate)
+                for column, value in zip(columns.values(), hours, strict=True):
+                    column.append(value)
+                notes.append((row, rate, "unknown: add its network to config/throughput.csv"))
+                if on_cpu := measured_rate(runs, learner, recipe, "cpu"):
+                    total = _sum(_hours_of_runs(study, counts, recipe, on_cpu))
+                    origin = f"{on_cpu.origin}: {_hours(total, 1)} CPU hours in all"
+                    notes.append(("  on a CPU", Rate(on_cpu.images_per_second, origin), ""))
+            else:
+                hours = [
+                    _scaled(count, measured_seconds(runs, name, learner))
+                    for name, count in counts.items()
+                ]
+                notes.append((row, None, "CPU hours: known once a run of the data set is there"))
+            cells = [_hours(x, count) for x, count in zip(hours, counts.values(), strict=True)]
+            number = sum(counts.values())
+            name = row if on_gpu else f"{row} (CPU)"
+            rows.append([name, f"{number:,}", *cells, _hours(_sum(hours), number)])
     every = [hours for column in columns.values() for hours in column]
     totals = [_total_hours(column) for column in (*columns.values(), every)]
     rows.append(["total GPU hours", "", *totals])
     table = _table(["GPU hours", "runs", *study["datasets"], "total"], rows)
     note = (
-        f"Images x epochs / throughput of training; validation and test {_EVALUATION_SPEED} times "
-        f"as fast; {_STARTUP_S} s a start. What is recorded is the speed of the network alone, "
-        "with large batches: reading and decoding images may be slower."
+        f"Images x epochs / throughput of training; validation, test and the features of a "
+        f"probe {_EVALUATION_SPEED} times as fast; {_STARTUP_S} s a start. What is recorded is the "
+        "speed of the network alone, with large batches: reading and decoding images may be slower."
     )
     return f"{table}\n{fill(note, _WIDTH)}\n\n{_notes(notes)}"
+
+
+def _work(study: Study, todo: ToDo, learner: str) -> list[tuple[str, dict[str, int], bool]]:
+    """Return a learner's rows: name, how often it is to do on each data set, whether on a GPU.
+
+    Of a probe, two: the features of each variant, and the regressions on them.
+    """
+    framework, runs = study["learners"][learner]["framework"], _runs_to_do(study, todo, learner)
+    if framework == "probe":
+        features = _features_to_do(study, todo, learner)
+        return [(f"{learner}, features", features, True), (learner, runs, False)]
+    return [(learner, runs, framework != "autogluon_tabular")]
+
+
+def _features_to_do(study: Study, todo: ToDo, learner: str) -> dict[str, int]:
+    """Return of how many variants of each data set a probe's features are to do."""
+    return {
+        name: sum(
+            f"results/features/{name}/{variant}/{learner}.npz" in todo.outputs
+            for variant in study["shards"][name]
+        )
+        for name in study["datasets"]
+    }
 
 
 def _runs_to_do(study: Study, todo: ToDo, learner: str) -> dict[str, int]:
@@ -497,13 +532,19 @@ def _runs_to_do(study: Study, todo: ToDo, learner: str) -> dict[str, int]:
 def _hours_of_runs(
     study: Study, counts: Mapping[str, int], recipe: Mapping[str, Any], rate: Rate | None
 ) -> list[float | None]:
-    """Return the hours of the runs on each data set, unknown where the rate is."""
+    """Return the hours of the runs on each data set, unknown where the rate is.
+
+    Of a recipe without epochs: the hours of the features.
+    """
     hours = []
     for name, count in counts.items():
         seconds = None
         if rate is not None:
             dataset = study["datasets"][name]
-            seconds = run_seconds(dataset, recipe["epochs"], rate.images_per_second)
+            if "epochs" in recipe:
+                seconds = run_seconds(dataset, recipe["epochs"], rate.images_per_second)
+            else:
+                seconds = extraction_seconds(dataset, rate.images_per_second)
         hours.append(_scaled(count, seconds))
     return hours
 

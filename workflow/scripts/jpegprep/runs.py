@@ -192,9 +192,8 @@ def read_run(path: str | Path) -> dict[str, Any]:
 
 def environment(threads: int, gpu: bool = True) -> dict[str, Any]:
     """Return what a run's numbers may depend on besides its configuration: code and machine."""
-    import torch
-
-    gpu = gpu and torch.cuda.is_available()
+    torch = _torch()
+    gpu = gpu and torch is not None and torch.cuda.is_available()
     return {
         "commit": _commit(),
         "versions": {"python": platform.python_version(), **_versions()},
@@ -205,6 +204,11 @@ def environment(threads: int, gpu: bool = True) -> dict[str, Any]:
             "platform": platform.platform(),
         },
     }
+
+
+def _torch() -> Any:
+    """Return torch where it has been imported: a job without it has used no GPU."""
+    return sys.modules.get("torch")
 
 
 def _commit() -> str | None:
@@ -240,10 +244,9 @@ def _processor() -> str:
 
 def peak_memory_mib() -> dict[str, float]:
     """Return the largest memory so far, in MiB: of this process, and with a GPU of the GPU's."""
-    import torch
-
+    torch = _torch()
     peak = {"process": round(_peak_bytes() / (1 << 20), 1)}
-    if torch.cuda.is_available():
+    if torch is not None and torch.cuda.is_available():
         peak["gpu"] = round(torch.cuda.max_memory_allocated() / (1 << 20), 1)
     return peak
 

@@ -1,36 +1,198 @@
-"""The statistics of the comparison: an accuracy with its interval."""
+"""The statistics of the comparison: intervals of an accuracy and of a difference, and tests.
+
+The models of several seeds are tested on the same images, so that a result varies with both: seeds
+and test images are two crossed random effects. `Spread` holds the variance of their mean; from it
+come an effective number of images and degrees of freedom, with which the score intervals of one
+model are used for several. `calibration` measures how often these intervals cover.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import sqrt
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.optimize import brentq
+from scipy.stats import binomtest, norm, t
+from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
-_RESAMPLES = 10_000
+Correct = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The variance of the mean of a table of seeds and images, and its parts.
+
+    Attributes:
+        seeds: how many.
+        images: how many.
+        variance: of the mean.
+        degrees: the degrees of freedom of that variance (Satterthwaite); at least seeds - 1.
+        seed: the part between seeds, of one value; 0 for one seed, where it cannot be known.
+        image: the part between images; for one seed all there is.
+        rest: the part that is left.
+    """
+
+    seeds: int
+    images: int
+    variance: float
+    degrees: float
+    seed: float
+    image: float
+    rest: float
+
+
+def spread(values: npt.NDArray[Any]) -> Spread:
+    """Return the variance of the mean of a (seeds, images) table, by the method of moments.
+
+    Mean squares of a two-way table of random effects with one value a cell (S. R. Searle,
+    G. Casella, C. E. McCulloch, Variance Components, Wiley 1992, section 4.7); degrees of freedom:
+    F. E. Satterthwaite, Biometrics Bulletin 2, 1946. The variance is at least what it would be if
+    all values were independent.
+
+    Args:
+        values: numbers, one a seed and image; there are at least two images.
+    """
+    seeds, images = values.shape
+    by_image = values.mean(axis=0)
+    image_square = seeds * float(by_image.var(ddof=1))
+    if seeds == 1:
+        return Spread(1, images, image_square / images, float("inf"), 0.0, image_square, 0.0)
+    by_seed = values.mean(axis=1)
+    seed_square = images * float(by_seed.var(ddof=1))
+    residuals = values - by_image - by_seed[:, np.newaxis] + values.mean()
+    rest_square = float((residuals**2).sum()) / ((seeds - 1) * (images - 1))
+    square = max(seed_square + image_square - rest_square, rest_square, image_square / seeds)
+    terms = (
+        seed_square**2 / (seeds - 1)
+        + image_square**2 / (images - 1)
+        + rest_square**2 / ((seeds - 1) * (images - 1))
+    )
+    return Spread(
+        seeds,
+        images,
+        square / (seeds * images),
+        max(seeds - 1.0, square**2 / terms) if terms else float("inf"),
+        max(0.0, (seed_square - rest_square) / images),
+        max(0.0, (image_square - rest_square) / seeds),
+        rest_square,
+    )
+
+
+def _effective(found: Spread, binomial: float) -> float:
+    """Return the number of images whose mean would vary as this one does.
+
+    Args:
+        found: the spread of the values.
+        binomial: the variance of one value, were all of them independent.
+    """
+    if not (found.variance and binomial):
+        return found.images  # nothing varies: no more is known than of one model
+    sample = binomial * found.images / (found.images - 1)  # as `spread` estimates it
+    return min(sample / found.variance, found.seeds * found.images)
 
 
 def accuracy_interval(
-    correct: npt.NDArray[np.bool_], confidence: float = 0.95
+    correct: Correct, confidence: float = 0.95
 ) -> tuple[float, float, float, str]:
     """Return accuracy, the lower and upper bound of its interval, and the interval's name.
 
     One seed: Wilson's score interval over the test images (E. B. Wilson, JASA 22, 1927), which
-    speaks of this trained model on new images. Several seeds: percentiles of a hierarchical
-    bootstrap over seeds and test images, which speaks of training anew as well.
+    speaks of this trained model on new images. Several seeds: Wilson's, too, with the effective
+    number of images and Student's t, which speaks of training anew as well.
 
     Args:
         correct: (seeds, n): whether each seed's model was right on each test image.
         confidence: the share of intervals that cover.
     """
-    seeds, n = correct.shape
     accuracy = float(correct.mean())
-    if seeds == 1:
-        low, high = proportion_confint(int(correct.sum()), n, alpha=1 - confidence, method="wilson")
-        return accuracy, float(low), float(high), "Wilson"
-    rng = np.random.default_rng(0)
-    resampled = np.empty(_RESAMPLES)
-    for i in range(_RESAMPLES):
-        rows = rng.integers(seeds, size=seeds)
-        columns = rng.integers(n, size=n)
-        resampled[i] = correct[rows][:, columns].mean()
-    tail = 50 * (1 - confidence)
-    low, high = np.percentile(resampled, [tail, 100 - tail])
-    return accuracy, float(low), float(high), "hierarchical bootstrap"
+    found = spread(correct)
+    images = _effective(found, accuracy * (1 - accuracy))
+    tails = 2 * float(norm.sf(_quantile(found, confidence)))  # that have Student's quantile
+    low, high = proportion_confint(accuracy * images, images, alpha=tails, method="wilson")
+    name = "Wilson" if found.seeds == 1 else "Wilson with random effects"
+    return accuracy, max(0.0, float(low)), min(1.0, float(high)), name
+
+
+def _quantile(found: Spread, confidence: float) -> float:
+    return float(t.ppf((1 + confidence) / 2, found.degrees))
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The difference of two accuracies on the same test images.
+
+    Attributes:
+        difference: the accuracy of the one less that of the other.
+        low: the lower bound of its interval.
+        high: the upper one.
+        p: of no difference, two-sided.
+        gained: the share of (seed, image) that only the one got right.
+        lost: the share that only the other did.
+        spread: the variance of the difference, by its parts.
+    """
+
+    difference: float
+    low: float
+    high: float
+    p: float
+    gained: float
+    lost: float
+    spread: Spread
+
+
+def difference_interval(one: Correct, other: Correct, confidence: float = 0.95) -> Difference:
+    """Compare the models of two sides on the same test images, paired by image and by seed.
+
+    The interval is the score interval for paired proportions (T. Tango, Statistics in Medicine 17,
+    1998), which covers also where hardly an image differs; for several seeds with the effective
+    number of images and Student's t. The p-value is McNemar's exact one for one seed, for several
+    that of the t-test of the difference.
+
+    Args:
+        one: (seeds, n): whether each seed's model of the one side was right on each test image.
+        other: likewise of the other side, in the same order of seeds and images.
+        confidence: the share of intervals that cover.
+    """
+    change = one.astype(np.int8) - other.astype(np.int8)
+    gained, lost = float((change > 0).mean()), float((change < 0).mean())
+    difference = gained - lost
+    found = spread(change)
+    images = _effective(found, gained + lost - difference**2)
+    quantile = _quantile(found, confidence)
+    low, high = _tango(gained * images, lost * images, images, quantile)
+    if found.seeds == 1:
+        wins, losses = int((change > 0).sum()), int((change < 0).sum())
+        p = float(binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0
+    else:
+        error = sqrt(found.variance)
+        p = 2 * float(t.sf(abs(difference) / error, found.degrees)) if error else 1.0
+    return Difference(difference, low, high, p, gained, lost, found)
+
+
+def _tango(gained: float, lost: float, images: float, quantile: float) -> tuple[float, float]:
+    """Return the bounds of Tango's score interval of gained - lost, as shares of the images."""
+
+    def score(delta: float) -> float:
+        """Return the statistic of the hypothesis that the difference is `delta`."""
+        linear = (2 * images - gained + lost) * delta - gained - lost
+        root = sqrt(linear**2 + 8 * images * lost * delta * (1 - delta))
+        share = max(0.0, (root - linear) / (4 * images))
+        variance = max(images * (2 * share + delta * (1 - delta)), 1e-300)
+        return (gained - lost - images * delta) / sqrt(variance)
+
+    found = (gained - lost) / images
+    edge = 1 - 1e-12
+    low, high = -1.0, 1.0
+    if score(-edge) > quantile:
+        low = float(brentq(lambda delta: score(delta) - quantile, -edge, found))
+    if score(edge) < -quantile:
+        high = float(brentq(lambda delta: score(delta) + quantile, found, edge))
+    return low, high
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p-values corrected for their number (S. Holm, Scand. J. Statist. 6, 1979)."""
+    return [float(p) for p in multipletests(p_values, method="holm")[1]] if p_values else []

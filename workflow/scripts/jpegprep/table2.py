@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from jpegprep.decision import PAIRED_BRIEF, pairs_of, points
 from jpegprep.table_files import INTERVALS, accuracy_with_interval, write_table
 
 _NETWORK = ["architecture", "image_size", "parameters", "multiply_adds"]
@@ -62,11 +63,14 @@ def _plain(which: str) -> dict[str, str]:
     return {"accuracy": f"{which}_accuracy", "low": f"{which}_low", "high": f"{which}_high"}
 
 
-def table2(accuracy: str | Path, what: Mapping[str, Any], *targets: str | Path) -> None:
+def table2(
+    accuracy: str | Path, differences: str | Path, what: Mapping[str, Any], *targets: str | Path
+) -> None:
     """Write Table II: small original, small compressed, large original (paper, section II-B).
 
     Args:
         accuracy: the table of `evaluation.evaluate`.
+        differences: the table of `evaluation.compare`.
         what: ``small`` and ``large``, two learners, and ``ratio``, the compressed one's.
         targets: files to write, .csv, .md or .html. A drop is the small network's original accuracy
             less the column's: positive, where accuracy was lost.
@@ -77,16 +81,20 @@ def table2(accuracy: str | Path, what: Mapping[str, Any], *targets: str | Path) 
         "small_compressed": (what["small"], what["ratio"]),
         "large_original": (what["large"], 1.0),
     }
+    pairs = pairs_of(differences)
     rows = []
     for dataset in table["dataset"].unique():
-        of_dataset = table[table["dataset"] == dataset].set_index(["learner", "ratio"])
+        of_dataset = table[table["dataset"] == dataset].set_index(["learner", "ratio"]).sort_index()
         row: dict[str, Any] = {"dataset": dataset, **what}
         row |= {name: of_dataset.loc[parts["small_original"], name] for name in ("seeds", "n")}
         for part, place in parts.items():
             for name in ("accuracy", "low", "high"):
                 row[f"{part}_{name}"] = of_dataset.loc[place, name]
         for part in ("small_compressed", "large_original"):
-            row[f"{part}_drop"] = row["small_original_accuracy"] - row[f"{part}_accuracy"]
+            pair = [of_dataset.loc[parts[name], "variant"] for name in (part, "small_original")]
+            learner = parts[part][0]
+            value, low, high = pairs[dataset, learner, pair[0], what["small"], pair[1]]
+            row |= {f"{part}_drop": -value, f"{part}_drop_low": -high, f"{part}_drop_high": -low}
         rows.append(row)
     table = pd.DataFrame(rows)
     table = table.astype({"seeds": int, "n": int})
@@ -96,15 +104,20 @@ def table2(accuracy: str | Path, what: Mapping[str, Any], *targets: str | Path) 
             "data set": table["dataset"],
             f"{small}, original": accuracy_with_interval(table, "small_original"),
             f"{small}, compressed": accuracy_with_interval(table, "small_compressed"),
-            "drop": table["small_compressed_drop"].map("{:+.4f}".format),
+            "drop, points": _drop(table, "small_compressed"),
             f"{large}, original": accuracy_with_interval(table, "large_original"),
-            "drop ": table["large_original_drop"].map("{:+.4f}".format),
+            "drop, points ": _drop(table, "large_original"),
             "test images": table["n"],
             "seeds": table["seeds"],
         }
     )
     note = (
         f"Compressed: ratio {what['ratio']}. Drop: the small network's original accuracy less the "
-        f"column before it; below 0, accuracy was gained. {INTERVALS}"
+        f"column before it; below 0, accuracy was gained. {INTERVALS} {PAIRED_BRIEF}"
     )
     write_table(table, shown, note, targets)
+
+
+def _drop(table: pd.DataFrame, part: str) -> list[str]:
+    names = {f"{part}_drop": "difference", f"{part}_drop_low": "low", f"{part}_drop_high": "high"}
+    return points(table.rename(columns=names))

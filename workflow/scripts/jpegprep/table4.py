@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from jpegprep.decision import PAIRED_BRIEF, pairs_of, points
 from jpegprep.table_files import INTERVALS, accuracy_with_interval, write_table
 from jpegprep.variants import NOISE, ORIGINAL, noise_variants
 
@@ -13,7 +14,11 @@ _NAMES = {ORIGINAL: "clean", NOISE: "noisy"}
 
 
 def table4(
-    accuracy: str | Path, transfer: str | Path, what: Mapping[str, Any], *targets: str | Path
+    accuracy: str | Path,
+    transfer: str | Path,
+    differences: str | Path,
+    what: Mapping[str, Any],
+    *targets: str | Path,
 ) -> None:
     """Write Table IV: trained on clean, on noisy, and on JPEG of noisy images.
 
@@ -22,6 +27,7 @@ def table4(
             on.
         transfer: the table of `evaluation.evaluate_transfers`: the models of noisy images tested on
             clean ones.
+        differences: the table of `evaluation.compare`.
         what: ``learner``, ``datasets``, ``ratio`` of the JPEG, and ``test``: whether ``treated`` or
             ``clean`` test images make the headline.
         targets: files to write, .csv (a row a data set, training and test), .md or .html (a row a
@@ -61,13 +67,21 @@ def table4(
     shown = text.pivot(index="dataset", columns="column", values="shown")
     shown = shown.loc[list(text["dataset"].unique()), list(text["column"].unique())]
     counts = text.drop_duplicates("dataset").set_index("dataset")
+    pairs = pairs_of(differences)
+    _, noisy, compressed = wanted
+    changes = [
+        pairs[dataset, what["learner"], compressed, what["learner"], noisy]
+        for dataset in shown.index
+    ]
+    shown["by JPEG, points"] = points(pd.DataFrame(changes, columns=["difference", "low", "high"]))
     shown["test images"], shown["seeds"] = counts["n"], counts["seeds"]
     note = (
         f"{what['learner']}, trained on clean images, on images with multiplicative Gaussian "
         f"noise, and on JPEG of these at ratio {what['ratio']}; the epoch was chosen on validation "
         "images treated as the training images are. Tested as trained: the test images are treated "
         "alike. The paper says neither which data set it used nor whether the test images were "
-        f"noisy: our choice is config; here the headline is test: {what['test']}. {INTERVALS}"
+        f"noisy: our choice is config; here the headline is test: {what['test']}. By JPEG: "
+        f"jpeg of noisy less noisy, both tested as trained. {INTERVALS} {PAIRED_BRIEF}"
     )
     write_table(
         table, shown.rename_axis(index="data set", columns=None).reset_index(), note, targets

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from jpegprep.decision import PAIRED_BRIEF, pairs_of, points
 from jpegprep.table_files import INTERVALS, accuracy_with_interval, write_table
 
 
 def table5(
     accuracy: str | Path,
+    differences: str | Path,
     what: Mapping[str, str],
     features: Sequence[str],
     *targets: str | Path,
@@ -18,6 +20,7 @@ def table5(
 
     Args:
         accuracy: the table of `evaluation.evaluate`.
+        differences: the table of `evaluation.compare`.
         what: ``learner``, the tabular one, and ``deep``, the network.
         features: the kinds of features, for the note.
         targets: files to write, .csv, .md or .html: a row a (data set, ratio) at which both ran;
@@ -34,17 +37,24 @@ def table5(
         sides["deep"], on=["dataset", "ratio", "variant", "seeds", "n"], validate="one_to_one"
     )
     both = both[[*keys, *columns]]
-    both["difference"] = both["tabular_accuracy"] - both["deep_accuracy"]
+    pairs = pairs_of(differences)
+    both[["difference", "low", "high"]] = [
+        pairs[dataset, what["learner"], variant, what["deep"], variant]
+        for dataset, variant in zip(both["dataset"], both["variant"], strict=True)
+    ]
     shown = pd.DataFrame(
         {
             "data set": both["dataset"],
             "ratio": both["ratio"],
             what["learner"]: accuracy_with_interval(both, "tabular"),
             what["deep"]: accuracy_with_interval(both, "deep"),
-            "difference": both["difference"].map("{:+.3f}".format),
+            "difference, points": points(both),
             "test images": both["n"],
             "seeds": both["seeds"],
         }
     )
-    note = f"Features: {' and '.join(features)}. Difference: tabular less deep. {INTERVALS}"
+    note = (
+        f"Features: {' and '.join(features)}. Difference: tabular less deep. {INTERVALS} "
+        f"{PAIRED_BRIEF}"
+    )
     write_table(both, shown, note, targets)

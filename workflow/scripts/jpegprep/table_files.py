@@ -12,8 +12,8 @@ from jpegprep.files import replacing_all
 
 # What stands below every table with accuracies.
 INTERVALS = (
-    "In brackets: 95 % intervals (one seed: Wilson's, over the test images; several: "
-    "hierarchical bootstrap over seeds and test images)."
+    "In brackets: 95 % intervals (Wilson's over the test images; of several seeds with random "
+    "effects of seeds and test images)."
 )
 
 
@@ -52,6 +52,7 @@ def write_table(
                     part.write_text(f"{text}\n{note_below}", encoding="utf-8")
                 case ".html":
                     text = shown.to_html(index=False, border=0)
+                    text = re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", text)
                     part.write_text(_PAGE.format(table=text, note=note), encoding="utf-8")
 
 

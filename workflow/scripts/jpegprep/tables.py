@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from jpegprep.decision import PAIRED_BRIEF, pairs_of, points
 from jpegprep.problems import KEPT, OK, PROBLEMS, SET_ASIDE
 from jpegprep.published import read_published
 from jpegprep.shards import read_index
@@ -157,6 +158,7 @@ def _source_in_words(row: "pd.Series[Any]") -> str:
 def table3(
     shards: Mapping[str, tuple[Sequence[str | Path], Sequence[str | Path]]],
     accuracy: str | Path,
+    differences: str | Path,
     ratio: float,
     *targets: str | Path,
 ) -> None:
@@ -168,14 +170,17 @@ def table3(
     Args:
         shards: for each data set the tars of the original and of the compressed variant.
         accuracy: the table of `evaluation.evaluate`.
+        differences: the table of `evaluation.compare`.
         ratio: the compression ratio.
         targets: files to write, .csv, .md or .html (rounded). The CSV has the paper's columns
             (dataset, original_mib, compressed_mib, relative_size, original_accuracy,
             compressed_accuracy, relative_accuracy), then learner, ratio, seeds, n, the bounds of
-            both accuracies' 95 % intervals, the shards' sizes, and how many images grew when they
-            were compressed. Relative values are compressed / original.
+            both accuracies' 95 % intervals, their difference with its bounds, the shards' sizes,
+            and how many images grew when they were compressed. Relative values are compressed /
+            original.
     """
     accuracies = pd.read_csv(accuracy)
+    pairs = pairs_of(differences)
     rows = []
     for dataset, (original, compressed) in shards.items():
         sizes = [_sizes(tars) for tars in (original, compressed)]
@@ -185,6 +190,8 @@ def table3(
             if ratio not in by_ratio.index:
                 continue
             before, after = by_ratio.loc[1.0], by_ratio.loc[ratio]
+            pair = (learner, after["variant"], learner, before["variant"])
+            difference, low, high = pairs[dataset, *map(str, pair)]
             rows.append(
                 {
                     "dataset": dataset,
@@ -202,6 +209,9 @@ def table3(
                     "original_high": before["high"],
                     "compressed_low": after["low"],
                     "compressed_high": after["high"],
+                    "difference": difference,
+                    "low": low,
+                    "high": high,
                     "original_shards_mib": sizes[0][1] / _MIB,
                     "compressed_shards_mib": sizes[1][1] / _MIB,
                     "inflated_images": sizes[1][2],
@@ -218,6 +228,7 @@ def table3(
             "original accuracy": accuracy_with_interval(table, "original"),
             "compressed accuracy": accuracy_with_interval(table, "compressed"),
             "relative accuracy": table["relative_accuracy"].map("{:.2%}".format),
+            "difference, points": points(table),
             "test images": table["n"],
             "seeds": table["seeds"],
             "shards MiB": table["original_shards_mib"].map("{:,.2f}".format)
@@ -227,7 +238,7 @@ def table3(
     )
     note = (
         f"Compressed: ratio {ratio} (JPEG quality {round(100 * ratio)}). Relative: compressed / "
-        f"original. {INTERVALS}"
+        f"original. {INTERVALS} {PAIRED_BRIEF}"
     )
     write_table(table, shown, note, targets)
 
@@ -236,7 +247,15 @@ _TABLE3 = [
     *("dataset", "original_mib", "compressed_mib", "relative_size"),
     *("original_accuracy", "compressed_accuracy", "relative_accuracy"),
     *("learner", "ratio", "seeds", "n", "original_low", "original_high"),
-    *("compressed_low", "compressed_high", "original_shards_mib", "compressed_shards_mib"),
+    *(
+        "compressed_low",
+        "compressed_high",
+        "difference",
+        "low",
+        "high",
+        "original_shards_mib",
+        "compressed_shards_mib",
+    ),
     "inflated_images",
 ]
 

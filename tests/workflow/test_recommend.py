@@ -1,0 +1,108 @@
+"""`snakemake recommend` on images of a user: an answer, the same one again, and refusals."""
+
+import io
+import json
+import zipfile
+
+import pytest
+import skimage.data
+from PIL import Image
+from test_bad_input import one_line
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory, project):
+    """Return a project, and 2 x 45 patches of photographs in class folders, asked about."""
+    images = tmp_path_factory.mktemp("own") / "Mine & yours (é)"
+    for name in ("brick", "grass"):
+        photograph = Image.fromarray(getattr(skimage.data, name)()).convert("RGB")
+        folder = images / name
+        folder.mkdir(parents=True)
+        for i in range(45):
+            x, y = 64 * (i % 8), 64 * (i // 8)
+            photograph.crop((x, y, x + 64, y + 64)).save(folder / f"it's {i}.png")
+    (images / "brick" / "broken.jpg").write_bytes(b"not a picture")
+    project.edit("config/recommend.yaml", _quick)
+    run = project.snakemake("recommend", "--config", f"images={images}")
+    assert run.returncode == 0, run.stdout + run.stderr
+    return project, images
+
+
+def _quick(config):
+    config["ratios"] = [1.0, 0.5, 0.1]
+    config["bandwidths"] = [50]
+    config["margin"] = 0.2  # what 30 test images can show
+    for learner in config["learners"].values():
+        learner["recipe"]["image_size"] = 64
+    config["learners"]["tf_efficientnet_lite0"]["recipe"] |= {"epochs": 3, "batch_size": 16}
+
+
+def test_the_answer_is_there_in_words_numbers_and_pictures(asked):
+    """Two textures that any network tells apart may be compressed, and the page says how."""
+    project, images = asked
+    folder = project.path("results/recommend/mine-yours")
+    facts = json.loads((folder / "recommendation.json").read_text(encoding="utf-8"))
+    assert facts["answer"] == "use"
+    assert facts["quality"] in (10, 50)
+    assert facts["saved"] > 0.3
+    assert facts["fine_tuned"]["n"] == facts["manifest"]["used"]["test"] == 32
+    assert facts["manifest"]["problems"] == [
+        {"problem": "not an image, mislabelled", "handling": "set aside", "files": 1}
+    ] or facts["manifest"]["problems"][0]["problem"].startswith("not an image")
+    for record in facts["runs"]:
+        assert project.path(record).exists()
+    text = (folder / "recommendation.md").read_text(encoding="utf-8")
+    assert text.startswith(f"# mine-yours: use JPEG quality {facts['quality']}\n")
+    assert f"make convert IMAGES='{images}' TO=" in text
+    for kind in ("svg", "png"):
+        assert (folder / f"recommendation.{kind}").stat().st_size > 1000
+
+
+def test_asked_again_nothing_runs_and_a_changed_image_is_noticed(asked):
+    """The images are known by names, sizes and times; other margins train nothing anew."""
+    project, images = asked
+    about = ("recommend", "--config", f"images={images}")
+    assert project.planned(*about) == {}
+    jobs = project.planned(*about, "margin=0.25")
+    assert not {"train_timm", "treat_shard", "extract_features", "train_probe"} & set(jobs)
+    assert "propose_ratio" in jobs
+    image = images / "brick" / "it's 0.png"
+    content = image.read_bytes()
+    image.write_bytes(content + b"\0")
+    assert project.planned(*about)["build_manifest"] == 1
+    image.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda folder: None, "is neither a folder, nor an archive, nor a CSV"),
+        (lambda folder: folder.mkdir(), "images"),
+        (lambda folder: _zip(folder, {"cat/1.png": b"", "dog/1.png": b""}), "4"),
+    ],
+)
+def test_images_that_will_not_do_are_one_line(tmp_path, fresh, make, message):
+    """Before anything runs: what is wrong with them, and nothing is written."""
+    path = tmp_path / "pictures"
+    make(path)
+    run = fresh.snakemake("recommend", "--config", f"images={path}")
+    assert message in one_line(run)
+    assert str(path) in one_line(run)
+    assert not fresh.path("results").exists()
+
+
+def _zip(path, members):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    path.write_bytes(buffer.getvalue())
+
+
+def test_without_images_it_says_how_to_name_them(fresh):
+    """`snakemake recommend` alone is a question without its object."""
+    run = fresh.snakemake("recommend")
+    assert run.returncode == 1
+    assert "error: name your images: snakemake --cores 8 recommend --config images=PATH" in (
+        run.stdout + run.stderr
+    )

@@ -1,0 +1,12 @@
+"""Adapter of the rule compare_probes."""
+
+from jpegprep.errors import reported
+from jpegprep.probe_agreement import probe_agreement
+
+with reported(snakemake.log[0]):
+    probe_agreement(
+        snakemake.input.differences,
+        snakemake.params.probes,
+        snakemake.params.margin,
+        *snakemake.output,
+    )

@@ -1,0 +1,15 @@
+"""Adapter of the rule cross_test_probe."""
+
+from jpegprep.errors import reported
+
+with reported(snakemake.log[0]):
+    from jpegprep.cross_test import cross_test_probe
+
+    cross_test_probe(
+        snakemake.params.ratios,
+        snakemake.input.models,
+        snakemake.input.features,
+        snakemake.params.shards,
+        snakemake.input.predictions,
+        snakemake.output.predicted,
+    )

@@ -1,0 +1,17 @@
+"""Adapter of the rule cross_test_timm."""
+
+from jpegprep.errors import reported
+
+with reported(snakemake.log[0]):
+    from jpegprep.cross_test import cross_test_timm
+
+    cross_test_timm(
+        snakemake.params.ratios,
+        snakemake.input.models,
+        snakemake.params.shards,
+        snakemake.input.predictions,
+        snakemake.params.recipe,
+        snakemake.params.classes,
+        snakemake.output.predicted,
+        snakemake.threads,
+    )

@@ -1,0 +1,20 @@
+"""Adapter of the rule extract_features."""
+
+from jpegprep.errors import reported
+
+with reported(snakemake.log[0]) as terminal:
+    from jpegprep.extraction import extract_features
+    from jpegprep.runs import require_gpu
+
+    about = {name: snakemake.wildcards[name] for name in ("dataset", "variant", "learner")}
+    if snakemake.params.needs_gpu:
+        require_gpu(about["learner"])
+    extract_features(
+        snakemake.params.shards,
+        snakemake.input.weights[0],
+        snakemake.params.recipe,
+        {**about, "code": snakemake.params.code},
+        snakemake.output.features,
+        snakemake.threads,
+        terminal=terminal,
+    )

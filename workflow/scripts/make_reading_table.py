@@ -1,0 +1,13 @@
+"""Adapter of the rule make_reading_table."""
+
+from jpegprep.errors import reported
+from jpegprep.reading_table import reading_table
+
+with reported(snakemake.log[0]):
+    reading_table(
+        dict(zip(snakemake.params.datasets, snakemake.input.measured, strict=True)),
+        snakemake.params.histories,
+        snakemake.params.learner,
+        snakemake.params.ratio,
+        *snakemake.output,
+    )

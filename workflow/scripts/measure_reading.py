@@ -1,0 +1,13 @@
+"""Adapter of the rule measure_reading."""
+
+from jpegprep.errors import reported
+
+with reported(snakemake.log[0]):
+    from jpegprep.reading import measure_reading
+
+    measure_reading(
+        dict(snakemake.params.shards),
+        snakemake.params.bandwidths,
+        snakemake.threads,
+        snakemake.output[0],
+    )

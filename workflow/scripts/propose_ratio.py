@@ -1,0 +1,14 @@
+"""Adapter of the checkpoint propose_ratio."""
+
+from jpegprep.errors import reported
+from jpegprep.recommend import propose
+
+with reported(snakemake.log[0]):
+    propose(
+        snakemake.input.differences,
+        snakemake.input.sizes,
+        snakemake.params.probe,
+        snakemake.params.margin,
+        snakemake.params.least_saving,
+        snakemake.output.proposal,
+    )
