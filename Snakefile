@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow/scripts"))
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/inputs.smk"
 
 
 report: "workflow/report/workflow.rst"

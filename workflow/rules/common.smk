@@ -8,7 +8,7 @@ import time
 from jpegprep.config import load_study
 from jpegprep.errors import UserError, failures
 from jpegprep.fingerprint import fingerprint
-from jpegprep.layout import SPLITS, index_of
+from jpegprep.layout import SPLITS, Run, index_of
 from jpegprep.variants import ORIGINAL, PATTERN, ratio_of_variant
 
 ROOT = Path(workflow.basedir)

@@ -4,33 +4,6 @@
 # Gives: results/<study>/tables/classes as .csv, .md and .html, flips.csv;
 #        results/<study>/figures/flips_<dataset> as .svg and .png.
 
-# The paper's learner, or the first one that runs at the ratio that classes are ranked at.
-LOSSES_LEARNER = next(
-    name
-    for name in (PAPERS_LEARNER, *STUDY.learners)
-    if STUDY.storage_ratio in STUDY.learner_ratios(name)
-)
-LOSSES_RATIOS = STUDY.learner_ratios(LOSSES_LEARNER)
-
-
-def losses_predictions(name):
-    """Return the predictions of all seeds on one data set, by ratio."""
-    return {
-        ratio: [
-            f"results/runs/{name}/{STUDY.variant(ratio)}/{LOSSES_LEARNER}/seed{seed}"
-            "/predictions.parquet"
-            for seed in STUDY.learner_seeds(LOSSES_LEARNER)
-        ]
-        for ratio in LOSSES_RATIOS
-    }
-
-
-def losses_shards(wildcards):
-    """Return the tars of the test images of one data set, by ratio."""
-    return {
-        ratio: shards(wildcards.dataset, STUDY.variant(ratio), "test") for ratio in LOSSES_RATIOS
-    }
-
 
 rule list_losses:
     input:

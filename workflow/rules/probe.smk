@@ -6,17 +6,6 @@
 #        predictions.parquet, run.json and model.npz.
 
 
-def all_splits(wildcards):
-    """Return the tars of each split of a variant."""
-    return {split: shards(wildcards.dataset, wildcards.variant, split) for split in SPLITS}
-
-
-def extraction_recipe(wildcards):
-    """Return the part of a probe's recipe that its features depend on."""
-    recipe = STUDY.recipe(wildcards.learner)
-    return {key: value for key, value in recipe.items() if key != "regularization"}
-
-
 rule extract_features:
     input:
         train=training_shards("train"),

@@ -7,30 +7,6 @@
 
 if OWN:
 
-    OWN_DATASET = list(STUDY.datasets)[0]
-
-    def proposed_variant():
-        """Return the variant that is to be confirmed; None, where there is none."""
-        file = checkpoints.propose_ratio.get().output.proposal
-        ratio = json.loads(Path(file).read_text(encoding="utf-8"))["ratio"]
-        return None if ratio is None else STUDY.variant(ratio)
-
-    def confirming_runs(variant):
-        """Return run.json of the fine-tuned network on a variant, a seed each; maybe none."""
-        return [
-            f"results/runs/{OWN_DATASET}/{variant}/{OWN['confirm']}/seed{seed}/run.json"
-            for seed in OWN["seeds"]
-            if OWN["confirm"] and variant
-        ]
-
-    def compared_shards():
-        """Return the training tars of the original and of the proposed variant, by ratio."""
-        return [
-            (ratio_of_variant(variant), shards(OWN_DATASET, variant, "train"))
-            for variant in (ORIGINAL, proposed_variant())
-            if variant
-        ]
-
     checkpoint propose_ratio:
         input:
             differences=result("tables/differences.csv"),
@@ -115,6 +91,7 @@ if OWN:
 else:
 
     rule recommend:
-        shell:
-            "echo 'error: name your images: snakemake --cores 8 recommend --config images=PATH' >&2; "
-            "exit 1"
+        input:
+            lambda wildcards: sys.exit(
+                "error: name your images: snakemake --cores 8 recommend --config images=PATH"
+            ),

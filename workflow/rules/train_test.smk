@@ -7,27 +7,6 @@
 #        study has train_test.
 
 if STUDY.train_test:
-    CROSSED = STUDY.train_test["learner"]
-    CROSSED_RATIOS = STUDY.learner_ratios(CROSSED)
-
-    def crossed_runs(name):
-        """Return an input function: the file of that name of a seed's runs, from ratio 1.0 down."""
-        return lambda wildcards: [
-            f"results/runs/{wildcards.dataset}/{STUDY.variant(ratio)}/{CROSSED}"
-            f"/seed{wildcards.seed}/{name}"
-            for ratio in CROSSED_RATIOS
-        ]
-
-    def crossed_shards(wildcards):
-        """Return the tars of the test images at each ratio."""
-        return [shards(wildcards.dataset, STUDY.variant(ratio), "test") for ratio in CROSSED_RATIOS]
-
-    def cross_tests(name):
-        """Return the predictions of all seeds on one data set."""
-        return [
-            result(f"train_test/{name}/seed{seed}.parquet") for seed in STUDY.learner_seeds(CROSSED)
-        ]
-
     if STUDY.learners[CROSSED]["framework"] == "timm":
 
         rule cross_test_timm:

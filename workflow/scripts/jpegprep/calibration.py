@@ -204,8 +204,8 @@ def same_against_same(
     groups: dict[tuple[str, str], list[Correct]] = {}
     for run, path in zip(runs, predictions, strict=True):
         table = read_predictions(path)
-        answers = (table["label"] == table["predicted"]).to_numpy()
-        groups.setdefault((run.dataset, run.learner), []).append(answers)
+        right = (table["label"] == table["predicted"]).to_numpy()
+        groups.setdefault((run.dataset, run.learner), []).append(right)
     rows = []
     for (dataset, learner), each in groups.items():
         answers: Correct = np.stack(each)
@@ -221,7 +221,7 @@ def same_against_same(
                 "dataset": dataset,
                 "learner": learner,
                 "seeds": half,
-                "n": answers.shape[1],
+                "n": len(answers[0]),
                 "comparisons": len(found),
                 "rejected": sum(d.p < 0.05 for d in found),
                 "covered": sum(d.low <= 0 <= d.high for d in found),

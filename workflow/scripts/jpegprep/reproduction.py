@@ -91,7 +91,8 @@ def _ours(tables: Mapping[str, str | Path], learner: str) -> Iterator[tuple[Any,
             place = ("II", row["dataset"])
             yield *place, f"{part}_accuracy", network, *_bounded(row, part)
             if f"{part}_drop" in row:
-                yield *place, f"{part}_drop", network, row[f"{part}_drop"], None, None
+                bounds = (row[f"{part}_drop{end}"] for end in ("", "_low", "_high"))
+                yield *place, f"{part}_drop", network, *bounds
     for row in _rows(tables["III"]):
         if row["learner"] != learner:
             continue
@@ -125,7 +126,7 @@ def _text(table: Any, quantity: Any, value: Any, sign: str = "") -> str:
     if quantity.endswith("mib"):
         return f"{value:{sign},.1f}"
     if quantity.startswith("relative"):
-        return f"{100 * value:{sign}.2f} %"
+        return f"{100 * value:{sign}.2f} {'points' if sign else '%'}"
     return f"{value:{'+' if quantity.endswith('drop') else sign}.4f}"
 
 
