@@ -358,17 +358,18 @@ def _seeds(count: int) -> str:
 
 @contextmanager
 def _figure(panels: int, wide: bool = False) -> Iterator[tuple[Figure, list[Axes]]]:
-    """Yield a figure with as many panels: one or two fill a column, more the page's two columns.
+    """Yield a figure with as many panels: one or two fill a column, more the page's width.
 
-    A `wide` panel fills the page.
+    A `wide` panel fills the page. Three, and more than eight, stand three in a row.
     """
-    columns = 1 if panels <= 2 else 2
+    columns = 1 if panels <= 2 else 3 if panels == 3 or panels > 8 else 2
     rows = ceil(panels / columns)
+    height = _PANEL_HEIGHT if columns < 3 else 2.3
     with sns.axes_style("whitegrid"), plt.rc_context(STYLE):
         figure, grid = plt.subplots(
             rows,
             columns,
-            figsize=(COLUMN if columns == 1 and not wide else PAGE, rows * _PANEL_HEIGHT),
+            figsize=(COLUMN if columns == 1 and not wide else PAGE, rows * height),
             layout="constrained",
             squeeze=False,
         )
