@@ -297,7 +297,7 @@ def main() -> None:
     print(f"{os.cpu_count()} cores here, paired rounds")
     with tempfile.TemporaryDirectory() as folder:
         training(Path(folder), size=96, count=320, epochs=5, rounds=3)
-        training(Path(folder), size=224, count=64, epochs=4, rounds=3)
+        training(Path(folder), size=224, count=128, epochs=4, rounds=5)
         if sys.argv[1:] == ["training"]:
             return
         torch.set_num_threads(1)
