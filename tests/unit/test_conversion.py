@@ -531,7 +531,9 @@ from jpegprep.own_images import image_suffixes
 image_suffixes()
 if os.geteuid() == 0:
     os.setgroups([]); os.setgid(65534); os.setuid(65534)
-sys.exit(conversion.main([*sys.argv[1:], "--quality", "50"]))
+status = conversion.main([*sys.argv[1:], "--quality", "50"])
+sys.stdout.flush(), sys.stderr.flush()
+os._exit(status)  # without coverage, which would write where nobody may
 """
 
 

@@ -509,6 +509,8 @@ for path in sys.argv[1:]:
         print(inspect(path).images)
     except UserError as error:
         print(f"UserError: {error}")
+sys.stdout.flush()
+os._exit(0)  # without coverage, which would write where nobody may
 """
 
 

@@ -221,7 +221,8 @@ def test_one_failing_run_leaves_the_others_alone(folders):
         study["ratios"] = [1.0, 0.3]
         study["learners"] = {"lite0": study["learners"]["tf_efficientnet_lite0"]}
         study["learners"]["lite0"]["recipe"] |= {"image_size": 32, "epochs": 2}
-        del study["noise"], study["tabular"]
+        for experiment in ("noise", "tabular", "train_test", "reading"):
+            del study[experiment]
 
     project.edit("config/config.yaml", only_lite0)
     damaged = "results/shards/animals/jpeg-q30/train-0.tar"
