@@ -5,6 +5,9 @@ AFTER_RUNS = dict.fromkeys(
     (
         *("evaluate_runs", "make_table3", "make_table4", "make_table5", "measure_convergence"),
         *("compare_published", "draw_fig2", "draw_fig3", "write_report"),
+        *("compare_runs", "make_comparison", "make_decision", "draw_differences"),
+        *("compare_probes", "cross_test_timm", "make_train_test", "draw_train_test"),
+        *("list_losses", "draw_flips", "make_reading_table", "draw_reading"),
     ),
     1,
 )
@@ -45,6 +48,7 @@ def test_a_colour_reruns_figures_and_report(changed):
     assert '"colorblind"' in text
     drawing.write_text(text.replace('"colorblind"', '"deep"'))
     drawn = ("draw_sizes", "draw_fig1", "draw_fig2", "draw_fig3", "draw_noise", "draw_rulegraph")
+    drawn += ("draw_differences", "draw_train_test", "draw_flips", "draw_reading")
     assert changed.planned() == dict.fromkeys((*drawn, "write_report"), 1)
 
 
@@ -64,8 +68,11 @@ def test_a_ratio_makes_its_shards_its_run_and_the_results(changed):
     assert changed.planned() == {
         "treat_shard": 4,
         "train_timm": 1,
+        "extract_features": 1,
+        "train_probe": 1,  # all of its seeds
         "measure_sizes": 1,
         "draw_sizes": 1,
+        "measure_reading": 1,
         **AFTER_RUNS,
         **OF_THE_STUDY,
     }
@@ -86,6 +93,7 @@ def test_a_further_data_set_leaves_the_others_alone(changed):
         "train_timm": 3,
         "train_autogluon": 1,  # Table IV is of the data sets that the study names there
         "train_tabular": 2,
+        "train_probe": 3,
     }
     assert planned["treat_shard"] == 8
     assert planned["draw_fig2_dataset"] == planned["draw_fig3_dataset"] == 2
@@ -130,7 +138,7 @@ def test_a_second_study_shares_the_runs(changed):
     """Another study over the same runs trains nothing."""
     changed.edit("config/config.yaml", lambda study: study.update(study="other"))
     planned = changed.planned()
-    others = {"evaluate_transfers", "draw_fig1", "draw_noise"}
+    others = {"evaluate_transfers", "draw_fig1", "draw_noise", "compare_seeds", "measure_reading"}
     assert set(planned) == {*AFTER_RUNS, *OF_THE_STUDY} | STORAGE | others
 
 

@@ -136,11 +136,11 @@ def test_a_trained_model_is_tested_without_training(project):
 
 
 def test_the_study_says_how_many_runs_are_done(project):
-    """Each training job tells it when it ends: here the eighth of eight."""
+    """Each training job tells it when it ends: here the last of 17."""
     target = RUN.format(variant="jpeg-q10", learner="autogluon_tabular", file="run.json")
     run = project.snakemake("--force", target)
     assert run.returncode == 0, run.stderr
-    assert "run 8 of 8 done: photo-patches/jpeg-q10/autogluon_tabular/seed0" in run.stderr
+    assert "run 17 of 17 done: photo-patches/jpeg-q10/autogluon_tabular/seed0" in run.stderr
     assert project.snakemake().returncode == 0  # what follows
 
 
@@ -165,12 +165,20 @@ def test_the_report_shows_each_result_by_one_label(project):
     labels = re.findall(r'"labels": (\{[^}]*\})', html)
     shown = sorted(value for text in labels for value in json.loads(text).values())
     assert shown == [
+        "Classes that lose most",
+        "Difference to the original against ratio",
+        "Each ratio against the original",
         "Figure 1: two ways to remove noise",
         "Figure 2: accuracy against ratio",
         "Figure 3 in numbers: epochs to converge",
         "Figure 3: accuracy against epoch",
+        "Images that flip: photo-patches",
         "Noise: photo-patches",
+        "Originals against originals",
+        "Probe against fine-tuning",
         "Published against ours",
+        "Reading against ratio",
+        "Reading: seconds an epoch",
         "Rules of the study",
         "Size against ratio",  # the figure
         "Size against ratio",  # the table
@@ -178,6 +186,9 @@ def test_the_report_shows_each_result_by_one_label(project):
         "Table III: storage and accuracy",
         "Table IV: noise",
         "Tabular classifiers",
+        "The decision: how far",
+        "Trained at one ratio, tested at another",  # the figure
+        "Trained at one ratio, tested at another",  # the table
         "What is wrong with the images",
     ]
     assert all(len(json.loads(text)) == 1 for text in labels)
