@@ -165,6 +165,23 @@ def test_seeds_that_vary_have_the_t_test_of_their_differences() -> None:
     assert (found.low, found.high) == pytest.approx((interval.low, interval.high), abs=2e-3)
 
 
+def test_few_seeds_of_few_images_are_no_wider_than_students_interval() -> None:
+    """Three seeds and 36 images: Student's interval by hand, and an accuracy's of like width."""
+    one = np.concatenate([right(n, 36) for n in (34, 30, 33)])
+    other = np.concatenate([right(n, 36) for n in (33, 33, 32)])
+    change = one.astype(float) - other
+    found = difference_interval(one, other)
+    parts = spread(change)
+    half = stats.t.ppf(0.975, parts.degrees) * parts.variance**0.5
+    assert parts.degrees == pytest.approx(2)
+    assert (found.low, found.high) == pytest.approx((change.mean() - half, change.mean() + half))
+    accuracy, low, high, _ = accuracy_interval(one)
+    parts = spread(one)
+    width = 2 * stats.t.ppf(0.975, parts.degrees) * parts.variance**0.5
+    assert low < accuracy < high
+    assert high - low == pytest.approx(width, rel=0.1)
+
+
 def test_a_difference_changes_its_sign_with_the_sides() -> None:
     """Swapped sides give the mirrored interval and the same p."""
     rng = np.random.default_rng(2)

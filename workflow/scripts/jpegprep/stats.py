@@ -2,8 +2,9 @@
 
 The models of several seeds are tested on the same images, so that a result varies with both: seeds
 and test images are two crossed random effects. `Spread` holds the variance of their mean; from it
-come an effective number of images and degrees of freedom, with which the score intervals of one
-model are used for several. `calibration` measures how often these intervals cover.
+come an effective number of images, with which the score intervals of one model are used for
+several, and degrees of freedom, by which few seeds widen them. `calibration` measures how often
+they cover: of two seeds that differ much, too seldom, since two do not tell how much seeds vary.
 """
 
 from collections.abc import Sequence
@@ -101,7 +102,8 @@ def accuracy_interval(
 
     One seed: Wilson's score interval over the test images (E. B. Wilson, JASA 22, 1927), which
     speaks of this trained model on new images. Several seeds: Wilson's, too, with the effective
-    number of images and Student's t, which speaks of training anew as well.
+    number of images, its two arms longer as Student's quantile is than the normal one; it speaks of
+    training anew as well.
 
     Args:
         correct: (seeds, n): whether each seed's model was right on each test image.
@@ -110,14 +112,17 @@ def accuracy_interval(
     accuracy = float(correct.mean())
     found = spread(correct)
     images = _effective(found, accuracy * (1 - accuracy))
-    tails = 2 * float(norm.sf(_quantile(found, confidence)))  # that have Student's quantile
-    low, high = proportion_confint(accuracy * images, images, alpha=tails, method="wilson")
+    low, high = proportion_confint(accuracy * images, images, alpha=1 - confidence, method="wilson")
+    normal, student = _quantiles(found, confidence)
+    low, high = (accuracy + (float(bound) - accuracy) * student / normal for bound in (low, high))
     name = "Wilson" if found.seeds == 1 else "Wilson with random effects"
-    return accuracy, max(0.0, float(low)), min(1.0, float(high)), name
+    return accuracy, max(0.0, low), min(1.0, high), name
 
 
-def _quantile(found: Spread, confidence: float) -> float:
-    return float(t.ppf((1 + confidence) / 2, found.degrees))
+def _quantiles(found: Spread, confidence: float) -> tuple[float, float]:
+    """Return the two-sided quantile of the normal distribution and that of Student's."""
+    tail = (1 + confidence) / 2
+    return float(norm.ppf(tail)), float(t.ppf(tail, found.degrees))
 
 
 @dataclass(frozen=True)
@@ -146,10 +151,10 @@ class Difference:
 def difference_interval(one: Correct, other: Correct, confidence: float = 0.95) -> Difference:
     """Compare the models of two sides on the same test images, paired by image and by seed.
 
-    The interval is the score interval for paired proportions (T. Tango, Statistics in Medicine 17,
-    1998), which covers also where hardly an image differs; for several seeds with the effective
-    number of images and Student's t. The p-value is McNemar's exact one for one seed, for several
-    that of the t-test of the difference.
+    One seed: the interval is the score interval for paired proportions (T. Tango, Statistics in
+    Medicine 17, 1998), which covers also where hardly an image differs; the p-value is McNemar's
+    exact one. Several: Student's t interval, but nowhere narrower than the score interval of the
+    effective number of images; the p-value is that of the t-test.
 
     Args:
         one: (seeds, n): whether each seed's model of the one side was right on each test image.
@@ -161,13 +166,15 @@ def difference_interval(one: Correct, other: Correct, confidence: float = 0.95) 
     difference = gained - lost
     found = spread(change)
     images = _effective(found, gained + lost - difference**2)
-    quantile = _quantile(found, confidence)
-    low, high = _tango(gained * images, lost * images, images, quantile)
+    normal, student = _quantiles(found, confidence)
+    low, high = _tango(gained * images, lost * images, images, normal)
     if found.seeds == 1:
         wins, losses = int((change > 0).sum()), int((change < 0).sum())
         p = float(binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0
     else:
         error = sqrt(found.variance)
+        low = max(-1.0, min(low, difference - student * error))
+        high = min(1.0, max(high, difference + student * error))
         p = 2 * float(t.sf(abs(difference) / error, found.degrees)) if error else 1.0
     return Difference(difference, low, high, p, gained, lost, found)
 
