@@ -70,13 +70,13 @@ class _Networks:
     def __init__(self, models: Sequence[str | Path], recipe: dict[str, Any], classes: int) -> None:
         import torch
 
+        from jpegprep.data import Normalization
+        from jpegprep.extraction import GPU_TYPES
         from jpegprep.weights import trained_model
 
-        self._gpu = torch.cuda.is_available()
-        self._device = torch.device("cuda" if self._gpu else "cpu")
-        # What the runs were tested in: 32 bits on a CPU.
-        kinds = {"16-mixed": torch.float16, "bf16-mixed": torch.bfloat16}
-        self._kind = kinds.get(recipe["gpu_precision"]) if self._gpu else None
+        gpu = torch.cuda.is_available()
+        self._device = torch.device("cuda" if gpu else "cpu")
+        self._kind = GPU_TYPES[recipe["gpu_precision"] if gpu else "32-true"]  # as the runs' tests
         self._recipe = recipe
         self._networks: list[Any] = [
             trained_model(recipe["architecture"], model, classes)
@@ -84,34 +84,22 @@ class _Networks:
             .to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
             for model in models
         ]
-        # The colour statistics of the pretraining, for pixels in [0, 1].
-        self._mean, self._std = (
-            torch.tensor(self._networks[0].pretrained_cfg[name], device=self._device).view(
-                1, 3, 1, 1
-            )
-            for name in ("mean", "std")
-        )
+        self._normalization = Normalization(self._networks[0]).to(self._device)
 
     def predict(self, reader: ShardReader, threads: int) -> npt.NDArray[np.int32]:
         """Return the class that each network predicts of each image, (networks, images)."""
         import torch
 
-        from jpegprep.data import loader
+        from jpegprep.data import decoders, loader
 
-        # A GPU waits for processes that decode; a CPU decodes a batch, then computes on it.
-        decoders = (
-            {"workers": max(1, threads - 1)} if self._gpu else {"workers": 0, "threads": threads}
-        )
-        batches = loader(reader, self._recipe, seed=0, training=False, **decoders)
+        batches = loader(reader, self._recipe, seed=0, training=False, **decoders(threads))
         found = []
         with (
             torch.inference_mode(),
-            torch.autocast(self._device.type, self._kind, enabled=self._kind is not None),
+            torch.autocast(self._device.type, self._kind, enabled=self._kind is not torch.float32),
         ):
             for images, _ in batches:
-                pixels = images.to(self._device, non_blocking=True).float() / 255
-                pixels = (pixels - self._mean) / self._std
-                pixels = pixels.contiguous(memory_format=torch.channels_last)
+                pixels = self._normalization(images.to(self._device, non_blocking=True))
                 found.append(
                     # As the run does it: of equal probabilities the first is the greatest.
                     [

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import nn
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from jpegprep.opencv import decode_rgb
@@ -98,6 +99,22 @@ class EpochSampler(Sampler[int]):
         yield from (self._epoch * self._items + order).tolist()
 
 
+class Normalization(nn.Module):
+    """From uint8 images to what a timm model was pretrained on."""
+
+    def __init__(self, model: nn.Module) -> None:
+        """Take the colour statistics of the model's pretraining, of pixels in [0, 1]."""
+        super().__init__()
+        for name in ("mean", "std"):
+            values = torch.tensor(model.pretrained_cfg[name]).view(1, 3, 1, 1)  # type: ignore
+            self.register_buffer(name, values, persistent=False)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Return float32 (n, 3, height, width), its channels last in memory."""
+        pixels = (images.float() / 255 - self.mean) / self.std  # type: ignore[operator]
+        return pixels.contiguous(memory_format=torch.channels_last)
+
+
 def resize(pixels: Pixels, height: int, width: int) -> Pixels:
     """Resize by torch's antialiased bicubic on uint8: Pillow's, but for rounding, and faster.
 
@@ -175,6 +192,21 @@ def eval_transform(recipe: Mapping[str, Any]) -> Transform:
         return resized[top : top + size, left : left + size]
 
     return transform
+
+
+def decoders(threads: int, keep: int = 0) -> dict[str, int]:
+    """Return how a `loader` decodes: a GPU waits for processes of their own, a CPU for threads.
+
+    A CPU that computes has no core to spare for decoding beside it: all its cores decode a batch,
+    then all compute on it.
+
+    Args:
+        threads: processors to use.
+        keep: bytes of decoded pixels that are kept where there is no GPU.
+    """
+    if torch.cuda.is_available():
+        return {"workers": max(1, threads - 1)}
+    return {"workers": 0, "threads": threads, "keep": keep}
 
 
 def loader(

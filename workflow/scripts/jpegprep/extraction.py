@@ -16,13 +16,13 @@ import torch
 from tqdm import tqdm
 
 from jpegprep import runs
-from jpegprep.data import loader
+from jpegprep.data import Normalization, decoders, loader
 from jpegprep.files import replacing
 from jpegprep.shards import ShardReader
 from jpegprep.weights import pretrained_model
 
 # What a GPU computes in; a CPU always computes in 32 bits.
-_GPU_TYPES = {"16-mixed": torch.float16, "bf16-mixed": torch.bfloat16, "32-true": torch.float32}
+GPU_TYPES = {"16-mixed": torch.float16, "bf16-mixed": torch.bfloat16, "32-true": torch.float32}
 
 
 class Backbone:
@@ -39,22 +39,15 @@ class Backbone:
         self.precision = gpu_precision if gpu else "32-true"
         self._device = torch.device("cuda" if gpu else "cpu")
         self._model: Any = model.eval().to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        # The colour statistics of the pretraining, for pixels in [0, 1].
-        self._mean, self._std = (
-            torch.tensor(self._model.pretrained_cfg[name], device=self._device).view(1, 3, 1, 1)
-            for name in ("mean", "std")
-        )
+        self._normalization = Normalization(model).to(self._device)
 
     @torch.inference_mode()
     def features(self, images: torch.Tensor) -> npt.NDArray[np.float32]:
         """Return the pooled features (n, d) of uint8 images (n, 3, height, width)."""
-        pixels = images.to(self._device, non_blocking=True).float() / 255
-        pixels = (pixels - self._mean) / self._std
-        kind = _GPU_TYPES[self.precision]
+        pixels = self._normalization(images.to(self._device, non_blocking=True))
+        kind = GPU_TYPES[self.precision]
         with torch.autocast(self._device.type, kind, enabled=kind is not torch.float32):
-            maps = self._model.forward_features(
-                pixels.contiguous(memory_format=torch.channels_last)
-            )
+            maps = self._model.forward_features(pixels)
             pooled = self._model.forward_head(maps, pre_logits=True)
         return pooled.flatten(1).float().cpu().numpy()
 
@@ -84,7 +77,6 @@ def extract_features(
         UserError: where a shard or the weights are damaged.
     """
     started = time.perf_counter()
-    gpu = torch.cuda.is_available()
     torch.set_num_threads(threads)
     torch.backends.cudnn.deterministic = True
     backbone = Backbone(
@@ -95,15 +87,13 @@ def extract_features(
     name = f"{about['dataset']}/{about['variant']}/{about['learner']}"
     watched = terminal is not None and terminal.isatty()
     ready = time.perf_counter()
-    # A GPU waits for processes that decode; a CPU decodes a batch, then computes on it.
-    decoders = {"workers": max(1, threads - 1)} if gpu else {"workers": 0, "threads": threads}
     arrays = {}
     with tqdm(
         total=images, desc=name, file=terminal, unit="image", leave=False, disable=not watched
     ) as bar:
         for split, reader in readers.items():
             parts = []
-            for batch, _ in loader(reader, recipe, seed=0, training=False, **decoders):
+            for batch, _ in loader(reader, recipe, seed=0, training=False, **decoders(threads)):
                 parts.append(backbone.features(batch))
                 bar.update(len(batch))
             arrays[split] = np.concatenate(parts)

@@ -33,6 +33,14 @@ class History(Callback):
         self._loss: torch.Tensor | float = 0.0
         self._begun = self._started = self._trained = self._shown = 0.0
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint holds for this callback."""
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take it back."""
+        self.rows = state_dict["rows"]
+
     def on_train_start(self, trainer: Any, module: Any) -> None:
         """Start the run's clock, and its bar over the batches of all epochs."""
         self._begun = time.perf_counter()
@@ -40,6 +48,7 @@ class History(Callback):
             total = trainer.max_epochs * trainer.num_training_batches
             self._bar = tqdm(
                 total=total,
+                initial=trainer.global_step,
                 desc=self._name,
                 file=self._terminal,
                 unit="batch",

@@ -7,6 +7,7 @@ hold the variant, the encoder, how many images came out larger than their origin
 and how many are their originals (``kept``).
 """
 
+import hashlib
 import json
 import os
 import tarfile
@@ -237,6 +238,12 @@ class ShardReader:
             if self._files is None:
                 self._files = [_open(shard) for shard in self._shards]
             return self._files
+
+    def checksum(self) -> str:
+        """Return the SHA-256 of what is in the shards: keys, labels, sizes, the images' CRC-32."""
+        digest = hashlib.sha256("\0".join(self.keys.tolist()).encode())
+        digest.update(self.labels.tobytes() + self._places[:, 2:].tobytes())
+        return digest.hexdigest()
 
     def image(self, i: int) -> bytes:
         """Return the bytes of the image file of sample `i`.

@@ -2,7 +2,8 @@
 
 AdamW with a cosine schedule and linear warm-up; the epoch with the best validation accuracy (the
 first of equals) is kept; the test set is read once, at the end, with the weights of that epoch.
-For one seed, one machine and one number of threads, two runs on a CPU give identical predictions.
+For one seed, one machine and one number of threads, two runs on a CPU give identical predictions,
+also where one was killed and went on from its `checkpoint`.
 """
 
 import tempfile
@@ -16,17 +17,20 @@ import lightning
 import numpy as np
 import numpy.typing as npt
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.fabric.plugins.environments import LightningEnvironment
 from timm.optim import create_optimizer_v2
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR
 
 from jpegprep import runs
+from jpegprep.checkpoint import Checkpoint, identity_of
 from jpegprep.complexity import complexity
-from jpegprep.data import loader
+from jpegprep.data import Normalization, decoders, loader
 from jpegprep.history import History
 from jpegprep.shards import ShardReader
 from jpegprep.weights import pretrained_model, save_weights, trained_model
+
+_KEPT = 1 << 30  # bytes of decoded pixels
 
 
 class Classifier(lightning.LightningModule):
@@ -38,15 +42,11 @@ class Classifier(lightning.LightningModule):
         self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._recipe = recipe
         self._steps = steps
-        # The colour statistics of the pretraining, for pixels in [0, 1].
-        for name in ("mean", "std"):
-            values = torch.tensor(model.pretrained_cfg[name]).view(1, 3, 1, 1)  # type: ignore
-            self.register_buffer(f"_{name}", values, persistent=False)
+        self._normalization = Normalization(model)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return logits (n, classes) for uint8 images (n, 3, height, width)."""
-        pixels = (images.float() / 255 - self._mean) / self._std  # type: ignore[operator]
-        return self.model(pixels.contiguous(memory_format=torch.channels_last))
+        return self.model(self._normalization(images))
 
     def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], _: int) -> torch.Tensor:
         """Return the loss of one batch, with label smoothing."""
@@ -95,6 +95,7 @@ def train(
     outputs: Mapping[str, str | Path],
     threads: int,
     terminal: TextIO | None = None,
+    checkpoint_seconds: float = 30,
 ) -> None:
     """Fine-tune, choose the best epoch on validation, predict the test set once, write the run.
 
@@ -105,9 +106,11 @@ def train(
         classes: the number of classes.
         about: what run.json says the run is: dataset, variant, learner, seed, code.
         outputs: the paths of ``history``, ``predictions``, ``run`` and ``model``; all appear,
-            whole, at the end.
+            whole, at the end. Beside them, until then, lies the checkpoint of a run that takes
+            longer than `checkpoint_seconds`.
         threads: processors to use.
         terminal: where a bar is drawn, if it is one.
+        checkpoint_seconds: at least, between two checkpoints, which are written after epochs.
 
     Raises:
         UserError: where a shard or the weights are damaged.
@@ -121,7 +124,7 @@ def train(
     readers = {split: ShardReader(tars) for split, tars in shards.items()}
     data = {
         split: loader(
-            reader, recipe, seed=seed, training=split == "train", **decoders(gpu, threads)
+            reader, recipe, seed=seed, training=split == "train", **decoders(threads, _KEPT)
         )
         for split, reader in readers.items()
     }
@@ -132,18 +135,22 @@ def train(
     )
     cost = complexity(model.model, recipe["image_size"])
     history = History(runs.name_of(about), terminal)
+    checkpoint = Checkpoint(
+        Path(outputs["run"]).with_name(".checkpoint"),
+        identity_of(about, recipe, weights, readers),
+        seed,
+        checkpoint_seconds,
+    )
     with tempfile.TemporaryDirectory(prefix="jpegprep-") as scratch:
-        best = ModelCheckpoint(
-            scratch, monitor="val_accuracy", mode="max", save_top_k=1, save_weights_only=True
-        )
-        trainer = _trainer(recipe, gpu, scratch, [history, best])
+        trainer = _trainer(recipe, gpu, scratch, [history, checkpoint])
+        found = checkpoint.find()
         ready = time.perf_counter()
-        trainer.fit(model, data["train"], data["val"])
+        trainer.fit(model, data["train"], data["val"], ckpt_path=found, weights_only=True)
         fitted = time.perf_counter()
-        state = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
-    model.load_state_dict(state["state_dict"])
+    model.load_state_dict(checkpoint.best)
     probabilities = _predict(trainer, model, data["test"])
     predicted = time.perf_counter()
+    earlier = sum(row["seconds"] for row in history.rows[: checkpoint.resumed_after or 0])
     chosen = max(history.rows, key=lambda row: row["val_accuracy"])
     runs.write_run(
         outputs,
@@ -155,28 +162,19 @@ def train(
             **about,
             "recipe": dict(recipe),
             "best_epoch": chosen["epoch"],
+            "resumed_after_epoch": checkpoint.resumed_after,
             "val_accuracy": chosen["val_accuracy"],
             "precision": trainer.precision,
             "model": cost,
             "seconds": {
                 "setup": round(ready - started, 2),
-                "fit": round(fitted - ready, 2),
+                "fit": round(fitted - ready + earlier, 2),
                 "test": round(predicted - fitted, 2),
             },
         },
         threads,
     )
-
-
-def decoders(gpu: bool, threads: int) -> dict[str, int]:
-    """Return how a loader decodes: a GPU waits for processes of their own, a CPU for threads.
-
-    A CPU that trains has no core to spare for decoding beside it: all its cores decode a batch,
-    then all train on it. What they decoded is kept, up to 1 GiB.
-    """
-    if gpu:
-        return {"workers": max(1, threads - 1)}
-    return {"workers": 0, "threads": threads, "keep": 1 << 30}
+    checkpoint.remove()
 
 
 def _predict(trainer: lightning.Trainer, model: Classifier, data: Any) -> npt.NDArray[np.float32]:
@@ -211,7 +209,7 @@ def predict_variant(
     torch.set_num_threads(threads)
     warnings.filterwarnings("ignore", ".*does not have many workers.*")
     reader = ShardReader(shards)
-    data = loader(reader, recipe, seed=0, training=False, **decoders(gpu, threads))
+    data = loader(reader, recipe, seed=0, training=False, **decoders(threads))
     trained = Classifier(trained_model(recipe["architecture"], model, classes), recipe, steps=0)
     with tempfile.TemporaryDirectory(prefix="jpegprep-") as scratch:
         trainer = _trainer(recipe, gpu, scratch)
@@ -232,6 +230,7 @@ def _trainer(
         max_epochs=recipe["epochs"],
         deterministic="warn",
         callbacks=list(callbacks),
+        plugins=[LightningEnvironment()],  # in a Slurm job, too: Snakemake sends it again
         logger=False,
         enable_checkpointing=bool(callbacks),
         enable_progress_bar=False,
