@@ -10,7 +10,7 @@ RUN := PATH="$(BIN):$$PATH" PYTHONPATH=workflow/scripts
 # Their spaces and quotes reach the programs as they are.
 export IMAGES TO QUALITY
 
-.PHONY: help setup demo recommend convert test lint format bench reference lock clean
+.PHONY: help setup demo recommend convert test coverage lint format bench reference lock clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -48,7 +48,10 @@ convert: $(READY) ## write them as JPEG to another folder: make convert IMAGES=P
 	  { echo "error: say make convert IMAGES=PATH TO=PATH QUALITY=50" >&2; exit 1; }
 	@$(RUN) python -m jpegprep.conversion "$$IMAGES" "$$TO" --quality "$$QUALITY"
 
-test: $(READY) ## run the tests
+test: $(READY) ## run the tests, two at a time
+	@$(RUN) pytest --numprocesses 2 --dist loadgroup
+
+coverage: $(READY) ## run them, and say which lines none of them reaches
 	@$(RUN) pytest --cov
 
 lint: $(READY) ## check style, types and workflow

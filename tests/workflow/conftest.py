@@ -93,6 +93,17 @@ def _small_study(study: dict[str, Any]) -> None:
         learners[name]["recipe"] |= {"image_size": 64, "epochs": 3}
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let two processes share the tests: one has those of the small study, which take longest."""
+
+    def group(item: pytest.Item) -> str:
+        return "study" if "project" in getattr(item, "fixturenames", ()) else item.path.name
+
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group(item)))
+    items.sort(key=lambda item: group(item) != "study")
+
+
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Return a project whose small study has been run whole."""

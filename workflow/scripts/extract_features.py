@@ -4,8 +4,10 @@ from jpegprep.errors import reported
 
 with reported(snakemake.log[0]) as terminal:
     from jpegprep.extraction import extract_features
+    from jpegprep.gpus import take_gpu
     from jpegprep.runs import require_gpu
 
+    take_gpu()
     about = {name: snakemake.wildcards[name] for name in ("dataset", "variant", "learner")}
     if snakemake.params.needs_gpu:
         require_gpu(about["learner"])

@@ -3,8 +3,10 @@
 from jpegprep.errors import reported
 
 with reported(snakemake.log[0]):
+    from jpegprep.gpus import take_gpu
     from jpegprep.training import predict_variant
 
+    take_gpu()
     predict_variant(
         snakemake.params.shards,
         snakemake.input.model,

@@ -4,8 +4,10 @@ from jpegprep.errors import reported
 
 with reported(snakemake.log[0]) as terminal:
     from jpegprep.autogluon_learner import train
+    from jpegprep.gpus import take_gpu
     from jpegprep.runs import job_arguments, require_gpu, tell_progress
 
+    take_gpu()
     arguments = job_arguments(snakemake)
     if snakemake.params.needs_gpu:
         require_gpu(arguments["about"]["learner"])

@@ -3,9 +3,11 @@
 from jpegprep.errors import reported
 
 with reported(snakemake.log[0]) as terminal:
+    from jpegprep.gpus import take_gpu
     from jpegprep.runs import job_arguments, require_gpu, tell_progress
     from jpegprep.training import train
 
+    take_gpu()
     arguments = job_arguments(snakemake)
     if snakemake.params.needs_gpu:
         require_gpu(arguments["about"]["learner"])

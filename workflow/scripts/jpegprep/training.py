@@ -17,7 +17,7 @@ import lightning
 import numpy as np
 import numpy.typing as npt
 import torch
-from lightning.fabric.plugins.environments import LightningEnvironment
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from timm.optim import create_optimizer_v2
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR
