@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import ROOT, Project
+from project import ROOT, Project
 
 MIRROR = ROOT.parent / "shared" / "mirror"
 STUDY = "tests/workflow/mirror.yaml"

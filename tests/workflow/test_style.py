@@ -1,5 +1,6 @@
 """What the README promises stands in the files it names."""
 
+import re
 from pathlib import Path
 
 import yaml
@@ -29,9 +30,17 @@ def test_every_working_rule_has_a_log_and_a_benchmark():
 
 def test_links_lead_somewhere():
     """Every relative link of the README leads to a file."""
-    import re
-
     for name in ("README.md", "results/README.md"):
         text = (ROOT / name).read_text("utf-8")
         for target in re.findall(r"\]\((?!http)([^)#]+)\)", text):
             assert (ROOT / name).parent.joinpath(target).exists(), target
+
+
+def test_the_profile_names_rules_that_there_are():
+    """A misspelt rule in the profile would be silently without its memory."""
+    profile = yaml.safe_load((ROOT / "profiles/slurm/profile.yaml").read_text("utf-8"))
+    named = {*profile["set-resources"], *profile["groups"]}
+    rules = set()
+    for path in (ROOT / "workflow/rules").glob("*.smk"):
+        rules |= set(re.findall(r"^rule (\w+):", path.read_text(encoding="utf-8"), re.M))
+    assert named and named <= rules
