@@ -49,7 +49,7 @@ convert: $(READY) ## write them as JPEG to another folder: make convert IMAGES=P
 	@$(RUN) python -m jpegprep.conversion "$$IMAGES" "$$TO" --quality "$$QUALITY"
 
 test: $(READY) ## run the tests, two at a time
-	@$(RUN) pytest --numprocesses 2 --dist loadgroup
+	@$(RUN) pytest --numprocesses 2 --no-loadscope-reorder
 
 coverage: $(READY) ## run them, and say which lines none of them reaches
 	@$(RUN) pytest --cov

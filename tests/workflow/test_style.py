@@ -42,5 +42,5 @@ def test_the_profile_names_rules_that_there_are():
     named = {*profile["set-resources"], *profile["groups"]}
     rules = set()
     for path in (ROOT / "workflow/rules").glob("*.smk"):
-        rules |= set(re.findall(r"^rule (\w+):", path.read_text(encoding="utf-8"), re.M))
+        rules |= set(re.findall(r"^ *rule (\w+):", path.read_text(encoding="utf-8"), re.M))
     assert named and named <= rules
