@@ -9,7 +9,6 @@ import pytest
 from project import Project
 from xdist.scheduler import LoadScopeScheduling
 
-
 # Which share the small study that `project` runs.
 OF_THE_STUDY = ("test_study.py", "test_stale.py", "test_planning.py", "test_recommend_run.py")
 
