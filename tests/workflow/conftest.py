@@ -10,7 +10,7 @@ from project import Project
 from xdist.scheduler import LoadScopeScheduling
 
 # Which share the small study that `project` runs.
-OF_THE_STUDY = ("test_study.py", "test_stale.py", "test_planning.py", "test_recommend_run.py")
+OF_THE_STUDY = ("test_study.py", "test_stale.py", "test_planning.py")
 
 
 class ByFile(LoadScopeScheduling):
@@ -30,8 +30,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest."""
-    items.sort(key=lambda item: item.path.name not in OF_THE_STUDY)
+    """Begin with what takes longest: the study, then whatever else runs Snakemake."""
+    items.sort(
+        key=lambda item: (item.path.name not in OF_THE_STUDY, item.path.parent.name != "workflow")
+    )
 
 
 @pytest.fixture(scope="session")

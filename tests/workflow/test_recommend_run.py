@@ -7,11 +7,12 @@ import zipfile
 import pytest
 import skimage.data
 from PIL import Image
+from project import Project
 from test_bad_input import one_line
 
 
 @pytest.fixture(scope="module")
-def asked(tmp_path_factory, project):
+def asked(tmp_path_factory):
     """Return a project, and 2 x 45 patches of photographs in class folders, asked about."""
     images = tmp_path_factory.mktemp("own") / "Mine & yours (é)"
     for name in ("brick", "grass"):
@@ -22,6 +23,7 @@ def asked(tmp_path_factory, project):
             x, y = 64 * (i % 8), 64 * (i // 8)
             photograph.crop((x, y, x + 64, y + 64)).save(folder / f"it's {i}.png")
     (images / "brick" / "broken.jpg").write_bytes(b"not a picture")
+    project = Project(tmp_path_factory.mktemp("project"))
     project.edit("config/recommend.yaml", _quick)
     run = project.snakemake("recommend", "--config", f"images={images}")
     assert run.returncode == 0, run.stdout + run.stderr
