@@ -10,7 +10,7 @@ RUN := PATH="$(BIN):$$PATH" PYTHONPATH=workflow/scripts
 # Their spaces and quotes reach the programs as they are.
 export IMAGES TO QUALITY
 
-.PHONY: help setup demo recommend convert test coverage slurm drill lint format bench reference lock clean
+.PHONY: help setup demo recommend convert test coverage slurm conda drill lint format bench reference lock clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -56,6 +56,9 @@ coverage: $(READY) ## run them, and say which lines none of them reaches
 
 slurm: $(READY) ## try profiles/slurm on a real Slurm, which it installs; as root, on Debian
 	@$(RUN) pytest -s tests/system/test_slurm.py
+
+conda: $(READY) ## try --use-conda with a stand-in for conda that serves the lock's packages
+	@$(RUN) pytest -s tests/system/test_conda.py
 
 drill: $(READY) ## kill studies at random, damage files, fill disks: is anything lost? as root
 	@$(RUN) python tests/system/drill.py

@@ -359,3 +359,21 @@ def test_a_dry_run_lists_jobs_and_files(tmp_path: Path, monkeypatch: pytest.Monk
     todo = plan.dry_run(snakefile, "{}")
     assert todo == plan.ToDo({"make": 2}, frozenset({"a.txt", "a.log", "b.txt", "b.log"}))
     assert not (tmp_path / "a.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("hours", "gpus", "expected"),
+    [
+        ([3, 1, 2, 4], 1, 10),
+        # The first has 3, then 4; the second 1, then 2.
+        ([3, 1, 2, 4], 2, 7),
+        ([3, 1, 2, 4], 4, 4),
+        ([1] * 10, 64, 1),
+        ([], 8, 0),
+    ],
+)
+def test_the_makespan_is_that_of_the_next_free_gpu(
+    hours: list[float], gpus: int, expected: float
+) -> None:
+    """By hand."""
+    assert plan.makespan(hours, gpus) == expected

@@ -7,6 +7,7 @@ tells is unknown, and said to be.
 """
 
 import csv
+import heapq
 import json
 import re
 import shutil
@@ -33,6 +34,7 @@ _TAR_BYTES = 1800
 # activations and backward by weights, the first alone).
 _EVALUATION_SPEED = 3
 _STARTUP_S = 30  # imports, weights, the GPU's first step; an allowance
+_GPUS = (1, 8, 64)
 _WIDTH = 96  # of what is text, in characters
 
 Study = Mapping[str, Any]
@@ -462,6 +464,7 @@ def _time_table(
     """Return the GPU hours of the runs to do, a row a learner and a column a data set."""
     rows: list[list[str]] = []
     notes: list[tuple[str, Rate | None, str]] = []
+    lengths: list[float] = []
     columns: dict[str, list[float | None]] = {name: [] for name in study["datasets"]}
     for learner, entry in study["learners"].items():
         recipe = entry["recipe"]
@@ -471,6 +474,8 @@ def _time_table(
                 hours = _hours_of_runs(study, counts, recipe, rate)
                 for column, value in zip(columns.values(), hours, strict=True):
                     column.append(value)
+                for count, value in zip(counts.values(), hours, strict=True):
+                    lengths += [value / count] * count if value else []
                 notes.append((row, rate, "unknown: add its network to config/throughput.csv"))
                 if on_cpu := measured_rate(runs, learner, recipe, "cpu"):
                     total = _sum(_hours_of_runs(study, counts, recipe, on_cpu))
@@ -495,7 +500,32 @@ def _time_table(
         f"probe {_EVALUATION_SPEED} times as fast; {_STARTUP_S} s a start. What is recorded is the "
         "speed of the network alone, with large batches: reading and decoding images may be slower."
     )
-    return f"{table}\n{fill(note, _WIDTH)}\n\n{_notes(notes)}"
+    parts = [_makespans(lengths), fill(note, _WIDTH), _notes(notes)]
+    return "\n\n".join([table, *filter(None, parts)])
+
+
+def makespan(hours: Sequence[float], gpus: int) -> float:
+    """Return in how many hours jobs are done where each GPU has one at a time.
+
+    A GPU takes the next job as soon as it is free, in the order given, since Snakemake does not
+    know how long a job takes. Nothing waits for shards, queues or other users.
+
+    Args:
+        hours: of each job.
+        gpus: how many there are.
+    """
+    free = [0.0] * gpus
+    for job in hours:
+        heapq.heapreplace(free, free[0] + job)
+    return max(free)
+
+
+def _makespans(hours: Sequence[float]) -> str:
+    """Return the hours until the jobs of known length are done, on more and more GPUs."""
+    if not hours:
+        return ""
+    each = ", ".join(f"{gpus}: {makespan(hours, gpus):,.1f}" for gpus in _GPUS)
+    return f"hours until the last of these is done, by the number of GPUs: {each}"
 
 
 def _work(study: Study, todo: ToDo, learner: str) -> list[tuple[str, dict[str, int], bool]]:
