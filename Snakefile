@@ -22,6 +22,10 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/inputs.smk"
 
 
+# Used with --software-deployment-method apptainer alone; envs/apptainer.def says how it is built.
+container: "jpegprep.sif"
+
+
 report: "workflow/report/workflow.rst"
 
 

@@ -164,11 +164,16 @@ PAIRED_BRIEF = (
 )
 PAIRED = (
     "Difference: accuracy less the original's on the same test images, in points; in brackets its "
-    "95 % interval, paired by image and seed (Tango's score interval; of several seeds with random "
-    "effects of seeds and images). p: no difference (one seed: exact McNemar; several: t-test), "
-    "corrected for the learner's ratios by Holm. Gained, lost: images that only this ratio, and "
-    "only the original, got right."
+    "95 % interval, paired by image and seed (one seed: Tango's score interval; several: "
+    "Student's, with random effects of seeds and images). p: no difference (exact McNemar; "
+    "t-test), corrected for the learner's ratios by Holm. Gained, lost: images that only this "
+    "ratio, and only the original, got right."
 )
+
+
+def in_points(share: float) -> str:
+    """Return ``1 point`` or ``2.5 points``."""
+    return f"{100 * share:g} point" + ("" if round(100 * share, 6) == 1 else "s")
 
 
 def points(table: pd.DataFrame) -> list[str]:
@@ -222,7 +227,7 @@ def decisions(
         }
     )
     note = (
-        f"The smallest ratio at which a loss of {100 * margin:g} points or more is excluded, there "
+        f"The smallest ratio at which a loss of {in_points(margin)} or more is excluded, there "
         "and at all larger ratios: the lower bound of the 95 % interval of the difference, in "
         f"points, lies above {-100 * margin:+g}. Would be shown by: so many test images or seeds, "
         f"with a chance of {_POWER:.0%}, if the difference is in truth the estimated one. Names "

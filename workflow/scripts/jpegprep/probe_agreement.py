@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from jpegprep.decision import against_original, decide
+from jpegprep.decision import against_original, decide, in_points
 from jpegprep.table_files import write_table
 
 
@@ -55,7 +55,7 @@ def probe_agreement(
         }
     )
     note = (
-        f"Shown: down to this ratio a loss of {100 * margin:g} points or more is excluded, there "
+        f"Shown: down to this ratio a loss of {in_points(margin)} or more is excluded, there "
         "and at all larger ratios; estimated: by the estimate alone, without its interval. Mean "
         "gap: of both differences to the original, over ratios. Inside: the probe's estimate lies "
         "in fine-tuning's 95 % interval. Where the half-width is larger than the margin, the test "

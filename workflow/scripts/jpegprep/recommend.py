@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from jpegprep.decision import PAIRED, against_original, decide, points
+from jpegprep.decision import PAIRED, against_original, decide, in_points, points
 from jpegprep.figures import recommended
 from jpegprep.files import write_json, write_text
 from jpegprep.problems import OK
@@ -316,7 +316,7 @@ def _headline(facts: Mapping[str, Any]) -> str:
 
 
 def _reasons(facts: Mapping[str, Any]) -> str:
-    margin, answer = 100 * facts["margin"], facts["answer"]
+    margin, answer = in_points(facts["margin"]), facts["answer"]
     if answer == LEAVE:
         source = facts["source"]
         already = (
@@ -326,7 +326,7 @@ def _reasons(facts: Mapping[str, Any]) -> str:
         )
         return (
             "No ratio both saves bytes that are worth it and keeps, by its estimate, within "
-            f"{margin:g} points of the original's accuracy.{already}"
+            f"{margin} of the original's accuracy.{already}"
         )
     saved = (
         f"It saves **{facts['saved']:.1%}** of the bytes "
@@ -336,12 +336,11 @@ def _reasons(facts: Mapping[str, Any]) -> str:
     return (
         saved
         + {
-            USE: f" A loss of {margin:g} points of accuracy or more is excluded.",
-            UNCONFIRMED: f" By the probe a loss of {margin:g} points or more is excluded; no "
+            USE: f" A loss of {margin} of accuracy or more is excluded.",
+            UNCONFIRMED: f" By the probe a loss of {margin} or more is excluded; no "
             "network was fine-tuned to confirm it.",
-            NOT_SHOWN: f" Whether it costs less than {margin:g} points, these test images cannot "
-            "show.",
-            LOSES: f" But the fine-tuned network lost {margin:g} points or more.",
+            NOT_SHOWN: f" Whether it costs less than {margin}, these test images cannot show.",
+            LOSES: f" But the fine-tuned network lost {margin} or more.",
         }[answer]
     )
 
