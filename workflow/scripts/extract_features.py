@@ -6,17 +6,19 @@ with reported(snakemake.log[0]) as terminal:
     from jpegprep.extraction import extract_features
     from jpegprep.gpus import take_gpu
     from jpegprep.runs import require_gpu
+    from jpegprep.staging import staged
 
     take_gpu()
     about = {name: snakemake.wildcards[name] for name in ("dataset", "variant", "learner")}
     if snakemake.params.needs_gpu:
         require_gpu(about["learner"])
-    extract_features(
-        snakemake.params.shards,
-        snakemake.input.weights[0],
-        snakemake.params.recipe,
-        {**about, "code": snakemake.params.code},
-        snakemake.output.features,
-        snakemake.threads,
-        terminal=terminal,
-    )
+    with staged(snakemake.params.shards) as shards:
+        extract_features(
+            shards,
+            snakemake.input.weights[0],
+            snakemake.params.recipe,
+            {**about, "code": snakemake.params.code},
+            snakemake.output.features,
+            snakemake.threads,
+            terminal=terminal,
+        )

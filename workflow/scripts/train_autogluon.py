@@ -6,10 +6,12 @@ with reported(snakemake.log[0]) as terminal:
     from jpegprep.autogluon_learner import train
     from jpegprep.gpus import take_gpu
     from jpegprep.runs import job_arguments, require_gpu, tell_progress
+    from jpegprep.staging import staged
 
     take_gpu()
     arguments = job_arguments(snakemake)
     if snakemake.params.needs_gpu:
         require_gpu(arguments["about"]["learner"])
-    train(**arguments, terminal=terminal)
+    with staged(arguments["shards"]) as arguments["shards"]:
+        train(**arguments, terminal=terminal)
     print(tell_progress(arguments["about"], snakemake.params.records), file=terminal)
