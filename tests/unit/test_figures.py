@@ -103,6 +103,16 @@ def test_fig2_of_one_seed_says_so(tmp_path: Path) -> None:
     assert any(re.search(r"\b1 seed\b(?!s)", text) for text in words(tmp_path / "fig2.svg"))
 
 
+def test_fig2_of_learners_with_other_seeds_says_so(tmp_path: Path) -> None:
+    """A probe has more seeds than a fine-tuned network: not all have the most."""
+    table = accuracies({"dtd": {"lite0": FALLING, "probe": FLAT}}, tmp_path / "accuracy.csv")
+    rows = pd.read_csv(table)
+    rows.loc[rows["learner"] == "probe", "seeds"] = 5
+    rows.to_csv(table, index=False)
+    accuracy_vs_ratio(table, tmp_path / "fig2.svg")
+    assert any("1 to 5 seeds" in text for text in words(tmp_path / "fig2.svg"))
+
+
 @pytest.mark.parametrize("count", [1, 2, 3, 6])
 def test_fig2_has_a_panel_for_each_data_set(tmp_path: Path, count: int) -> None:
     """Every data set has a panel of its own, and no empty one is left."""

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from jpegprep.decision import against_original
+from jpegprep.decision import against_original, in_points
 from jpegprep.drawing import COLOURS, COLUMN, PAGE, STYLE, save
 
 _PANEL_HEIGHT = 2.9
@@ -54,7 +54,7 @@ def accuracy_vs_ratio(
                     label=learner,
                     **_line(i),
                 )
-            images, seeds = panel["n"].iloc[0], _seeds(panel["seeds"].max())
+            images, seeds = panel["n"].iloc[0], _seeds(panel["seeds"])
             axis.set_title(f"{dataset}: n = {images:,} test images, {seeds}")
             _ratio_axis(axis)
             axis.set_ylabel("top-1 test accuracy")
@@ -93,11 +93,11 @@ def difference_vs_ratio(differences: str | Path, margin: float, *targets: str | 
                     label=learner,
                     **_line(i),
                 )
-            axis.set_title(f"{dataset}: n = {panel['n'].iloc[0]:,}, {_seeds(panel['seeds'].max())}")
+            axis.set_title(f"{dataset}: n = {panel['n'].iloc[0]:,}, {_seeds(panel['seeds'])}")
             _ratio_axis(axis)
             axis.set_ylabel("accuracy less the original's, points")
         _legend_below(
-            figure, axes, f"bars: 95 % intervals, paired; dashed: the margin, {100 * margin:g}"
+            figure, axes, f"bars: 95 % intervals, paired; dashed: the margin, {in_points(margin)}"
         )
         save(figure, targets)
 
@@ -194,7 +194,7 @@ def accuracy_vs_parameters(models: str | Path, *targets: str | Path) -> None:
             )
             axis.minorticks_off()
             axis.margins(x=0.15)
-            axis.set_title(f"{dataset}: n = {panel['n'].iloc[0]:,}, {_seeds(panel['seeds'].max())}")
+            axis.set_title(f"{dataset}: n = {panel['n'].iloc[0]:,}, {_seeds(panel['seeds'])}")
             axis.set_xlabel("parameters, millions")
             axis.set_ylabel("top-1 test accuracy")
         _legend_below(figure, axes, "bars: 95 % intervals")
@@ -313,7 +313,7 @@ def convergence(
             ncols=5,
             columnspacing=1,
             frameon=False,
-            title=f"compression ratio; {_seeds(table['seed'].nunique())}",
+            title=f"compression ratio; {_seeds(table.groupby('learner')['seed'].nunique())}",
         )
         save(figure, targets)
 
@@ -352,8 +352,12 @@ def _legend(axes: Sequence[Axes]) -> dict[str, Any]:
     }
 
 
-def _seeds(count: int) -> str:
-    return "1 seed" if count == 1 else f"{count} seeds"
+def _seeds(counts: "pd.Series[int]") -> str:
+    """Return how many seeds there are, of learners that may have different numbers."""
+    least, most = counts.min(), counts.max()
+    if least < most:
+        return f"{least} to {most} seeds"
+    return "1 seed" if most == 1 else f"{most} seeds"
 
 
 @contextmanager
