@@ -10,11 +10,11 @@ RUN := PATH="$(BIN):$$PATH" PYTHONPATH=workflow/scripts
 # Their spaces and quotes reach the programs as they are.
 export IMAGES TO QUALITY
 
-.PHONY: help setup demo recommend convert test coverage slurm conda drill lint format bench reference lock clean
+.PHONY: help setup demo recommend convert test test-all coverage slurm conda drill lint format bench reference lock clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
 
 setup: $(READY) ## install requirements.lock into .venv
 
@@ -48,11 +48,14 @@ convert: $(READY) ## write them as JPEG to another folder: make convert IMAGES=P
 	  { echo "error: say make convert IMAGES=PATH TO=PATH QUALITY=50" >&2; exit 1; }
 	@$(RUN) python -m jpegprep.conversion "$$IMAGES" "$$TO" --quality "$$QUALITY"
 
-test: $(READY) ## run the tests, two at a time
+test: $(READY) ## run the tests, two at a time, but for those that take minutes
 	@$(RUN) pytest --numprocesses 2 --no-loadscope-reorder
 
+test-all: $(READY) ## run all of them
+	@$(RUN) pytest --numprocesses 2 --no-loadscope-reorder -m ""
+
 coverage: $(READY) ## run them, and say which lines none of them reaches
-	@$(RUN) pytest --cov
+	@$(RUN) pytest --cov -m ""
 
 slurm: $(READY) ## try profiles/slurm on a real Slurm, which it installs; as root, on Debian
 	@$(RUN) pytest -s tests/system/test_slurm.py

@@ -232,7 +232,8 @@ def test_one_failing_run_leaves_the_others_alone(folders):
     time = project.path(damaged).stat()
     project.path(damaged).write_bytes(content)
     os.utime(project.path(damaged), ns=(time.st_atime_ns, time.st_mtime_ns))
-    run = project.snakemake()
+    runs = [f"results/runs/animals/{v}/lite0/seed0/run.json" for v in ("original", "jpeg-q30")]
+    run = project.snakemake(*runs)
     line = one_line(run)
     assert damaged in line and "is damaged (its CRC-32 differs" in line
     assert "(log: results/logs/train_timm/animals/jpeg-q30/lite0/seed0.log)" in run.stderr

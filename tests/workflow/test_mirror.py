@@ -20,9 +20,12 @@ from project import ROOT, Project
 MIRROR = ROOT.parent / "shared" / "mirror"
 STUDY = "tests/workflow/mirror.yaml"
 
-pytestmark = pytest.mark.skipif(
-    not MIRROR.is_dir(), reason="needs ../shared/mirror: small archives of the six data sets"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not MIRROR.is_dir(), reason="needs ../shared/mirror: small archives of the six data sets"
+    ),
+]
 
 
 class MirrorProject(Project):

@@ -10,6 +10,9 @@ from PIL import Image
 from project import Project
 from test_bad_input import one_line
 
+# The answer takes a study of its own: probe, fine-tuning, reading.
+slow = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def asked(tmp_path_factory):
@@ -39,6 +42,7 @@ def _quick(config):
     config["learners"]["tf_efficientnet_lite0"]["recipe"] |= {"epochs": 3, "batch_size": 16}
 
 
+@slow
 def test_the_answer_is_there_in_words_numbers_and_pictures(asked):
     """Two textures that any network tells apart may be compressed, and the page says how."""
     project, images = asked
@@ -60,6 +64,7 @@ def test_the_answer_is_there_in_words_numbers_and_pictures(asked):
         assert (folder / f"recommendation.{kind}").stat().st_size > 1000
 
 
+@slow
 def test_asked_again_nothing_runs_and_a_changed_image_is_noticed(asked):
     """The images are known by names, sizes and times; other margins train nothing anew."""
     project, images = asked

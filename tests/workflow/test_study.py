@@ -223,7 +223,9 @@ def test_a_run_tells_what_made_it(project, learner):
     assert history["val_accuracy"].max() == pytest.approx(run["val_accuracy"], rel=1e-5)
 
 
-@pytest.mark.parametrize("learner", ["tf_efficientnet_lite0", "autogluon"])
+@pytest.mark.parametrize(
+    "learner", ["tf_efficientnet_lite0", pytest.param("autogluon", marks=pytest.mark.slow)]
+)
 def test_a_killed_study_ends_with_the_same_predictions(project, learner):
     """SIGKILL to the whole group in the middle of training; run again, byte-identical results."""
     folder = project.path(RUN.format(variant="original", learner=learner, file=""))
