@@ -151,6 +151,28 @@ def test_a_killed_training_ends_as_one_that_was_not(
     assert [row.split(",")[0] for row in history] == ["epoch", "1", "2", "3"]
 
 
+def test_a_training_killed_after_its_last_epoch_trains_no_more(
+    tmp_path: Path,
+    shards: dict[str, list[str]],
+    lite0: Path,
+    undisturbed: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is left to do is the test, with the best epoch's network from the checkpoint."""
+    ended = Training(tmp_path / "run", shards, lite0)
+
+    def killed_here(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("jpegprep.training._predict", killed_here)
+        with pytest.raises(KeyboardInterrupt):
+            train(**ended.arguments)
+    assert ended.checkpoint.exists()
+    assert ended.run() == undisturbed
+    assert ended.record()["resumed_after_epoch"] == 3
+
+
 @pytest.mark.parametrize("damage", ["cut", "flipped", "empty"])
 def test_a_damaged_checkpoint_is_not_used(
     killed: Training, undisturbed: list[str], capsys: pytest.CaptureFixture[str], damage: str
