@@ -1,11 +1,14 @@
 # From raw archives to the tables and figures of a study: how far can images be JPEG-compressed?
 # The study is config/config.yaml, or another one: snakemake --configfile FILE
+import os
 import sys
 from pathlib import Path
 
 from snakemake.utils import min_version
 
 min_version("9.27")
+
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # of the jobs, too; see Makefile
 
 DEFAULT = "recommend.yaml" if "images" in config else "config.yaml"
 
