@@ -11,6 +11,9 @@ RUN := PATH="$(BIN):$$PATH" PYTHONPATH=workflow/scripts
 # 34 s instead of 12 s before a job has imported torch, timm and Lightning.
 unexport PYTHONDONTWRITEBYTECODE
 
+# Two trainings at a time, each on half of the cores: of small networks 1.4 times as fast.
+PAIRS := --resources gpu=2 network=1
+
 # Their spaces and quotes reach the programs as they are.
 export IMAGES TO QUALITY
 
@@ -37,14 +40,14 @@ $(READY): requirements.lock
 demo: $(READY) ## run the default study; results/demo/report.html
 	@$(RUN) $(BIN)/python -m jpegprep.locks
 	@begin=$$(date +%s); \
-	  $(RUN) snakemake --cores $(CORES) && \
+	  $(RUN) snakemake --cores $(CORES) $(PAIRS) && \
 	  echo "The study took $$(($$(date +%s) - begin)) s; see results/demo/report.html and results/README.md."
 
 recommend: $(READY) ## how far can my images be compressed? make recommend IMAGES=PATH
 	@[ -n "$$IMAGES" ] || { echo "error: IMAGES is empty; say make recommend IMAGES=PATH" >&2; exit 1; }
 	@$(RUN) python -m jpegprep.locks
 	@begin=$$(date +%s); \
-	  $(RUN) snakemake --cores $(CORES) recommend --config images="$$IMAGES" $(OPTIONS) && \
+	  $(RUN) snakemake --cores $(CORES) recommend $(PAIRS) --config images="$$IMAGES" $(OPTIONS) && \
 	  echo "It took $$(($$(date +%s) - begin)) s."
 
 convert: $(READY) ## write them as JPEG to another folder: make convert IMAGES=PATH TO=PATH QUALITY=50

@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 
 def test_the_plan_of_a_fresh_study(fresh):
     """Without --cores, it lists the dry run's jobs, bytes and hours, and leaves only its log."""
@@ -30,3 +32,21 @@ def test_the_plan_of_a_study_that_is_done(project):
     assert run.returncode == 0, run.stderr
     assert "Nothing is to do: every result of the study is there." in run.stderr
     assert re.search(r"^  on a CPU +\d+ +measured: .*3 runs: 0.0 CPU hours", run.stderr, re.M)
+
+
+@pytest.mark.parametrize(
+    ("options", "threads"),
+    [
+        (["--cores", "8"], 8),
+        (["--cores", "8", "--resources", "gpu=4"], 2),
+        (["--cores", "1", "--resources", "gpu=4"], 1),
+        (["--workflow-profile", "profiles/slurm"], 8),
+    ],
+)
+def test_trainings_at_a_time_share_the_cores(fresh, options, threads):
+    """On one machine; a cluster's jobs have their own."""
+    wanted = "results/runs/photo-patches/original/tf_efficientnet_lite0/seed0/run.json"
+    run = fresh.python("-m", "snakemake", "--dry-run", "--quiet", "host", *options, "--", wanted)
+    assert run.returncode == 0, run.stderr
+    job = re.search(r"^rule train_timm:\n((?: .*\n)+)", run.stdout + run.stderr, re.MULTILINE)[1]
+    assert int(re.search(r"threads: (\d+)", f"{job}threads: 1")[1]) == threads

@@ -170,6 +170,14 @@ def image_threads(wildcards):
     return 4 if dataset(wildcards)["images"] > 5000 else 1
 
 
+def training_threads(wildcards):
+    """Return how many threads a training has: on one machine those at a time, `gpu`, share its cores."""
+    settings = workflow.resource_settings
+    if settings.nodes or not settings.cores:  # a cluster's jobs each have their own
+        return 8
+    return max(1, min(8, settings.cores // (settings.resources.get("gpu").value or 1)))
+
+
 def shards(name, variant, split):
     """Return the tars of one split of one variant of a data set."""
     return [

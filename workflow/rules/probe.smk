@@ -22,7 +22,7 @@ rule extract_features:
         learner=learners_by("probe"),
     conda:
         "../../envs/train_timm.yaml"
-    threads: 8
+    threads: training_threads
     resources:
         gpu=1,
         mem_mb=8000,

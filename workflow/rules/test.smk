@@ -18,7 +18,7 @@ rule test_timm:
         learner=learners_by("timm"),
     conda:
         "../../envs/train_timm.yaml"
-    threads: 8
+    threads: training_threads
     resources:
         gpu=1,
         mem_mb=8000,
@@ -47,7 +47,7 @@ rule test_autogluon:
         learner=learners_by("autogluon"),
     conda:
         "../../envs/train_autogluon.yaml"
-    threads: 8
+    threads: training_threads
     resources:
         gpu=1,
         mem_mb=12000,

@@ -25,7 +25,7 @@ rule train_timm:
         learner=learners_by("timm"),
     conda:
         "../../envs/train_timm.yaml"
-    threads: 8
+    threads: training_threads
     resources:
         gpu=1,
         mem_mb=8000,
@@ -59,7 +59,7 @@ rule train_autogluon:
         learner=learners_by("autogluon"),
     conda:
         "../../envs/train_autogluon.yaml"
-    threads: 8
+    threads: training_threads
     resources:
         gpu=1,
         mem_mb=12000,
@@ -92,7 +92,7 @@ rule train_tabular:
         learner=learners_by("autogluon_tabular"),
     conda:
         "../../envs/train_tabular.yaml"
-    threads: 8
+    threads: training_threads
     resources:
         mem_mb=12000,
         runtime=240,

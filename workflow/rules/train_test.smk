@@ -24,7 +24,7 @@ if STUDY.train_test:
                 f"results/benchmarks/cross_test_timm/{STUDY.name}/{{dataset}}/seed{{seed}}.tsv"
             conda:
                 "../../envs/train_timm.yaml"
-            threads: 8
+            threads: training_threads
             resources:
                 gpu=1,
                 mem_mb=8000,
