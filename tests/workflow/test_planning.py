@@ -40,11 +40,10 @@ def test_the_plan_of_a_study_that_is_done(project):
         (["--cores", "8"], 8),
         (["--cores", "8", "--resources", "gpu=4"], 2),
         (["--cores", "1", "--resources", "gpu=4"], 1),
-        (["--workflow-profile", "profiles/slurm"], 8),
     ],
 )
 def test_trainings_at_a_time_share_the_cores(fresh, options, threads):
-    """On one machine; a cluster's jobs have their own."""
+    """On one machine."""
     wanted = "results/runs/photo-patches/original/tf_efficientnet_lite0/seed0/run.json"
     run = fresh.python("-m", "snakemake", "--dry-run", "--quiet", "host", *options, "--", wanted)
     assert run.returncode == 0, run.stderr
