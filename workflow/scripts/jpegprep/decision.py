@@ -154,7 +154,11 @@ def comparison(
             "seeds": table["seeds"],
         }
     )
-    write_table(table, shown, PAIRED, targets)
+    note = (
+        f"{PAIRED_TEST} Gained, lost: images that only this ratio, and only the original, got "
+        "right."
+    )
+    write_table(table, shown, note, targets)
 
 
 # What stands below tables with differences.
@@ -162,12 +166,11 @@ PAIRED_BRIEF = (
     "Differences are of accuracies on the same test images, in points, with 95 % intervals paired "
     "by image and seed."
 )
-PAIRED = (
+PAIRED_TEST = (
     "Difference: accuracy less the original's on the same test images, in points; in brackets its "
     "95 % interval, paired by image and seed (one seed: Tango's score interval; several: "
     "Student's, with random effects of seeds and images). p: no difference (exact McNemar; "
-    "t-test), corrected for the learner's ratios by Holm. Gained, lost: images that only this "
-    "ratio, and only the original, got right."
+    "t-test), corrected for the learner's ratios by Holm."
 )
 
 

@@ -3,13 +3,14 @@
 import json
 import shlex
 from collections.abc import Mapping, Sequence
+from math import floor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from jpegprep.decision import PAIRED, against_original, decide, in_points, points
+from jpegprep.decision import PAIRED_TEST, against_original, decide, in_points, points
 from jpegprep.figures import recommended
 from jpegprep.files import write_json, write_text
 from jpegprep.problems import OK
@@ -282,12 +283,12 @@ def _markdown(
         f"# {what['name']}: {_headline(facts)}",
         _reasons(facts),
         _costs(facts),
-        *_next_steps(facts),
+        *_next_steps(facts, probe),
         "## Every ratio, by the probe",
         _ratios(probe, sizes),
         f"The probe is logistic regression on features of a frozen network, n = "
         f"{facts['probe']['n']:,} test images, {facts['probe']['seeds']} seeds: a quick look, not "
-        f"a fine-tuned network. {PAIRED}",
+        f"a fine-tuned network. {PAIRED_TEST}",
         "![Difference of accuracy and bytes against ratio](recommendation.svg)",
         *_reading_text(facts),
         *_classes_text(facts),
@@ -374,7 +375,15 @@ def _seeds(count: int) -> str:
     return f"{count} seed" if count == 1 else f"{count} seeds"
 
 
-def _next_steps(facts: Mapping[str, Any]) -> list[str]:
+def _shown_margin(facts: Mapping[str, Any], probe: pd.DataFrame, ratio: float) -> float:
+    """Return the margin, in half points, at which a ratio and all larger ones would be shown."""
+    lows = probe.loc[probe["ratio"] >= ratio, "low"].tolist()
+    if facts["fine_tuned"]:
+        lows.append(facts["fine_tuned"]["low"])
+    return (floor(-200 * min(lows)) + 1) / 200
+
+
+def _next_steps(facts: Mapping[str, Any], probe: pd.DataFrame) -> list[str]:
     parts = []
     needed = facts["needed"]
     ways = [
@@ -386,10 +395,13 @@ def _next_steps(facts: Mapping[str, Any]) -> list[str]:
         if count
     ]
     if facts["answer"] in (NOT_SHOWN, LEAVE) and ways:
+        ratio = facts["quality"] / 100 if facts["quality"] else needed["ratio"]
+        margin = _shown_margin(facts, probe, ratio)
         parts.append(
             f"**What would show more**: {' or '.join(ways)} would show ratio {needed['ratio']:g} "
-            "with a chance of 80 %, if the probe's estimate is the truth; or accept a larger "
-            "margin (`margin=0.03`)."
+            "with a chance of 80 %, if the probe's estimate is the truth; or accept a loss of "
+            f"{in_points(margin)} (`margin={margin:g}`), which these images exclude at ratio "
+            f"{ratio:g}."
         )
     if facts["answer"] in (USE, UNCONFIRMED, NOT_SHOWN):
         parts.append(

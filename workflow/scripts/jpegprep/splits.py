@@ -68,14 +68,14 @@ def assign(images: pd.DataFrame, how: Mapping[str, Any], shards: Mapping[str, in
             ``contiguous`` (in each class the first are train, then val, then test) or ``given``
             (by the user; where there is no test, the given val is the test; where there is then no
             val, it is drawn from train); ``val`` and ``test``: the fractions of each;
-            ``duplicates``: ``apart`` (each image for itself) or ``together`` (an image with the
-            same bytes as an earlier one joins its split, but leaves no given split).
+            ``duplicates``: ``apart`` (each image for itself) or ``together`` (images of the same
+            bytes are drawn as one, the first of them, but none leaves its given split).
         shards: the number of shards of each split.
 
     Returns:
-        The rows in their order, with the columns key, class, label, split, shard. Over the data
-        set, val and test have the fractions rounded to whole images, and so, within one image,
-        has each class. A val drawn from a given train has its fraction of that train.
+        The rows in their order, with the columns key, class, label, split, shard. Over the images
+        that are drawn, val and test have the fractions rounded to whole images, and so, within one
+        image, has each class. A val drawn from a given train has its fraction of that train.
 
     Raises:
         UserError: where a class is too small to appear in every split, or missing in a given one.
@@ -84,28 +84,27 @@ def assign(images: pd.DataFrame, how: Mapping[str, Any], shards: Mapping[str, in
     table = images[["key", "class"]].reset_index(drop=True)
     names, labels = np.unique(table["class"].to_numpy(dtype=str), return_inverse=True)
     table["label"] = labels.astype(np.int32)
-    # Within a pool images are drawn, and equal ones may join each other.
+    # Within a pool images are drawn, and equal ones may be drawn as one.
     pool = _given(images) if how["strategy"] == "given" else np.full(len(table), "", object)
+    first = np.arange(len(table))  # of each image: the one that is drawn for it
+    if how["duplicates"] == "together":
+        contents = images["duplicate_of"].where(images["duplicate_of"].notna(), images["key"])
+        first_of: dict[tuple[str, str], int] = {}
+        for row, content in enumerate(zip(pool, contents, strict=True)):
+            first[row] = first_of.setdefault(content, row)
     where = pool.copy()
+    drawn = first == np.arange(len(table))
     if how["strategy"] == "given":
         _check_given(names, labels, pool)
-        if "val" not in pool:
-            drawn = np.flatnonzero(pool == "train")
-            where[drawn] = _draw(names, labels[drawn], {"val": how["val"], "test": 0}, rng)
+        fractions = {"val": how["val"], "test": 0}
+        drawn &= pool == "train"
     else:
         fractions = {"val": how["val"], "test": how["test"]}
-        where[:] = _draw(names, labels, fractions, rng if how["strategy"] == "stratified" else None)
-    if how["duplicates"] == "together":
-        split_of: dict[tuple[str, str], str] = {}
-        contents = images["duplicate_of"].where(images["duplicate_of"].notna(), images["key"])
-        for row, content in enumerate(zip(pool, contents, strict=True)):
-            where[row] = split_of.setdefault(content, where[row])
-        for label, name in enumerate(names):
-            if len(set(where[labels == label])) < len(SPLITS):
-                raise UserError(
-                    f"class {str(name)!r} is not in every split once duplicates are together; add "
-                    "images, or write duplicates: apart in the registry"
-                )
+    if how["strategy"] != "given" or "val" not in pool:
+        random = None if how["strategy"] == "contiguous" else rng
+        what = "images" if len(set(first)) == len(first) else "different images"
+        where[drawn] = _draw(names, labels[drawn], fractions, random, what)
+        where = where[first]
     table["split"] = where
     table["shard"] = np.int32(0)
     for part in SPLITS:
@@ -141,6 +140,7 @@ def _draw(
     labels: npt.NDArray[np.intp],
     fractions: Mapping[str, float],
     rng: np.random.Generator | None,
+    what: str,
 ) -> npt.NDArray[np.object_]:
     """Return the split of each image.
 
@@ -149,6 +149,7 @@ def _draw(
         labels: of each image the index of its class.
         fractions: of val and of test; nothing is drawn for one of 0.
         rng: draws in each class; without one the first are train, then val, then test.
+        what: they are, for the error.
 
     Raises:
         UserError: where a class is too small.
@@ -171,7 +172,7 @@ def _draw(
         train = len(rows) - sum(count.values())
         if min(train, *(count[part] for part in wanted)) < 1:
             raise UserError(
-                f"class {str(name)!r} has {len(rows)} images, too few for "
+                f"class {str(name)!r} has {len(rows)} {what}, too few for "
                 f"{', '.join(['train', *wanted[:-1]])} and {wanted[-1]}; add images, or leave the "
                 "class out"
             )
