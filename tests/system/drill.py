@@ -77,6 +77,8 @@ def rerun(project: Project) -> tuple[int, str]:
     unlocked(project)
     done = project.snakemake(*TARGETS)
     lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    # A job's line stands where it failed, and once more at the end, with its log.
+    lines = [line for line in lines if "(log: " in line] or lines
     return done.returncode, "\n".join(dict.fromkeys(lines))
 
 

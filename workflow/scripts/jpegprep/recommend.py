@@ -133,7 +133,8 @@ def _answer(proposed: Mapping[str, Any], fine: Mapping[str, Any] | None, margin:
         return UNCONFIRMED if proposed["shown"] else NOT_SHOWN
     if fine["low"] > -margin:
         return USE
-    return LOSES if fine["difference"] <= -margin else NOT_SHOWN
+    lost = fine["high"] < 0 and fine["difference"] <= -margin
+    return LOSES if lost else NOT_SHOWN
 
 
 def _fine_tuned(runs: Mapping[str, Sequence[str | Path]]) -> dict[str, Any]:
@@ -394,14 +395,18 @@ def _next_steps(facts: Mapping[str, Any], probe: pd.DataFrame) -> list[str]:
         )
         if count
     ]
-    if facts["answer"] in (NOT_SHOWN, LEAVE) and ways:
-        ratio = facts["quality"] / 100 if facts["quality"] else needed["ratio"]
+    ratio = facts["quality"] / 100 if facts["quality"] else needed["ratio"]
+    if facts["answer"] in (NOT_SHOWN, LEAVE) and ratio:
         margin = _shown_margin(facts, probe, ratio)
-        parts.append(
+        more = (
             f"**What would show more**: {' or '.join(ways)} would show ratio {needed['ratio']:g} "
-            "with a chance of 80 %, if the probe's estimate is the truth; or accept a loss of "
-            f"{in_points(margin)} (`margin={margin:g}`), which these images exclude at ratio "
-            f"{ratio:g}."
+            "with a chance of 80 %, if the probe's estimate is the truth. "
+            if ways
+            else ""
+        )
+        parts.append(
+            f"{more}What these images exclude at ratio {ratio:g} is a loss of {in_points(margin)} "
+            f"(`margin={margin:g}`)."
         )
     if facts["answer"] in (USE, UNCONFIRMED, NOT_SHOWN):
         parts.append(
