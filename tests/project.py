@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,13 @@ class Project:
             text=True,
             check=False,
         )
+
+    def unlock(self) -> None:
+        """Wait until no job of a killed Snakemake runs any more, and unlock, as `make demo` does."""
+        end = time.monotonic() + 300
+        while (locks := self.python("-m", "jpegprep.locks")).returncode:
+            assert time.monotonic() < end, locks.stderr
+            time.sleep(0.5)
 
     def planned(self, *arguments: str) -> dict[str, int]:
         """Return how many jobs of each rule a dry run lists, but for the target rule `all`."""

@@ -64,17 +64,9 @@ def start(project: Project) -> "subprocess.Popen[str]":
     )
 
 
-def unlocked(project: Project) -> None:
-    """Wait until no job of a killed Snakemake runs any more, and unlock, as `make demo` does."""
-    end = time.monotonic() + 300
-    while (locks := project.python("-m", "jpegprep.locks")).returncode:
-        assert time.monotonic() < end, locks.stderr
-        time.sleep(0.5)
-
-
 def rerun(project: Project) -> tuple[int, str]:
     """Run the study; return its status, and its error lines."""
-    unlocked(project)
+    project.unlock()
     done = project.snakemake(*TARGETS)
     lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     # A job's line stands where it failed, and once more at the end, with its log.
@@ -115,7 +107,7 @@ def kills(wanted: int, folder: Path, undisturbed: Project, seed: int) -> bool:
                 killed.append(kill_one(process, rng))
                 print(f"kill {len(killed)} of {wanted}: {killed[-1]}", flush=True)
                 process.wait()
-            unlocked(project)
+            project.unlock()
             if process.returncode == 0:
                 break
         same = tables(project) == expected

@@ -21,7 +21,8 @@ RUN = "results/runs/photo-patches/jpeg-q30/tf_efficientnet_lite0/seed0"
 LOG = "results/logs/train_timm/photo-patches/jpeg-q30/tf_efficientnet_lite0/seed0.log"
 # This machine's size; the profile is written for a cluster's nodes.
 HERE = [
-    *("--set-threads", "train_timm=2"),
+    *("--set-threads", "train_timm=2", "treat_shard=1"),
+    *("--resources", "network=1", "shards_at_once=2"),
     *("--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "6"),
     *("--slurm-no-account", "--latency-wait", "20"),
 ]
@@ -40,7 +41,7 @@ class Cluster:
     def command(self, *arguments: str, resources: str = "mem_mb=3000 runtime=10") -> list[str]:
         """Return the command line: the shipped profile, and what this machine has of it."""
         own = [f"train_timm:{resource}" for resource in resources.split()]
-        own += ["train_timm:slurm_partition=gpu"]
+        own += ["train_timm:slurm_partition=gpu", "treat_shard:shards_at_once=1"]
         snakemake = self.project.command(*arguments)
         snakemake = [part for part in snakemake if part not in ("--cores", "2")]
         return [
@@ -185,9 +186,7 @@ def test_after_snakemake_was_killed_the_study_goes_on(cluster: Cluster, local: P
     process.send_signal(signal.SIGKILL)
     process.wait()
     subprocess.run(["scancel", "--user", "root"], check=True)
-    time.sleep(3)
-    unlocked = cluster.project.python("-m", "jpegprep.locks")
-    assert unlocked.returncode == 0, unlocked.stderr
+    cluster.project.unlock()
     cluster.run(*SHORT_TABLES)
     same_predictions(cluster.project, local)
     assert cluster.tables() == {name: local.path(name).read_bytes() for name in SHORT_TABLES}
