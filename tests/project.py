@@ -62,7 +62,7 @@ class Project:
         )
 
     def unlock(self) -> None:
-        """Wait until no job of a killed Snakemake runs any more, and unlock, as `make demo` does."""
+        """Wait until no job of a killed Snakemake runs, and unlock, as `make demo` does."""
         end = time.monotonic() + 300
         while (locks := self.python("-m", "jpegprep.locks")).returncode:
             assert time.monotonic() < end, locks.stderr
