@@ -187,7 +187,7 @@ def test_after_snakemake_was_killed_the_study_goes_on(cluster: Cluster, local: P
     process.wait()
     subprocess.run(["scancel", "--user", "root"], check=True)
     cluster.project.unlock()
-    cluster.run(*SHORT_TABLES)
+    cluster.run(*SHORT_TABLES, f"{RUN}/predictions.parquet")
     same_predictions(cluster.project, local)
     assert cluster.tables() == {name: local.path(name).read_bytes() for name in SHORT_TABLES}
 
