@@ -4,6 +4,7 @@
 # Gives: STUDY, and functions from wildcards to paths, parameters and fingerprints.
 import json
 import time
+from functools import cache
 
 from jpegprep.config import load_study
 from jpegprep.errors import UserError, failures
@@ -196,8 +197,12 @@ def with_indexes(tars):
     return [*tars, *(str(index_of(tar)) for tar in tars)]
 
 
+@cache
 def run_files(name):
-    """Return the file of that name of every run of the study."""
+    """Return the file of that name of every run of the study.
+
+    Every training counts them: a list of its own for each would take gigabytes.
+    """
     return [f"results/runs/{run.folder}/{name}" for run in RUNS]
 
 
