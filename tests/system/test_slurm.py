@@ -196,10 +196,10 @@ def test_a_time_limit_in_the_middle_of_training_loses_little(
     tmp_path: Path, jobs: Path, local: Project
 ) -> None:
     """The second attempt goes on from the checkpoint, and predicts what one attempt would have."""
-    undisturbed = _short(tmp_path / "undisturbed", epochs=60)
+    undisturbed = _short(tmp_path / "undisturbed", epochs=40)
     done = undisturbed.snakemake(f"{RUN}/run.json")
     assert done.returncode == 0, done.stderr
-    cluster = Cluster(_short(tmp_path / "limited", epochs=60), jobs)
+    cluster = Cluster(_short(tmp_path / "limited", epochs=40), jobs)
     before = len(cluster.states())
     cluster.run(f"{RUN}/run.json", resources="mem_mb=3000 runtime=attempt")
     states = cluster.states()[before:]
