@@ -192,14 +192,12 @@ def test_after_snakemake_was_killed_the_study_goes_on(cluster: Cluster, local: P
     assert cluster.tables() == {name: local.path(name).read_bytes() for name in SHORT_TABLES}
 
 
-def test_a_time_limit_in_the_middle_of_training_loses_little(
-    tmp_path: Path, jobs: Path, local: Project
-) -> None:
+def test_a_time_limit_in_the_middle_of_training_loses_little(tmp_path: Path, jobs: Path) -> None:
     """The second attempt goes on from the checkpoint, and predicts what one attempt would have."""
-    undisturbed = _short(tmp_path / "undisturbed", epochs=40)
+    undisturbed = _short(tmp_path / "undisturbed", epochs=80)
     done = undisturbed.snakemake(f"{RUN}/run.json")
     assert done.returncode == 0, done.stderr
-    cluster = Cluster(_short(tmp_path / "limited", epochs=40), jobs)
+    cluster = Cluster(_short(tmp_path / "limited", epochs=80), jobs)
     before = len(cluster.states())
     cluster.run(f"{RUN}/run.json", resources="mem_mb=3000 runtime=attempt")
     states = cluster.states()[before:]
