@@ -302,6 +302,8 @@ BAD_STUDIES = [
     (f"{LITE0}.recipe.learning_rate", "1e-3", f'{LITE0}.recipe.learning_rate is "1e-3"; the lear'),
     (f"{LITE0}.recipe.learning_rate", math.nan, f"{LITE0}.recipe.learning_rate is "),
     (f"{LITE0}.recipe.warmup_epochs", 5, f"{LITE0}.recipe.warmup_epochs is 5; it is below epochs"),
+    (f"{LITE0}.recipe.gpus", 0, "gpus is on how many GPUs of one machine a run trains, from 1"),
+    (f"{LITE0}.recipe.gpus", 3, "recipe.gpus is 3; a batch is divided among them"),
     (f"{LITE0}.recipe.gpu_precision", "fp16", "16-mixed, bf16-mixed or 32-true"),
     (
         f"{LITE0}.recipe.augmentation.crop_scale",

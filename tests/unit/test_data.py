@@ -189,7 +189,7 @@ def test_reading_does_not_disturb_other_random_numbers(reader: ShardReader) -> N
 @pytest.mark.parametrize("epoch", [0, 1, 5])
 def test_an_epoch_is_a_permutation(seed: int, epoch: int) -> None:
     """Every image comes once an epoch; indexes tell the epoch."""
-    sampler = EpochSampler(100, seed)
+    sampler = EpochSampler(100, 10, seed)
     sampler.set_epoch(epoch)
     assert len(sampler) == 100
     assert sorted(sampler) == list(range(100 * epoch, 100 * (epoch + 1)))
@@ -201,7 +201,7 @@ def test_epochs_and_seeds_shuffle_differently() -> None:
     """No two epochs or seeds come in the same order."""
     orders = set()
     for seed in range(3):
-        sampler = EpochSampler(100, seed)
+        sampler = EpochSampler(100, 10, seed)
         for epoch in range(3):
             sampler.set_epoch(epoch)
             orders.add(tuple(index - 100 * epoch for index in sampler))

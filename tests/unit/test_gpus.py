@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from jpegprep.gpus import take_gpu
+from jpegprep.gpus import take_gpus
 
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
 JOB = """
 import os, sys
-from jpegprep.gpus import take_gpu
-print(take_gpu(), os.environ.get("CUDA_VISIBLE_DEVICES"), flush=True)
+from jpegprep.gpus import take_gpus
+taken = take_gpus(int(os.environ.get("WANTED", 1)))
+print(taken, os.environ.get("CUDA_VISIBLE_DEVICES"), flush=True)
 sys.stdin.read()
 """
 
@@ -68,6 +69,13 @@ def test_each_job_has_a_gpu_of_its_own(jobs: Jobs) -> None:
     assert all(taken == seen for taken, seen in found)
 
 
+def test_a_job_on_several_gpus_takes_them_all(jobs: Jobs) -> None:
+    """It has two of three; the next one has the third, and who wants all of them has all."""
+    assert jobs.start(WANTED="2") == ["0,1", "0,1"]
+    assert jobs.start()[0] == "GPU-5e:3"
+    assert sorted(jobs.start(WANTED="3")[0].split(",")) == ["0", "1", "GPU-5e:3"]
+
+
 def test_more_jobs_than_gpus_share_them_evenly(jobs: Jobs) -> None:
     """Six jobs on three GPUs are two on each."""
     taken = collections.Counter(jobs.start()[0] for _ in range(6))
@@ -99,4 +107,4 @@ def test_a_machine_without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     if list(Path("/dev").glob("nvidia[0-9]*")):
         pytest.skip("this machine has a GPU")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert take_gpu() is None
+    assert take_gpus() is None

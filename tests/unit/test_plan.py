@@ -1,6 +1,5 @@
 """The plan: jobs as a dry run lists them; bytes and hours by arithmetic done by hand."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,7 @@ import pytest
 
 from jpegprep import plan
 from jpegprep.errors import UserError
+from jpegprep.runs import write_record
 
 DRY_RUN = """Building DAG of jobs...
 Job stats:
@@ -97,7 +97,7 @@ def make_run(folder: Path, rates: list[str], **changes: Any) -> None:
         "seconds": {"setup": 1.0, "fit": 100.0, "test": 9.0},
         **changes,
     }
-    (folder / "run.json").write_text(json.dumps(record), encoding="utf-8")
+    write_record(folder / "run.json", record)
     rows = [f"{epoch},{rate}" for epoch, rate in enumerate(rates, 1)]
     text = "\n".join(["epoch,images_per_second", *rows]) + "\n"
     (folder / "history.csv").write_text(text, encoding="utf-8")
@@ -116,6 +116,13 @@ def test_a_measured_speed_is_the_median_over_epochs_and_runs(tmp_path: Path) -> 
     assert rate is not None and rate.images_per_second == 250
     assert rate.origin == "measured: a card, 4 runs"
     assert plan.measured_rate(tmp_path, "z", RECIPE, "gpu") is None
+
+
+def test_of_several_gpus_the_speed_is_of_each(tmp_path: Path) -> None:
+    """Four train 400 images/s together: a GPU hour is of 100."""
+    make_run(tmp_path / "d/original/x/seed0", ["400"], recipe={**RECIPE, "gpus": 4})
+    rate = plan.measured_rate(tmp_path, "x", RECIPE, "gpu")
+    assert rate is not None and rate.images_per_second == 100
 
 
 def test_a_damaged_run_is_left_out(tmp_path: Path) -> None:

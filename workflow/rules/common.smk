@@ -7,6 +7,7 @@ import time
 from functools import cache
 
 from jpegprep.config import load_study
+from jpegprep.clock import mend_times
 from jpegprep.errors import UserError, failures
 from jpegprep.fingerprint import fingerprint
 from jpegprep.layout import SPLITS, Run, index_of
@@ -172,11 +173,21 @@ def image_threads(wildcards):
 
 
 def training_threads(wildcards):
-    """Return how many threads a training has: on one machine those at a time, `gpu`, share its cores."""
+    """Return how many threads a training has: on one machine those at a time share its cores.
+
+    Of several GPUs a training's part is as great as that which it has of `--resources gpu=…`.
+    """
+    each = gpus(wildcards)
     settings = workflow.resource_settings
     if settings.nodes or not settings.cores:  # a cluster's jobs each have their own
-        return 8
-    return max(1, min(8, settings.cores // (settings.resources.get("gpu").value or 1)))
+        return 8 * each
+    in_all = settings.resources.get("gpu").value or 1
+    return max(1, min(8, settings.cores // in_all) * each)
+
+
+def gpus(wildcards):
+    """Return on how many GPUs a learner trains."""
+    return STUDY.recipe(wildcards.learner).get("gpus", 1)
 
 
 def shards(name, variant, split):

@@ -27,7 +27,7 @@ rule train_timm:
         "../../envs/train_timm.yaml"
     threads: training_threads
     resources:
-        gpu=1,
+        gpu=gpus,
         mem_mb=8000,
         runtime=240,
     params:

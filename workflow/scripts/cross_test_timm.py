@@ -4,9 +4,9 @@ from jpegprep.errors import reported
 
 with reported(snakemake.log[0]):
     from jpegprep.cross_test import cross_test_timm
-    from jpegprep.gpus import take_gpu
+    from jpegprep.gpus import take_gpus
 
-    take_gpu()
+    take_gpus()
     cross_test_timm(
         snakemake.params.ratios,
         snakemake.input.models,

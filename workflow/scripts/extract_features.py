@@ -4,11 +4,11 @@ from jpegprep.errors import reported
 
 with reported(snakemake.log[0]) as terminal:
     from jpegprep.extraction import extract_features
-    from jpegprep.gpus import take_gpu
+    from jpegprep.gpus import take_gpus
     from jpegprep.runs import require_gpu
     from jpegprep.staging import staged
 
-    take_gpu()
+    take_gpus()
     about = {name: snakemake.wildcards[name] for name in ("dataset", "variant", "learner")}
     if snakemake.params.needs_gpu:
         require_gpu(about["learner"])

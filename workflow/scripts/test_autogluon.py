@@ -4,9 +4,9 @@ from jpegprep.errors import reported
 
 with reported(snakemake.log[0]):
     from jpegprep.autogluon_learner import predict_variant
-    from jpegprep.gpus import take_gpu
+    from jpegprep.gpus import take_gpus
 
-    take_gpu()
+    take_gpus()
     predict_variant(
         snakemake.params.shards,
         snakemake.input.weights[0],

@@ -3,10 +3,10 @@
 from jpegprep.errors import reported
 
 with reported(snakemake.log[0]):
-    from jpegprep.gpus import take_gpu
+    from jpegprep.gpus import take_gpus
     from jpegprep.training import predict_variant
 
-    take_gpu()
+    take_gpus()
     predict_variant(
         snakemake.params.shards,
         snakemake.input.model,

@@ -4,11 +4,11 @@ from jpegprep.errors import reported
 
 with reported(snakemake.log[0]) as terminal:
     from jpegprep.autogluon_learner import train
-    from jpegprep.gpus import take_gpu
+    from jpegprep.gpus import take_gpus
     from jpegprep.runs import job_arguments, require_gpu, tell_progress
     from jpegprep.staging import staged
 
-    take_gpu()
+    take_gpus()
     arguments = job_arguments(snakemake)
     if snakemake.params.needs_gpu:
         require_gpu(arguments["about"]["learner"])

@@ -3,13 +3,13 @@
 from jpegprep.errors import reported
 
 with reported(snakemake.log[0]) as terminal:
-    from jpegprep.gpus import take_gpu
+    from jpegprep.gpus import take_gpus
     from jpegprep.runs import job_arguments, require_gpu, tell_progress
     from jpegprep.staging import staged
     from jpegprep.training import train
 
-    take_gpu()
     arguments = job_arguments(snakemake)
+    take_gpus(snakemake.resources.gpu)
     if snakemake.params.needs_gpu:
         require_gpu(arguments["about"]["learner"])
     with staged(arguments["shards"]) as arguments["shards"]:

@@ -3,11 +3,13 @@
 It is one file beside the run's outputs, written whole after an epoch and removed with success. It
 holds the network, the optimizer, its schedule, the history and the best epoch's network. The order
 of the images and their augmentation come from (seed, epoch, image), and the random numbers of the
-network from (seed, epoch): a run that was resumed ends with the predictions of one that was not.
+network from (seed, epoch, process): a run that was resumed ends with the predictions of one that
+was not.
 """
 
 import json
 from collections.abc import Mapping
+from contextlib import nullcontext
 from hashlib import sha256
 from pathlib import Path
 from pickle import UnpicklingError
@@ -87,8 +89,9 @@ class Checkpoint(callbacks.Checkpoint):
         checkpoint["identity"] = self._identity
 
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
-        """Draw the epoch's random numbers from (seed, epoch)."""
-        state = np.random.SeedSequence((self._seed, trainer.current_epoch)).generate_state(1)
+        """Draw the epoch's random numbers from (seed, epoch), in further processes others."""
+        source = (self._seed, trainer.current_epoch, trainer.global_rank)
+        state = np.random.SeedSequence(source[: 2 + (trainer.global_rank > 0)]).generate_state(1)
         torch.manual_seed(int(state[0]))
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
@@ -100,8 +103,9 @@ class Checkpoint(callbacks.Checkpoint):
                 name: value.detach().to("cpu", copy=True)
                 for name, value in pl_module.state_dict().items()
             }
-        if monotonic() - self._written >= self._least_seconds:
-            with replacing(self._path) as part:
+        # Of several processes all take part, when the first one's clock says so; it alone writes.
+        if trainer.strategy.broadcast(monotonic() - self._written >= self._least_seconds):
+            with replacing(self._path) if trainer.is_global_zero else nullcontext("") as part:
                 trainer.save_checkpoint(part)
             self._written = monotonic()
 

@@ -399,6 +399,11 @@ def check_learners(
                 f"{place}.recipe.warmup_epochs is {recipe['warmup_epochs']}; "
                 f"it is below epochs, {recipe['epochs']}"
             )
+        if recipe.get("batch_size", 1) % recipe.get("gpus", 1):
+            raise UserError(
+                f"{place}.recipe.gpus is {recipe['gpus']}; a batch is divided among them: "
+                f"it divides batch_size, {recipe['batch_size']}"
+            )
         low, high = recipe.get("augmentation", {}).get("crop_scale", (0, 1))
         if low > high:
             raise UserError(

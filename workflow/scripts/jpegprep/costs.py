@@ -4,7 +4,6 @@ From the benchmark file that Snakemake writes for each job that succeeded, and f
 records. It is of everything that was made in this folder, by whichever study.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import seaborn as sns
 from jpegprep.drawing import COLOURS, PAGE, STYLE, save
 from jpegprep.errors import UserError
 from jpegprep.plan import read_throughput, recorded_rate, run_seconds
+from jpegprep.runs import read_run
 from jpegprep.table_files import write_table
 
 _COLUMNS = ("s", "max_rss", "io_in", "io_out", "cpu_time")
@@ -93,12 +93,11 @@ def device_hours(
     speeds = read_throughput(throughput)
     rows = []
     for path in sorted(Path(runs).glob("*/*/*/seed*/run.json")):
-        try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
-            raise UserError(f"{path} is no run record; remove it: its run is made again") from None
+        record = read_run(path)
         recipe, dataset = record.get("recipe", {}), datasets.get(record["dataset"])
-        rate = recorded_rate(speeds, recipe) if record["device"]["kind"] == "gpu" else None
+        on_gpu = record["device"]["kind"] == "gpu"
+        rate = recorded_rate(speeds, recipe) if on_gpu else None
+        gpus = recipe.get("gpus", 1) if on_gpu else 1
         planned = (
             run_seconds(dataset, recipe["epochs"], rate.images_per_second)
             if (rate and dataset and "epochs" in recipe)
@@ -109,7 +108,7 @@ def device_hours(
                 "learner": record["learner"],
                 "device": record["device"]["name"],
                 "runs": 1,
-                "hours": sum(record["seconds"].values()) / 3600,
+                "hours": sum(record["seconds"].values()) * gpus / 3600,
                 "planned_hours": planned / 3600,
             }
         )

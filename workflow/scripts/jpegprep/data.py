@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Required, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,22 @@ from jpegprep.shards import ShardReader
 Pixels = npt.NDArray[np.uint8]
 # From pixels, (height, width, 3), to a network's input, (size, size, 3).
 Transform = Callable[[Pixels, np.random.Generator], Pixels]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which of the processes of a training one is.
+
+    Attributes:
+        rank: from 0.
+        of: how many there are.
+    """
+
+    rank: int
+    of: int
+
+
+ALONE = Place(0, 1)
 
 
 class ImageDataset(Dataset[tuple[torch.Tensor, int]]):
@@ -77,12 +94,17 @@ class ImageDataset(Dataset[tuple[torch.Tensor, int]]):
 
 
 class EpochSampler(Sampler[int]):
-    """A permutation of the items for each epoch, from (seed, epoch); Lightning sets the epoch."""
+    """A permutation of the items for each epoch, from (seed, epoch); Lightning sets the epoch.
 
-    def __init__(self, items: int, seed: int) -> None:
-        """Permute `items` items."""
+    Of several processes each has its part of every batch: together they see the batches of one.
+    """
+
+    def __init__(self, items: int, batch: int, seed: int, place: Place = ALONE) -> None:
+        """Permute `items` items for batches of `batch` items among all processes."""
         self._items = items
+        self._batch = batch
         self._seed = seed
+        self._place = place
         self._epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -90,13 +112,21 @@ class EpochSampler(Sampler[int]):
         self._epoch = epoch
 
     def __len__(self) -> int:
-        """Return the number of items."""
-        return self._items
+        """Return the number of items of this process."""
+        return len(self._part(np.arange(self._items)))
 
     def __iter__(self) -> Iterator[int]:
         """Yield the items' indexes for `ImageDataset`."""
         order = np.random.default_rng([self._seed, self._epoch]).permutation(self._items)
-        yield from (self._epoch * self._items + order).tolist()
+        yield from (self._epoch * self._items + self._part(order)).tolist()
+
+    def _part(self, order: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return what this process has of all items: all but the last, incomplete batch."""
+        rank, of = self._place.rank, self._place.of
+        if self._items <= self._batch:
+            return order[rank::of]
+        batches = self._items // self._batch
+        return order[: batches * self._batch].reshape(batches, of, -1)[:, rank].ravel()
 
 
 class Normalization(nn.Module):
@@ -194,7 +224,15 @@ def eval_transform(recipe: Mapping[str, Any]) -> Transform:
     return transform
 
 
-def decoders(threads: int, keep: int = 0) -> dict[str, int]:
+class Decoders(TypedDict, total=False):
+    """What `loader` takes from `decoders`."""
+
+    workers: Required[int]
+    threads: int
+    keep: int
+
+
+def decoders(threads: int, keep: int = 0) -> Decoders:
     """Return how a `loader` decodes: a GPU waits for processes of their own, a CPU for threads.
 
     A CPU that computes has no core to spare for decoding beside it: all its cores decode a batch,
@@ -218,6 +256,7 @@ def loader(
     workers: int,
     threads: int = 1,
     keep: int = 0,
+    place: Place = ALONE,
 ) -> DataLoader[tuple[torch.Tensor, int]]:
     """Return batches of (n, 3, size, size) uint8 images and (n,) labels.
 
@@ -229,13 +268,15 @@ def loader(
         workers: processes that decode; with 0 the training process does.
         threads: threads that decode in each of these.
         keep: bytes of decoded pixels that each of these keeps for the next epochs.
+        place: which of the processes that divide every batch among them this is.
     """
     transform = train_transform(recipe) if training else eval_transform(recipe)
     return DataLoader(
         ImageDataset(reader, transform, seed, threads, keep),
-        batch_size=recipe["batch_size"],
-        sampler=EpochSampler(len(reader), seed) if training else None,
-        drop_last=training and len(reader) > recipe["batch_size"],
+        batch_size=recipe["batch_size"] // place.of,
+        sampler=EpochSampler(len(reader), recipe["batch_size"], seed, place)
+        if training
+        else range(place.rank, len(reader), place.of),
         num_workers=workers,
         persistent_workers=workers > 0,
         pin_memory=torch.cuda.is_available(),

@@ -1,8 +1,9 @@
 """Which of a machine's GPUs a job takes: Snakemake counts them, but names none.
 
 `--resources gpu=4` starts at most four jobs that need one. Each takes the GPU that the fewest of
-this user's jobs hold: with as many jobs as GPUs each has its own, with more they share evenly. A
-job holds its GPU by a lock on a file, which the system drops with the process, however that ends.
+this user's jobs hold, and one that trains on several takes several: with as many jobs as GPUs each
+has its own, with more they share evenly. A job holds its GPU by a lock on a file, which the system
+drops with the process, however that ends.
 """
 
 import fcntl
@@ -15,25 +16,31 @@ from pathlib import Path
 _held: list[int] = []  # file descriptors, open as long as the process lives
 
 
-def take_gpu() -> str | None:
-    """Take a GPU for the rest of this process, by CUDA_VISIBLE_DEVICES; before CUDA is used.
+def take_gpus(wanted: int = 1) -> str | None:
+    """Take GPUs for the rest of this process, by CUDA_VISIBLE_DEVICES; before CUDA is used.
 
-    Where a scheduler gives each job its GPUs (Slurm does), and where there is one at most, nothing
-    is to be chosen.
+    Where a scheduler gives each job its GPUs (Slurm does), and where there are no more than wanted,
+    nothing is to be chosen.
+
+    Args:
+        wanted: how many.
 
     Returns:
-        The GPU taken, as CUDA_VISIBLE_DEVICES names it; None where nothing was chosen.
+        Those taken, as CUDA_VISIBLE_DEVICES names them; None where nothing was chosen.
     """
     gpus = _visible()
-    if len(gpus) < 2 or "SLURM_JOB_ID" in os.environ:
+    if len(gpus) < max(2, wanted) or "SLURM_JOB_ID" in os.environ:
         return None
     folder = Path(tempfile.gettempdir()) / f"jpegprep-gpus-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
+    taken: list[str] = []
     for place in count():
         for gpu in gpus:
-            if _lock(folder / f"{re.sub('[^A-Za-z0-9-]', '_', gpu)}.{place}"):
-                os.environ["CUDA_VISIBLE_DEVICES"] = gpu
-                return gpu
+            if gpu not in taken and _lock(folder / f"{re.sub('[^A-Za-z0-9-]', '_', gpu)}.{place}"):
+                taken.append(gpu)
+                if len(taken) == wanted:
+                    os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(taken)
+                    return ",".join(taken)
     raise AssertionError
 
 

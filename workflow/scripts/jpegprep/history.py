@@ -96,14 +96,18 @@ class History(Callback):
     def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
         """Add a row; validation has run by now."""
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        # Of several processes each has seen a part of the images.
+        seen = torch.as_tensor(self._loss)
+        seen = torch.stack([seen.double(), seen.new_tensor(self._images, dtype=torch.float64)])
+        loss, images = trainer.strategy.reduce(seen, reduce_op="sum").tolist()
         row = {
             "epoch": trainer.current_epoch + 1,
             "learning_rate": self._rate,
-            "train_loss": float(self._loss) / self._images,
+            "train_loss": loss / images,
             "val_loss": metrics["val_loss"],
             "val_accuracy": metrics["val_accuracy"],
             "seconds": time.perf_counter() - self._started,
-            "images_per_second": self._images / (self._trained - self._started),
+            "images_per_second": images / (self._trained - self._started),
         }
         self.rows.append(row)
         left = (trainer.max_epochs - row["epoch"]) * row["seconds"]

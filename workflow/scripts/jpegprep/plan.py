@@ -257,6 +257,8 @@ def recorded_rate(
 def measured_rate(runs: Path, learner: str, recipe: Mapping[str, Any], kind: str) -> Rate | None:
     """Return the median speed of a learner's runs that are there, by the same network and size.
 
+    Of runs that trained on several GPUs, the speed of each.
+
     Args:
         runs: the folder of all runs.
         learner: the learner's name.
@@ -271,7 +273,8 @@ def measured_rate(runs: Path, learner: str, recipe: Mapping[str, Any], kind: str
             found = [float(row["images_per_second"] or "nan") for row in history]
             found = [rate for rate in found if rate > 0]  # not-a-number is not
             if found:
-                rates.append(median(found))
+                gpus = of_run.get("gpus", 1) if kind == "gpu" else 1
+                rates.append(median(found) / gpus)
                 devices.add(record["device"]["name"])
     if not rates:
         return None

@@ -3,7 +3,8 @@
 AdamW with a cosine schedule and linear warm-up; the epoch with the best validation accuracy (the
 first of equals) is kept; the test set is read once, at the end, with the weights of that epoch.
 For one seed, one machine and one number of threads, two runs on a CPU give identical predictions,
-also where one was killed and went on from its `checkpoint`.
+also where one was killed and went on from its `checkpoint`. On several GPUs (`gpus` in its recipe)
+a process for each does the training, see `distributed`; the test is always one's.
 """
 
 import tempfile
@@ -18,17 +19,18 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from timm.layers import convert_sync_batchnorm
 from timm.optim import create_optimizer_v2
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR
 
-from jpegprep import runs
+from jpegprep import distributed, runs
 from jpegprep.checkpoint import Checkpoint, identity_of
 from jpegprep.complexity import complexity
-from jpegprep.data import Normalization, decoders, loader
+from jpegprep.data import ALONE, Normalization, Place, decoders, loader
 from jpegprep.history import History
 from jpegprep.shards import ShardReader
-from jpegprep.weights import pretrained_model, save_weights, trained_model
+from jpegprep.weights import pretrained_model, save_weights, trained_model, untrained_model
 
 _KEPT = 1 << 30  # bytes of decoded pixels
 
@@ -61,8 +63,8 @@ class Classifier(lightning.LightningModule):
         logits = self(images).float()
         accuracy = (logits.argmax(1) == labels).float().mean()
         loss = nn.functional.cross_entropy(logits, labels)
-        self.log("val_loss", loss, batch_size=len(labels))
-        self.log("val_accuracy", accuracy, batch_size=len(labels))
+        self.log("val_loss", loss, batch_size=len(labels), sync_dist=True)
+        self.log("val_accuracy", accuracy, batch_size=len(labels), sync_dist=True)
 
     def predict_step(self, batch: tuple[torch.Tensor, torch.Tensor], _: int) -> torch.Tensor:
         """Return the probabilities of one batch, (n, classes) float32."""
@@ -116,65 +118,137 @@ def train(
         UserError: where a shard or the weights are damaged.
     """
     started = time.perf_counter()
-    seed = about["seed"]
-    gpu = torch.cuda.is_available()
     torch.set_num_threads(threads)
     warnings.filterwarnings("ignore", ".*does not have many workers.*")
-    lightning.seed_everything(seed, workers=True)
     readers = {split: ShardReader(tars) for split, tars in shards.items()}
-    data = {
-        split: loader(
-            reader, recipe, seed=seed, training=split == "train", **decoders(threads, _KEPT)
-        )
-        for split, reader in readers.items()
+    checkpoint = Path(outputs["run"]).with_name(".checkpoint")
+    fitting: dict[str, Any] = {
+        "shards": {split: list(map(str, tars)) for split, tars in shards.items()},
+        "weights": str(weights),
+        "recipe": dict(recipe),
+        "classes": classes,
+        "about": dict(about),
+        "checkpoint": str(checkpoint),
+        "threads": threads,
+        "checkpoint_seconds": checkpoint_seconds,
     }
-    model = Classifier(
-        pretrained_model(recipe["architecture"], weights, classes),
-        recipe,
-        steps=recipe["epochs"] * len(data["train"]),
-    )
-    cost = complexity(model.model, recipe["image_size"])
-    history = History(runs.name_of(about), terminal)
-    checkpoint = Checkpoint(
-        Path(outputs["run"]).with_name(".checkpoint"),
-        identity_of(about, recipe, weights, readers),
-        seed,
-        checkpoint_seconds,
-    )
+    processes = recipe.get("gpus", 1)
+    if processes == 1:
+        fitted = fit(**fitting, terminal=terminal)
+    else:
+        distributed.check(processes, readers, runs.name_of(about))
+        fitted = distributed.fit(fitting, processes, terminal)
+    began = time.perf_counter()
+    model = Classifier(untrained_model(recipe["architecture"], classes), recipe, steps=0)
+    model.load_state_dict(fitted["best"])
+    gpu = torch.cuda.is_available()
+    data = loader(readers["test"], recipe, seed=about["seed"], training=False, **decoders(threads))
     with tempfile.TemporaryDirectory(prefix="jpegprep-") as scratch:
-        trainer = _trainer(recipe, gpu, scratch, [history, checkpoint])
-        found = checkpoint.find()
-        ready = time.perf_counter()
-        trainer.fit(model, data["train"], data["val"], ckpt_path=found, weights_only=True)
-        fitted = time.perf_counter()
-    model.load_state_dict(checkpoint.best)
-    probabilities = _predict(trainer, model, data["test"])
+        trainer = _trainer(recipe, gpu, scratch)
+        probabilities = _predict(trainer, model, data)
     predicted = time.perf_counter()
-    earlier = sum(row["seconds"] for row in history.rows[: checkpoint.resumed_after or 0])
-    chosen = max(history.rows, key=lambda row: row["val_accuracy"])
+    rows = fitted["rows"]
+    chosen = max(rows, key=lambda row: row["val_accuracy"])
     runs.write_run(
         outputs,
         readers,
-        history.rows,
+        rows,
         probabilities,
         lambda path: save_weights(model.model.state_dict(), path),
         {
             **about,
             "recipe": dict(recipe),
             "best_epoch": chosen["epoch"],
-            "resumed_after_epoch": checkpoint.resumed_after,
+            "resumed_after_epoch": fitted["resumed_after_epoch"],
             "val_accuracy": chosen["val_accuracy"],
             "precision": trainer.precision,
-            "model": cost,
+            "model": complexity(model.model, recipe["image_size"]),
             "seconds": {
-                "setup": round(ready - started, 2),
-                "fit": round(fitted - ready + earlier, 2),
-                "test": round(predicted - fitted, 2),
+                "setup": round(began - started - fitted["trained"], 2),
+                "fit": round(fitted["trained"] + fitted["earlier"], 2),
+                "test": round(predicted - began, 2),
             },
+            "peak_memory_mib": fitted["peak_memory_mib"],
         },
         threads,
     )
-    checkpoint.remove()
+    checkpoint.unlink(missing_ok=True)
+
+
+def fit(
+    shards: Mapping[str, Sequence[str]],
+    weights: str,
+    recipe: Mapping[str, Any],
+    classes: int,
+    about: Mapping[str, Any],
+    checkpoint: str,
+    threads: int,
+    checkpoint_seconds: float,
+    terminal: TextIO | None = None,
+    place: Place = ALONE,
+) -> dict[str, Any]:
+    """Train, or take part in it.
+
+    Args:
+        shards: as in `train`.
+        weights: likewise.
+        recipe: likewise.
+        classes: likewise.
+        about: likewise.
+        checkpoint: the path of the checkpoint.
+        threads: processors that this process uses.
+        checkpoint_seconds: as in `train`.
+        terminal: likewise.
+        place: which of the processes this is.
+
+    Returns:
+        ``best``, the state of the `Classifier` in its best epoch; ``rows``, of the history;
+        ``resumed_after_epoch``, or None; ``trained``, seconds here; ``earlier``, seconds of the
+        epochs before the checkpoint; ``peak_memory_mib`` of this process.
+
+    Raises:
+        UserError: where a shard or the weights are damaged.
+    """
+    gpu = torch.cuda.is_available()
+    seed = about["seed"]
+    torch.set_num_threads(threads)
+    warnings.filterwarnings("ignore", ".*does not have many workers.*")
+    lightning.seed_everything(seed, workers=True)
+    readers = {split: ShardReader(tars) for split, tars in shards.items()}
+    data = {
+        split: loader(
+            readers[split],
+            recipe,
+            seed=seed,
+            training=split == "train",
+            place=place,
+            **decoders(threads, _KEPT),
+        )
+        for split in ("train", "val")
+    }
+    network = pretrained_model(recipe["architecture"], weights, classes)
+    if gpu and place.of > 1:  # batch norm sees the whole batch, as on one GPU
+        network = convert_sync_batchnorm(network)
+    model = Classifier(network, recipe, steps=recipe["epochs"] * len(data["train"]))
+    history = History(runs.name_of(about), terminal)
+    checkpoints = Checkpoint(
+        Path(checkpoint), identity_of(about, recipe, weights, readers), seed, checkpoint_seconds
+    )
+    with tempfile.TemporaryDirectory(prefix="jpegprep-") as scratch:
+        trainer = _trainer(recipe, gpu, scratch, [history, checkpoints], place.of)
+        found = checkpoints.find()
+        began = time.perf_counter()
+        trainer.fit(model, data["train"], data["val"], ckpt_path=found, weights_only=True)
+        trained = time.perf_counter() - began
+    resumed_after = checkpoints.resumed_after
+    return {
+        "best": checkpoints.best,
+        "rows": history.rows,
+        "resumed_after_epoch": resumed_after,
+        "trained": trained,
+        "earlier": sum(row["seconds"] for row in history.rows[: resumed_after or 0]),
+        "peak_memory_mib": runs.peak_memory_mib(),
+    }
 
 
 def _predict(trainer: lightning.Trainer, model: Classifier, data: Any) -> npt.NDArray[np.float32]:
@@ -217,7 +291,11 @@ def predict_variant(
 
 
 def _trainer(
-    recipe: Mapping[str, Any], gpu: bool, scratch: str, callbacks: Sequence[Any] = ()
+    recipe: Mapping[str, Any],
+    gpu: bool,
+    scratch: str,
+    callbacks: Sequence[Any] = (),
+    processes: int = 1,
 ) -> lightning.Trainer:
     """Return a trainer that is silent, and as reproducible as the device allows."""
     # Deterministic torch also fills every new tensor, to make the use of uninitialized memory
@@ -225,7 +303,9 @@ def _trainer(
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return lightning.Trainer(
         accelerator="gpu" if gpu else "cpu",
-        devices=1,
+        devices=processes,
+        strategy="ddp" if processes > 1 else "auto",
+        use_distributed_sampler=False,  # ours knows its place
         precision=recipe["gpu_precision"] if gpu else "32-true",
         max_epochs=recipe["epochs"],
         deterministic="warn",
