@@ -33,6 +33,8 @@ report: "workflow/report/workflow.rst"
 
 
 onstart:
+    if told := mend_times("results", "resources"):
+        print(told, file=sys.stderr)
     # Where Snakemake (9.27) limits how many jobs begin a second, it wakes once more each second for
     # every job that has ended: after 200 jobs it takes half a core from the training. Its default,
     # 100 a second, is nothing that we need; a limit that a user gives stays. Before the start there

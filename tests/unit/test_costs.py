@@ -1,6 +1,5 @@
 """What the work took: sums of benchmark files that Snakemake wrote, and of runs' records."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import pytest
 
 from jpegprep.costs import costs_by_rule, device_hours, read_benchmarks, write_costs
 from jpegprep.errors import UserError
+from jpegprep.runs import write_record
 
 HEADER = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
 LINES = {
@@ -52,7 +52,7 @@ def put_run(folder: Path, seed: int, kind: str, device: str, **recipe: Any) -> N
         **{"dataset": "set", "learner": "b0", "recipe": recipe},
         **{"device": {"kind": kind, "name": device}, "seconds": {"fit": 30.0, "test": 6.0}},
     }
-    path.write_text(json.dumps(record), encoding="utf-8")
+    write_record(path, record)
 
 
 def test_jobs_are_summed_up_by_rule(benchmarks: Path) -> None:
@@ -79,6 +79,13 @@ def test_hours_on_a_gpu_stand_beside_the_plans(tmp_path: Path, throughput: Path)
     assert gpu["planned_hours"] == pytest.approx(2 * (30 + 34) / 3600)
     assert table.loc["Some CPU", "hours"] == pytest.approx(36 / 3600)
     assert pd.isna(table.loc["Some CPU", "planned_hours"])
+
+
+def test_a_run_on_two_gpus_takes_twice_its_hours(tmp_path: Path, throughput: Path) -> None:
+    """GPU hours are of each GPU."""
+    put_run(tmp_path, 0, "gpu", "Some GPU", architecture="b0", image_size=224, epochs=5, gpus=2)
+    hours = device_hours(tmp_path, {"set": DATASET}, throughput)["hours"]
+    assert hours.tolist() == pytest.approx([72 / 3600])
 
 
 def test_tables_and_figure_are_written(tmp_path: Path, benchmarks: Path, throughput: Path) -> None:

@@ -141,7 +141,26 @@ def test_the_failures_of_a_run_are_listed(tmp_path: Path, python: Python) -> Non
     assert found[1].endswith(f"(log: {bug})")
 
 
+def test_what_several_jobs_say_is_listed_once(tmp_path: Path, python: Python) -> None:
+    """A damaged shard stops every job that reads it: one thing is to be mended."""
+    logs = [tmp_path / f"{name}.log" for name in "abc"]
+    for log in logs:
+        python(JOB % 'raise UserError("x.tar: is truncated")', log)
+    assert failures(tmp_path, since=0) == [
+        f"error: x.tar: is truncated (log: {logs[0]}, and 2 more)"
+    ]
+
+
 def test_without_failures_nothing_is_listed(tmp_path: Path) -> None:
     """No log, or no folder of logs, is no failure."""
     assert failures(tmp_path, since=0) == []
     assert failures(tmp_path / "no such folder", since=0) == []
+
+
+def test_a_full_disk_is_named_with_what_to_do(tmp_path: Path, python: Python) -> None:
+    """The system says only that no space is left: the line says where, and what helps."""
+    log = tmp_path / "job.log"
+    done = python(JOB % 'open("/dev/full", "w").write("x" * 100_000)', log)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert f"{tmp_path}: the disk or your quota is full; free space there" in done.stderr

@@ -1,7 +1,6 @@
 """Evaluation: the accuracies that tables and figures show, from the predictions themselves."""
 
 import csv
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 from jpegprep.errors import UserError
 from jpegprep.evaluation import compare, evaluate, evaluate_transfers
 from jpegprep.layout import Run
-from jpegprep.runs import write_predictions
+from jpegprep.runs import write_predictions, write_record
 
 
 class Study:
@@ -46,7 +45,7 @@ class Study:
             "device": {"name": "a processor"},
             **(facts or {}),
         }
-        (folder / "run.json").write_text(json.dumps(record))
+        write_record(folder / "run.json", record)
         self.runs.append(run)
         self.predictions.append(folder / "predictions.parquet")
         self.records.append(folder / "run.json")

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from jpegprep.recommend import propose, recommend
-from jpegprep.runs import write_predictions
+from jpegprep.runs import write_predictions, write_record
 
 N = 2000
 WHAT = {
@@ -77,7 +77,7 @@ class Folder:
         keys = np.array([f"i{i}" for i in range(N)])
         write_predictions(folder / "predictions.parquet", keys, labels, probabilities)
         record = {"learner": "lite0", "recipe": {"image_size": 160}}
-        (folder / "run.json").write_text(json.dumps(record))
+        write_record(folder / "run.json", record)
         (folder / "history.csv").write_text("epoch,images_per_second\n1,90\n2,100\n3,110\n")
         return folder / "run.json"
 

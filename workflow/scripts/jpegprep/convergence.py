@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from jpegprep.runs import read_history
 from jpegprep.table_files import write_table
 
 _SHARE = 0.95
@@ -24,7 +25,7 @@ def convergence(
     """
     rows = []
     for about, path in histories:
-        history = pd.read_csv(path)
+        history = read_history(path)
         accuracy = history["val_accuracy"]
         final = accuracy.iloc[-1]
         reached = history["epoch"][accuracy >= _SHARE * final]

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from jpegprep.errors import UserError
 from jpegprep.files import replacing
+from jpegprep.parquet import write_parquet
 from jpegprep.runs import read_predictions
 from jpegprep.shards import ShardReader
 
@@ -177,7 +177,7 @@ def _write(
         }
     )
     with replacing(target) as part:
-        pq.write_table(table, part)
+        write_parquet(table, part)
     accuracies = (predicted == reader.labels).mean(axis=2)
     for ratio, row in zip(ratios, accuracies, strict=True):
         print(f"trained at {ratio}, tested at each ratio:", *(f"{x:.4f}" for x in row))

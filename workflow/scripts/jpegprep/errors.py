@@ -1,5 +1,6 @@
 """The one exception for everything a user can mend, and how a job reports it."""
 
+import errno
 import os
 import re
 import sys
@@ -7,6 +8,8 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from shutil import disk_usage
+from tempfile import gettempdir
 from typing import TextIO
 
 
@@ -54,7 +57,11 @@ def reported(log: str | Path) -> Iterator[TextIO]:
         else:
             traceback.print_exc()
             text = " ".join(str(error).split())[:300]
-            if isinstance(error, MemoryError) or re.search(r"allocat|out of memory", text, re.I):
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                # What writes to an open file does not tell its name.
+                full = error.filename or min((path.parent, Path(gettempdir())), key=_free)
+                text = f"{full}: the disk or your quota is full; free space there and run again"
+            elif isinstance(error, MemoryError) or re.search(r"allocat|out of memory", text, re.I):
                 text += "; give the job more memory, or fewer threads"
             line = f"{type(error).__name__}: {text}; the whole traceback is in {log}"
         print(f"error: {line}", file=sys.stderr, flush=True)
@@ -68,18 +75,25 @@ def reported(log: str | Path) -> Iterator[TextIO]:
             terminal.close()
 
 
+def _free(folder: Path) -> int:
+    return disk_usage(folder).free
+
+
 def failures(logs: str | Path, since: float) -> list[str]:
-    """Return the error lines of the jobs that failed, each with its log.
+    """Return the error lines of the jobs that failed, each with its log; what several say, once.
 
     Args:
         logs: the folder of all jobs' logs.
         since: seconds since the epoch; logs written before belong to earlier failures.
     """
-    lines = []
+    found: dict[str, list[Path]] = {}
     for log in sorted(Path(logs).rglob("*.log")):
         if log.stat().st_mtime >= since:
             text = log.read_text(encoding="utf-8", errors="replace")
             last = text.rstrip().rpartition("\n")[2]
             if last.startswith("error: "):
-                lines.append(f"{last} (log: {log})")
-    return lines
+                found.setdefault(last, []).append(log)
+    return [
+        f"{line} (log: {logs[0]}{f', and {more} more' if (more := len(logs) - 1) else ''})"
+        for line, logs in found.items()
+    ]

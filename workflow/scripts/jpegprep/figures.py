@@ -15,6 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from jpegprep.decision import against_original, in_points
 from jpegprep.drawing import COLOURS, COLUMN, PAGE, STYLE, save
+from jpegprep.runs import read_history
 
 _PANEL_HEIGHT = 2.9
 # Lines are told apart by colour, and by marker and line where colours are not.
@@ -277,7 +278,7 @@ def convergence(
     """
     table = pd.concat(
         [
-            pd.read_csv(path, usecols=["epoch", "val_accuracy"]).assign(**about)
+            read_history(path)[["epoch", "val_accuracy"]].assign(**about)
             for about, path in histories
         ],
         ignore_index=True,

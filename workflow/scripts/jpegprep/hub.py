@@ -7,10 +7,39 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from jpegprep.errors import UserError
+from jpegprep.files import sha256_of
+
 
 def sidecar_of(weights: str | Path) -> Path:
     """Return the path of the JSON file that says what a weights file is and whose."""
     return Path(weights).with_suffix(".json")
+
+
+def verified_weights(weights: str | Path) -> Path:
+    """Return the path of a weights file, which is what was fetched.
+
+    Raises:
+        UserError: where it is not, by the checksum in its sidecar.
+    """
+    path = Path(weights)
+    if not path.exists() or sha256_of(path) != _sidecar(path)["sha256"]:
+        raise UserError(
+            f"{path} is missing or damaged ({sidecar_of(path)} tells its SHA-256); "
+            "remove it: it is fetched again"
+        )
+    return path
+
+
+def _sidecar(weights: str | Path) -> dict[str, str]:
+    path = sidecar_of(weights)
+    try:
+        told: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+        return told
+    except (OSError, ValueError):
+        raise UserError(
+            f"{path} is missing or damaged; remove {weights}: both are fetched again"
+        ) from None
 
 
 @contextmanager
@@ -21,14 +50,14 @@ def offline_hub(weights: str | Path) -> Iterator[None]:
     environment says that there is no network. The hub's library reads the environment when it is
     imported: enter this before anything imports timm.
     """
-    repo = json.loads(sidecar_of(weights).read_text(encoding="utf-8"))["hub_repo"]
+    repo = _sidecar(weights)["hub_repo"]
     with tempfile.TemporaryDirectory(prefix="jpegprep-hub-") as cache:
         home = Path(cache) / f"models--{repo.replace('/', '--')}"
         snapshot = home / "snapshots" / "local"
         snapshot.mkdir(parents=True)
         (home / "refs").mkdir()
         (home / "refs" / "main").write_text("local", encoding="utf-8")
-        (snapshot / "model.safetensors").symlink_to(Path(weights).resolve())
+        (snapshot / "model.safetensors").symlink_to(verified_weights(weights).resolve())
         os.environ["HF_HUB_CACHE"] = cache
         os.environ["HF_HUB_OFFLINE"] = "1"
         yield

@@ -15,6 +15,7 @@ import pandas as pd
 
 from jpegprep.errors import UserError
 from jpegprep.files import replacing
+from jpegprep.parquet import read_parquet
 from jpegprep.runs import read_predictions
 from jpegprep.stats import difference_interval, holm
 from jpegprep.table_files import write_table
@@ -76,7 +77,7 @@ def read_ratios(
                     f"{path}: tested on other images than {predictions[1.0][0]}; remove both: "
                     "their runs are made again"
                 )
-    names = pd.read_parquet(split, columns=["class", "label"]).drop_duplicates()
+    names = read_parquet(split, ["class", "label"]).to_pandas().drop_duplicates()
     return Predictions(
         first["key"].tolist(),
         first["label"].to_numpy(),

@@ -15,6 +15,7 @@ from jpegprep.errors import UserError
 from jpegprep.files import replacing
 from jpegprep.images import JPEG_SIDE, decode, orientation
 from jpegprep.parallel import in_order
+from jpegprep.parquet import write_parquet
 from jpegprep.problems import KEPT, OK, PROBLEMS, REPAIRED, SET_ASIDE
 from jpegprep.quality import chroma_subsampling, estimate_quality
 
@@ -64,7 +65,7 @@ def build_manifest(
     table["problems"] = [", ".join(problems) or OK for problems in table["problems"]]
     print(table.groupby(["handling", "problems"]).size().to_string())
     with replacing(manifest) as part:
-        table.astype(_TYPES).to_parquet(part, index=False)
+        write_parquet(table.astype(_TYPES), part)
 
 
 _SAMPLE = ["class", "member", "bytes", "sha256"]

@@ -4,6 +4,7 @@ import tarfile
 from pathlib import Path
 
 from jpegprep.errors import UserError
+from jpegprep.runs import verified
 
 
 def pack_model(folder: Path, target: Path) -> None:
@@ -21,7 +22,7 @@ def unpack_model(model: str | Path, folder: Path) -> None:
         UserError: where it is damaged.
     """
     try:
-        with tarfile.open(model) as tar:
+        with tarfile.open(verified(model)) as tar:
             tar.extractall(folder, filter="data")
     except (OSError, tarfile.TarError) as error:
         raise UserError(f"{model}: damaged ({error}); remove it: its run is made again") from None

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from jpegprep.errors import UserError
+from jpegprep.runs import read_history
 from jpegprep.table_files import write_table
 
 COLUMNS = [
@@ -58,7 +59,7 @@ def reading_table(
 
 def _images_per_second(dataset: str, histories: Sequence[str | Path]) -> float:
     """Return the median over the epochs of all runs."""
-    rates = pd.concat([pd.read_csv(path)["images_per_second"] for path in histories]).dropna()
+    rates = pd.concat([read_history(path)["images_per_second"] for path in histories]).dropna()
     if rates.empty:
         raise UserError(
             f"{histories[0]}: no epoch has images_per_second, nor in other runs on {dataset}; "

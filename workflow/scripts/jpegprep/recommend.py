@@ -13,8 +13,9 @@ import pandas as pd
 from jpegprep.decision import PAIRED_TEST, against_original, decide, in_points, points
 from jpegprep.figures import recommended
 from jpegprep.files import write_json, write_text
+from jpegprep.parquet import read_parquet
 from jpegprep.problems import OK
-from jpegprep.runs import read_predictions, read_run
+from jpegprep.runs import read_history, read_predictions, read_run
 from jpegprep.stats import difference_interval
 
 # The answers, and what they say in the first line.
@@ -188,8 +189,8 @@ def _source(original: Mapping[Any, Any]) -> dict[str, Any]:
 
 def _manifest(manifest: str | Path, split: str | Path) -> dict[str, Any]:
     """Return how many files there are, how many are used where, and what is wrong with them."""
-    files = pd.read_parquet(manifest, columns=["problems", "handling"])
-    used = pd.read_parquet(split, columns=["split"])["split"].value_counts()
+    files = read_parquet(manifest, ["problems", "handling"]).to_pandas()
+    used = read_parquet(split, ["split"]).to_pandas()["split"].value_counts()
     wrong = files[files["problems"] != OK].value_counts(["problems", "handling"], sort=False)
     problems = wrong.rename("files").reset_index()
     return {
@@ -206,7 +207,7 @@ def _classes(
     what: Mapping[str, Any], runs: Mapping[str, Sequence[str | Path]], split: str | Path
 ) -> list[dict[str, Any]]:
     """Return the classes that lost most in the fine-tuned network, at most five."""
-    names = pd.read_parquet(split, columns=["class", "label"]).drop_duplicates("label")
+    names = read_parquet(split, ["class", "label"]).to_pandas().drop_duplicates("label")
     of_label = dict(zip(names["label"], names["class"], strict=True))
     labels = read_predictions(Path(runs["original"][0]).with_name("predictions.parquet"))["label"]
     both = {side: _correct(runs[side]).mean(axis=0) for side in ("original", "compressed")}
@@ -236,7 +237,7 @@ def _reading(
     if not reading:
         return []
     table = pd.read_csv(reading[0]).dropna(subset="bandwidth")
-    history = pd.read_csv(Path(runs["compressed"][0]).with_name("history.csv"))
+    history = read_history(Path(runs["compressed"][0]).with_name("history.csv"))
     speed = float(history["images_per_second"].median())
     rows = []
     for bandwidth, pair in table.groupby("bandwidth"):

@@ -11,19 +11,21 @@ import resource
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from jpegprep.errors import UserError
-from jpegprep.files import replacing, replacing_all
+from jpegprep.files import replacing, replacing_all, sha256_of
 from jpegprep.images import codec
+from jpegprep.parquet import read_parquet, write_parquet
 from jpegprep.shards import ShardReader
 
 HISTORY = [
@@ -35,6 +37,7 @@ HISTORY = [
     "seconds",  # training and validation
     "images_per_second",  # training alone
 ]
+_RECORD = "run.json"
 _PACKAGES = ["torch", "torchvision", "timm", "lightning", "autogluon.multimodal", "numpy", "pillow"]
 _PACKAGES += ["autogluon.tabular", "jpeglib", "lightgbm", "scikit-learn"]
 
@@ -59,7 +62,8 @@ def write_run(
         probabilities: (n, classes) of the test images in the order of their shards.
         save_model: writes the model that made them to a path.
         facts: what the learner tells for run.json: which run this is, its recipe, the epoch chosen
-            and its validation accuracy, the precision, the seconds of each part.
+            and its validation accuracy, the precision, the seconds of each part, and the peak
+            memory of a process of its own.
         threads: the processors it had.
         gpu: it takes a GPU where there is one.
     """
@@ -82,10 +86,20 @@ def write_run(
             "decoder": codec(),
             **environment(threads, gpu),
             "bytes_read": max(1, len(history)) * epoch_bytes + test.image_bytes,
-            "peak_memory_mib": peak_memory_mib(),
+            "peak_memory_mib": peak_memory_mib(facts.get("peak_memory_mib", {})),
+            "sha256": {
+                Path(outputs[name]).name: sha256_of(part)
+                for name, part in (("history", history_part), ("model", model_part))
+            },
         }
-        run_part.write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
+        write_record(run_part, run)
     print(f"test accuracy {accuracy:.4f} on {len(test)} images")
+
+
+def write_record(path: Path, run: Mapping[str, Any]) -> None:
+    """Write a run.json: the record, and last its SHA-256 beside those of other files of the run."""
+    told = {**run, "sha256": {**run.get("sha256", {}), _RECORD: _digest(run)}}
+    path.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
 
 
 def name_of(about: Mapping[str, Any]) -> str:
@@ -161,7 +175,7 @@ def write_predictions(
             "probabilities": pa.FixedSizeListArray.from_arrays(flat, probabilities.shape[1]),
         }
     )
-    pq.write_table(table, path)
+    write_parquet(table, path)
     return float((predicted == labels).mean())
 
 
@@ -171,10 +185,7 @@ def read_predictions(path: str | Path) -> pd.DataFrame:
     Raises:
         UserError: where the file is damaged.
     """
-    try:
-        return pq.read_table(path, columns=["key", "label", "predicted"]).to_pandas()
-    except (OSError, pa.ArrowException) as error:
-        raise UserError(f"{path}: damaged ({error}); remove it: its run is made again") from None
+    return read_parquet(path, ["key", "label", "predicted"]).to_pandas()
 
 
 def read_run(path: str | Path) -> dict[str, Any]:
@@ -185,9 +196,45 @@ def read_run(path: str | Path) -> dict[str, Any]:
     """
     try:
         run: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
-        return run
-    except (OSError, ValueError) as error:
+        if run["sha256"][_RECORD] != _digest(run):
+            raise ValueError("its SHA-256 differs")
+    except (OSError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: damaged ({error}); remove it: its run is made again") from None
+    return run
+
+
+def _digest(run: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a record but for this number itself."""
+    others = {name: told for name, told in run.get("sha256", {}).items() if name != _RECORD}
+    return sha256(json.dumps({**run, "sha256": others}).encode()).hexdigest()
+
+
+def read_history(path: str | Path) -> pd.DataFrame:
+    """Read a run's history.csv, a row an epoch with the columns `HISTORY`.
+
+    Raises:
+        UserError: where it is not what the run left.
+    """
+    return pd.read_csv(verified(path))
+
+
+def verified(path: str | Path) -> Path:
+    """Return the path of a run's history or model, which is what the run left.
+
+    Where no record lies beside it, nothing is compared.
+
+    Raises:
+        UserError: where it is not, by the checksum in the run.json beside it.
+    """
+    path = Path(path)
+    record = path.with_name(_RECORD)
+    expected = read_run(record)["sha256"].get(path.name) if record.exists() else None
+    if expected and path.exists() and sha256_of(path) != expected:
+        raise UserError(
+            f"{path} is damaged (run.json beside it has another SHA-256); "
+            "remove it: its run is made again"
+        )
+    return path
 
 
 def environment(threads: int, gpu: bool = True) -> dict[str, Any]:
@@ -242,13 +289,17 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def peak_memory_mib() -> dict[str, float]:
-    """Return the largest memory so far, in MiB: of this process, and with a GPU of the GPU's."""
+def peak_memory_mib(other: Mapping[str, float] = MappingProxyType({})) -> dict[str, float]:
+    """Return the largest memory so far, in MiB: of this process, and with a GPU of the GPU's.
+
+    Args:
+        other: the same of another process: of each the larger is returned.
+    """
     torch = _torch()
     peak = {"process": round(_peak_bytes() / (1 << 20), 1)}
     if torch is not None and torch.cuda.is_available():
         peak["gpu"] = round(torch.cuda.max_memory_allocated() / (1 << 20), 1)
-    return peak
+    return {name: max(value, other.get(name, 0)) for name, value in peak.items()}
 
 
 def _peak_bytes() -> int:

@@ -23,14 +23,14 @@ from typing import Any, BinaryIO
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from jpegprep.errors import UserError
 from jpegprep.files import replacing_all
 from jpegprep.images import image_format
 from jpegprep.layout import index_of
+from jpegprep.parquet import read_parquet, write_parquet
 
-_METADATA = b"jpegprep"
+_METADATA, _METADATA_CRC32 = b"jpegprep", b"jpegprep.crc32"
 _SCHEMA = pa.schema(
     [
         ("key", pa.string()),
@@ -166,11 +166,12 @@ def writing_shard(shard: str | Path, variant: str, encoder: str) -> Iterator[Sha
         columns = list(zip(*writer.rows, strict=True)) or [()] * len(_SCHEMA)
         facts: dict[str, Any] = {"variant": variant, "encoder": encoder}
         facts |= {"inflated": writer.inflated, "kept": writer.kept}
+        told = json.dumps(facts).encode()
         table = pa.table(
             [pa.array(c, field.type) for c, field in zip(columns, _SCHEMA, strict=True)],
-            schema=_SCHEMA.with_metadata({_METADATA: json.dumps(facts)}),
+            schema=_SCHEMA.with_metadata({_METADATA: told, _METADATA_CRC32: _crc32_of(told)}),
         )
-        pq.write_table(table, index_part)
+        write_parquet(table, index_part)
 
 
 def read_index(shard: str | Path) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -180,14 +181,21 @@ def read_index(shard: str | Path) -> tuple[pd.DataFrame, dict[str, Any]]:
         UserError: where the index is damaged or of another program.
     """
     path = index_of(shard)
+    table = read_parquet(path)
     try:
-        table = pq.read_table(path)
-        facts = json.loads(table.schema.metadata[_METADATA])
-    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
+        told = table.schema.metadata[_METADATA]
+        if table.schema.metadata[_METADATA_CRC32] != _crc32_of(told):
+            raise ValueError
+        return table.to_pandas(), json.loads(told)
+    except (KeyError, TypeError, ValueError):
         raise UserError(
-            f"{path}: no index of a shard ({error}); remove it and its tar: they are made again"
+            f"{path} is damaged, or no index of a shard; remove it: it is made again, with its tar"
         ) from None
-    return table.to_pandas(), facts
+
+
+def _crc32_of(told: bytes) -> bytes:
+    """Return the CRC-32 of the facts: pages have their own, the metadata of Parquet none."""
+    return b"%08x" % zlib.crc32(told)
 
 
 class ShardReader:

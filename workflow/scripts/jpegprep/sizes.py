@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from jpegprep.parquet import read_parquet
 from jpegprep.problems import SET_ASIDE
 from jpegprep.shards import read_index
 
@@ -57,7 +58,7 @@ def measure(
 
 
 def _source(manifest: str | Path) -> dict[str, object]:
-    images = pd.read_parquet(manifest, columns=["handling", "format", "quality"])
+    images = read_parquet(manifest, ["handling", "format", "quality"]).to_pandas()
     images = images[images["handling"] != SET_ASIDE]
     quality = images["quality"].dropna().astype(float)
     return {

@@ -12,6 +12,7 @@ import pandas as pd
 from jpegprep.errors import UserError
 from jpegprep.files import replacing
 from jpegprep.layout import SPLITS
+from jpegprep.parquet import read_parquet, write_parquet
 from jpegprep.problems import SET_ASIDE
 
 _FEWEST = 4  # images of a class in a sample
@@ -26,7 +27,7 @@ def split_dataset(
     one, a sample is used. Columns: key, class, label (index of the class in
     sorted order), split, shard (number).
     """
-    images = pd.read_parquet(manifest)
+    images = read_parquet(manifest).to_pandas()
     images = sample(images[images["handling"] != SET_ASIDE], how.get("limit"), how["seed"])
     try:
         table = assign(images, how, shards)
@@ -35,7 +36,7 @@ def split_dataset(
     print(table.groupby("split", sort=False).size().to_string())
     print(f"{across_splits(images, table)} images have a duplicate in another split")
     with replacing(split) as part:
-        table.to_parquet(part, index=False)
+        write_parquet(table, part)
 
 
 def sample(images: pd.DataFrame, limit: int | None, seed: int) -> pd.DataFrame:

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from jpegprep.decision import PAIRED_BRIEF, pairs_of, points
+from jpegprep.parquet import read_parquet
 from jpegprep.problems import KEPT, OK, PROBLEMS, SET_ASIDE
 from jpegprep.published import read_published
 from jpegprep.shards import read_index
@@ -35,12 +36,12 @@ def table1(
     paper = read_published(published, "I", ["classes", "total", *_SPLIT_NAMES])
     rows, shown = [], []
     for dataset, (manifest, split_file, note) in datasets.items():
-        split = pd.read_parquet(split_file, columns=["class", "split"])
+        split = read_parquet(split_file, ["class", "split"]).to_pandas()
         count = split["split"].value_counts()
         ours = {"classes": split["class"].nunique(), "total": len(split)}
         ours |= {name: int(count[part]) for name, part in _SPLIT_NAMES.items()}
         theirs = dict(paper.loc[dataset]) if dataset in paper.index else None
-        explanation = _explained(pd.read_parquet(manifest), ours, theirs, note)
+        explanation = _explained(read_parquet(manifest).to_pandas(), ours, theirs, note)
         row: dict[str, Any] = {"dataset": dataset, **ours}
         row |= {f"paper_{name}": theirs[name] if theirs is not None else None for name in ours}
         row["difference"] = ours["total"] - theirs["total"] if theirs is not None else None
@@ -88,7 +89,7 @@ def problems(datasets: Mapping[str, tuple[str | Path, str | Path]], *targets: st
     """
     rows = []
     for dataset, (manifest_file, split_file) in datasets.items():
-        manifest, split = pd.read_parquet(manifest_file), pd.read_parquet(split_file)
+        manifest, split = (read_parquet(file).to_pandas() for file in (manifest_file, split_file))
         count = manifest["problems"].str.split(", ").explode().value_counts()
         rows.append((dataset, "all files", len(manifest), "", "every file of the archives"))
         rows.append((dataset, OK, int(count.get(OK, 0)), KEPT, "nothing is wrong"))

@@ -6,10 +6,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from jpegprep.errors import UserError
+from jpegprep.parquet import read_parquet
 from jpegprep.stats import accuracy_interval, difference_interval
 from jpegprep.table_files import write_table
 
@@ -95,10 +94,7 @@ def _read(
     path: str | Path,
 ) -> tuple[list[float], list[tuple[str, int]], npt.NDArray[np.bool_]]:
     """Return the ratios, the images (key, label), and who was right, (trained, tested, images)."""
-    try:
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowException) as error:
-        raise UserError(f"{path}: damaged ({error}); remove it: it is made again") from None
+    table = read_parquet(path)
     ratios = table["trained"].unique().to_pylist()
     first = table.slice(0, len(table) // len(ratios) ** 2)
     images = list(zip(first["key"].to_pylist(), first["label"].to_pylist(), strict=True))

@@ -8,12 +8,11 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from jpegprep.adapters import read_samples
 from jpegprep.errors import UserError
 from jpegprep.images import codec
 from jpegprep.parallel import in_order
+from jpegprep.parquet import read_parquet
 from jpegprep.recompress import encoder, treat
 from jpegprep.shards import Packed, ShardReader, pack, writing_shard
 from jpegprep.variants import ORIGINAL, Treatment, parse_variant
@@ -38,7 +37,7 @@ def write_original_shards(
     Raises:
         UserError: where the archives are not those that the manifest describes.
     """
-    described, placed = pd.read_parquet(manifest), pd.read_parquet(split)
+    described, placed = read_parquet(manifest).to_pandas(), read_parquet(split).to_pandas()
     rows = zip(*(described[name].tolist() for name in ("key", "member", "sha256")), strict=True)
     columns = [placed[name].tolist() for name in ("label", "split", "shard")]
     places = dict(zip(placed["key"].tolist(), zip(*columns, strict=True), strict=True))

