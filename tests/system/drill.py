@@ -29,7 +29,8 @@ from project import SHORT_TABLES, Project, short_study
 RUN = "results/runs/photo-patches/jpeg-q30/tf_efficientnet_lite0/seed0"
 SHARD = "results/shards/photo-patches/jpeg-q30/train-0.tar"
 # What is asked for: of an up-to-date table Snakemake does not make a missing source anew.
-TARGETS = [*SHORT_TABLES, f"{RUN}/predictions.parquet", SHARD]
+CONVERGENCE = "results/short/tables/convergence.csv"
+TARGETS = [*SHORT_TABLES, CONVERGENCE, f"{RUN}/predictions.parquet", SHARD]
 Tables = dict[str, bytes]
 
 
@@ -286,7 +287,7 @@ FAULTS: list[tuple[str, Callable[[Project], None], Callable[[Project], None] | N
         "a history cut short",
         lambda p: (
             cut(p.path(f"{RUN}/history.csv")),
-            without("results/short/tables/accuracy.csv")(p),
+            without(CONVERGENCE)(p),
         ),
         lambda p: p.path(f"{RUN}/history.csv").unlink(),
     ),
@@ -346,9 +347,10 @@ def full_disk(folder: Path, undisturbed: Project) -> bool:
         print(f"with room: {'the same tables' if same else f'NOT MENDED: {said}'}")
         subprocess.run(["mount", "-o", "remount,ro", place], check=True)
         project.edit("config/config.yaml", _three_epochs)
-        locked, said = rerun(project)
-        print(f"a read-only results folder: status {locked}; {said}")
-        return same and locked == 1 and "Read-only" in said and "\n" not in said
+        locked = project.snakemake(*TARGETS)
+        told = [line for line in locked.stderr.splitlines() if line.startswith("Write-protected")]
+        print(f"a read-only results folder: status {locked.returncode}; {told}")
+        return same and locked.returncode == 1 and len(told) == 1
     finally:
         subprocess.run(["umount", place], check=True)
 

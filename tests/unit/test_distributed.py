@@ -1,13 +1,9 @@
 """A training in several processes: that of one, divided. Here they share the processor's cores."""
 
-import json
-import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import psutil
@@ -16,36 +12,14 @@ import pytest
 import timm
 import torch
 from timm.layers import convert_sync_batchnorm
+from trainings import Shards, Training, small_shards, waits_for_epoch
 
 from jpegprep.data import EpochSampler, Place
 from jpegprep.errors import UserError
 from jpegprep.files import sha256_of, write_json
 from jpegprep.hub import sidecar_of
-from jpegprep.images import codec
-from jpegprep.shards import pack, writing_shard
 from jpegprep.training import train
 from jpegprep.weights import save_weights
-
-SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
-RECIPE: dict[str, Any] = {
-    "architecture": "convnext_atto",  # without batch norm: a division changes nothing but rounding
-    "image_size": 32,
-    "epochs": 3,
-    "batch_size": 8,
-    "learning_rate": 1e-3,
-    "weight_decay": 0.05,
-    "warmup_epochs": 0.5,
-    "label_smoothing": 0.1,
-    "augmentation": {"crop_scale": [0.5, 1.0], "horizontal_flip": 0.5},
-    "eval_crop": 1.0,
-    "gpu_precision": "32-true",
-    "gpus": 2,
-}
-TRAIN = """
-import json, sys
-from jpegprep.training import train
-train(**json.loads(sys.argv[1]))
-"""
 
 if torch.cuda.is_available():
     pytest.skip("byte-identical runs are promised on a CPU", allow_module_level=True)
@@ -53,7 +27,7 @@ if torch.cuda.is_available():
 
 @pytest.mark.parametrize("items", [32, 37, 7])
 def test_processes_divide_the_batches_of_one(items: int) -> None:
-    """In every epoch they have the same batches, none an item that another has, all as many."""
+    """In every epoch they have the same batches, and none has an item that another has."""
     alone = EpochSampler(items, 8, seed=3)
     parts = [EpochSampler(items, 8, 3, Place(rank, 2)) for rank in range(2)]
     for epoch in range(2):
@@ -80,52 +54,15 @@ def test_batch_norm_over_processes_is_the_same_network() -> None:
         assert torch.allclose(exchanged(images), expected, atol=1e-6)
 
 
-class Training:
-    """A training by two processes with a checkpoint after every epoch."""
-
-    def __init__(self, folder: Path, shards: dict[str, list[str]], weights: Path) -> None:
-        """Put the outputs into `folder`."""
-        names = ("history.csv", "predictions.parquet", "run.json", "model.safetensors")
-        self.outputs = {Path(name).stem: folder / name for name in names}
-        self.arguments: dict[str, Any] = {
-            "shards": shards,
-            "weights": str(weights),
-            "recipe": RECIPE,
-            "classes": 2,
-            "about": {"dataset": "two", "variant": "original", "learner": "l", "seed": 0},
-            "outputs": {name: str(path) for name, path in self.outputs.items()},
-            "threads": 2,
-            "checkpoint_seconds": 0,
-        }
-
-    def start(self) -> "subprocess.Popen[str]":
-        """Start it in a process, which starts two."""
-        return subprocess.Popen(
-            [sys.executable, "-c", TRAIN, json.dumps(self.arguments)],
-            env={**os.environ, "PYTHONPATH": str(SCRIPTS)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-
 @pytest.fixture(scope="module")
-def shards(
-    tmp_path_factory: pytest.TempPathFactory, patches: Callable[..., list[bytes]]
-) -> dict[str, list[str]]:
+def shards(tmp_path_factory: pytest.TempPathFactory, patches: Callable[..., list[bytes]]) -> Shards:
     """Return the shards of patches from two photographs."""
-    folder = tmp_path_factory.mktemp("shards")
-    files = [iter(patches(name, 24)) for name in ("coffee.png", "gravel.png")]
-    found = {}
-    for split, count in {"train": 16, "val": 3, "test": 4}.items():
-        shard = folder / f"{split}-0.tar"
-        with writing_shard(shard, "original", codec()) as writer:
-            for label in range(2):
-                for i in range(count):
-                    data = next(files[label])
-                    writer.append(pack([(f"{split}-{label}-{i}", label, data, data)]))
-        found[split] = [str(shard)]
-    return found
+    return small_shards(tmp_path_factory.mktemp("shards"), patches, train=16, val=3, test=4)
+
+
+def two(folder: Path, shards: Shards, weights: Path, gpus: int = 2) -> Training:
+    """Return a training of two processes; without batch norm a division only rounds otherwise."""
+    return Training(folder, shards, weights, architecture="convnext_atto", gpus=gpus)
 
 
 @pytest.fixture(scope="module")
@@ -140,10 +77,10 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def whole(
-    tmp_path_factory: pytest.TempPathFactory, shards: dict[str, list[str]], weights: Path
+    tmp_path_factory: pytest.TempPathFactory, shards: Shards, weights: Path
 ) -> tuple[Training, str]:
     """Return a training that nobody disturbed, and what it printed."""
-    training = Training(tmp_path_factory.mktemp("whole"), shards, weights)
+    training = two(tmp_path_factory.mktemp("whole"), shards, weights)
     with training.start() as process:
         output, errors = process.communicate()
     assert process.returncode == 0, errors
@@ -160,23 +97,22 @@ def test_it_leaves_the_files_of_a_run(whole: tuple[Training, str]) -> None:
     # Six validation images, three in each process: accuracies are sixths.
     right = 6 * history["val_accuracy"].to_numpy()
     assert right == pytest.approx(right.round(), abs=1e-4)
-    record = json.loads(training.outputs["run"].read_bytes())
-    assert record["recipe"]["gpus"] == 2
+    assert training.record()["recipe"]["gpus"] == 2
     assert len(pq.read_table(training.outputs["predictions"])) == 8
 
 
 def test_it_learns_what_one_process_learns(
-    whole: tuple[Training, str], shards: dict[str, list[str]], weights: Path, tmp_path: Path
+    whole: tuple[Training, str], shards: Shards, weights: Path, tmp_path: Path
 ) -> None:
     """The same batches and rates, and so the same losses and accuracies, but for rounding."""
-    alone = Training(tmp_path, shards, weights)
-    alone.arguments["recipe"] = {**RECIPE, "gpus": 1}
+    alone = two(tmp_path, shards, weights, gpus=1)
+    alone.arguments["threads"] = 2
     threads = torch.get_num_threads()
     train(**alone.arguments)
     torch.set_num_threads(threads)
-    one, two = (pd.read_csv(t.outputs["history"]) for t in (alone, whole[0]))
+    one, both = (pd.read_csv(t.outputs["history"]) for t in (alone, whole[0]))
     for column in ("learning_rate", "train_loss", "val_loss", "val_accuracy"):
-        assert two[column].tolist() == pytest.approx(one[column].tolist(), rel=1e-3), column
+        assert both[column].tolist() == pytest.approx(one[column].tolist(), rel=1e-3), column
     assert one["train_loss"].nunique() == 3
 
 
@@ -185,19 +121,13 @@ def processes_of(process: "subprocess.Popen[str]") -> list[psutil.Process]:
     return psutil.Process(process.pid).children(recursive=True)
 
 
-def waits_for_epoch(process: "subprocess.Popen[str]") -> None:
-    """Read what a training prints until its second epoch is done, and the first one's kept."""
-    assert process.stdout
-    assert any(line.startswith("epoch 2/") for line in process.stdout)
-
-
 def test_a_killed_one_goes_on_and_ends_the_same(
-    whole: tuple[Training, str], shards: dict[str, list[str]], weights: Path, tmp_path: Path
+    whole: tuple[Training, str], shards: Shards, weights: Path, tmp_path: Path
 ) -> None:
     """Its processes end with it, and one checkpoint is there; run again, its files are the same."""
-    training = Training(tmp_path, shards, weights)
+    training = two(tmp_path, shards, weights)
     with training.start() as process:
-        waits_for_epoch(process)
+        waits_for_epoch(process, 2)
         started = processes_of(process)
         assert len(started) == 2
         process.send_signal(signal.SIGKILL)
@@ -212,13 +142,11 @@ def test_a_killed_one_goes_on_and_ends_the_same(
         assert training.outputs[name].read_bytes() == whole[0].outputs[name].read_bytes()
 
 
-def test_where_one_process_ends_all_end(
-    shards: dict[str, list[str]], weights: Path, tmp_path: Path
-) -> None:
+def test_where_one_process_ends_all_end(shards: Shards, weights: Path, tmp_path: Path) -> None:
     """The error says which; nothing waits for it."""
-    training = Training(tmp_path, shards, weights)
+    training = two(tmp_path, shards, weights)
     with training.start() as process:
-        waits_for_epoch(process)
+        waits_for_epoch(process, 2)
         started = processes_of(process)
         started[1].kill()
         _, errors = process.communicate(timeout=60)
@@ -229,9 +157,7 @@ def test_where_one_process_ends_all_end(
     assert not any(path.exists() for path in training.outputs.values())
 
 
-def test_an_error_of_the_user_stays_one_line(
-    shards: dict[str, list[str]], weights: Path, tmp_path: Path
-) -> None:
+def test_an_error_of_the_user_stays_one_line(shards: Shards, weights: Path, tmp_path: Path) -> None:
     """A damaged image, which only one of the processes reads, is named as by one process alone."""
     shard, index = tmp_path / "train-0.tar", tmp_path / "train-0.index.parquet"
     source = Path(shards["train"][0])
@@ -240,18 +166,17 @@ def test_an_error_of_the_user_stays_one_line(
     content = bytearray(source.read_bytes())
     content[row["offset"] + 60] ^= 1
     shard.write_bytes(content)
-    training = Training(tmp_path / "run", {**shards, "train": [str(shard)]}, weights)
+    training = two(tmp_path / "run", {**shards, "train": [str(shard)]}, weights)
     with pytest.raises(UserError, match=f"{shard}.*{row['key']}"):
         train(**training.arguments)
     assert not (tmp_path / "run").exists()
 
 
 def test_fewer_images_than_processes_are_refused(
-    shards: dict[str, list[str]], weights: Path, tmp_path: Path
+    shards: Shards, weights: Path, tmp_path: Path
 ) -> None:
     """Each needs one to validate on."""
-    training = Training(tmp_path / "run", shards, weights)
-    training.arguments["recipe"] = {**RECIPE, "gpus": 8}
+    training = two(tmp_path / "run", shards, weights, gpus=8)
     message = "two/original/l/seed0: its recipe says gpus: 8, and val has 6 images; write fewer"
     with pytest.raises(UserError, match=message):
         train(**training.arguments)

@@ -141,6 +141,7 @@ def train(
     began = time.perf_counter()
     model = Classifier(untrained_model(recipe["architecture"], classes), recipe, steps=0)
     model.load_state_dict(fitted["best"])
+    cost = complexity(model.model, recipe["image_size"])
     gpu = torch.cuda.is_available()
     data = loader(readers["test"], recipe, seed=about["seed"], training=False, **decoders(threads))
     with tempfile.TemporaryDirectory(prefix="jpegprep-") as scratch:
@@ -162,7 +163,7 @@ def train(
             "resumed_after_epoch": fitted["resumed_after_epoch"],
             "val_accuracy": chosen["val_accuracy"],
             "precision": trainer.precision,
-            "model": complexity(model.model, recipe["image_size"]),
+            "model": cost,
             "seconds": {
                 "setup": round(began - started - fitted["trained"], 2),
                 "fit": round(fitted["trained"] + fitted["earlier"], 2),
