@@ -172,12 +172,11 @@ def image_threads(wildcards):
     return 4 if dataset(wildcards)["images"] > 5000 else 1
 
 
-def training_threads(wildcards):
+def training_threads(wildcards, each=1):
     """Return how many threads a training has: on one machine those at a time share its cores.
 
-    Of several GPUs a training's part is as great as that which it has of `--resources gpu=…`.
+    A job that takes `each` GPUs has as great a part of them as it has of `--resources gpu=…`.
     """
-    each = gpus(wildcards)
     settings = workflow.resource_settings
     if settings.nodes or not settings.cores:  # a cluster's jobs each have their own
         return 8 * each

@@ -25,7 +25,7 @@ rule train_timm:
         learner=learners_by("timm"),
     conda:
         "../../envs/train_timm.yaml"
-    threads: training_threads
+    threads: lambda wildcards: training_threads(wildcards, gpus(wildcards))
     resources:
         gpu=gpus,
         mem_mb=8000,
