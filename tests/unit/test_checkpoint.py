@@ -10,7 +10,8 @@ import pytest
 import torch
 from trainings import RECIPE, Shards, Training, small_shards, waits_for_epoch
 
-from jpegprep.files import sha256_of
+from jpegprep.files import sha256_of, write_json
+from jpegprep.hub import sidecar_of
 from jpegprep.training import train
 
 
@@ -130,6 +131,7 @@ def test_a_checkpoint_of_another_configuration_is_not_used(
     else:
         weights = tmp_path / "weights.safetensors"
         weights.write_bytes(_changed(Path(killed.arguments["weights"])))
+        write_json(sidecar_of(weights), {"sha256": sha256_of(weights)})
         killed.arguments["weights"] = str(weights)
     run(killed)
     assert "is of another configuration: training starts anew" in capsys.readouterr().out

@@ -8,7 +8,7 @@ import pytest
 
 from jpegprep.costs import costs_by_rule, device_hours, read_benchmarks, write_costs
 from jpegprep.errors import UserError
-from jpegprep.runs import write_record
+from jpegprep.records import write_record
 
 HEADER = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
 LINES = {

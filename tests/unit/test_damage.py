@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jpegprep import runs
+from jpegprep import records, runs
 from jpegprep.errors import UserError
 from jpegprep.files import sha256_of, write_json
 from jpegprep.hub import sidecar_of, verified_weights
@@ -51,7 +51,7 @@ def _table(path: Path) -> list[Any]:
 
 
 def _history(path: Path) -> Any:
-    return runs.read_history(path).to_numpy().tolist()
+    return records.read_history(path).to_numpy().tolist()
 
 
 def _predictions(path: Path) -> Any:
@@ -59,7 +59,7 @@ def _predictions(path: Path) -> Any:
 
 
 def _model(path: Path) -> bytes:
-    return runs.verified(path).read_bytes()
+    return records.verified(path).read_bytes()
 
 
 def _features(path: Path) -> Any:
@@ -102,7 +102,7 @@ READERS: dict[str, Reader] = {
     "split.parquet": _table,
     "predictions.parquet": _predictions,
     "history.csv": _history,
-    "run.json": runs.read_run,
+    "run.json": records.read_run,
     "model.safetensors": _model,
     "weights.safetensors": _weights,
     "features.npz": _features,

@@ -11,7 +11,8 @@ import pytest
 from jpegprep.errors import UserError
 from jpegprep.evaluation import compare, evaluate, evaluate_transfers
 from jpegprep.layout import Run
-from jpegprep.runs import write_predictions, write_record
+from jpegprep.records import write_record
+from jpegprep.runs import write_predictions
 
 
 class Study:

@@ -7,7 +7,7 @@ import pytest
 
 from jpegprep import plan
 from jpegprep.errors import UserError
-from jpegprep.runs import write_record
+from jpegprep.records import write_record
 
 DRY_RUN = """Building DAG of jobs...
 Job stats:

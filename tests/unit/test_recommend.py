@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from jpegprep.recommend import propose, recommend
-from jpegprep.runs import write_predictions, write_record
+from jpegprep.records import write_record
+from jpegprep.runs import write_predictions
 
 N = 2000
 WHAT = {

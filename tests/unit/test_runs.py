@@ -13,7 +13,7 @@ import PIL
 import pyarrow.parquet as pq
 import pytest
 
-from jpegprep import runs
+from jpegprep import records, runs
 from jpegprep.errors import UserError
 from jpegprep.layout import Run
 from jpegprep.shards import ShardReader, pack, writing_shard
@@ -103,7 +103,7 @@ def test_the_record_says_accuracy_n_and_cost(
     tmp_path: Path, readers: dict[str, ShardReader]
 ) -> None:
     """Three of four right is 0.75; bytes read are epochs × (train + val) + test."""
-    record = runs.read_run(write(tmp_path / "run", readers)["run"])
+    record = records.read_run(write(tmp_path / "run", readers)["run"])
     assert record["test"] == {"n": 4, "accuracy": 0.75}
     assert (record["dataset"], record["seed"], record["best_epoch"]) == ("dtd", 3, 2)
     size = {
@@ -117,7 +117,7 @@ def test_the_record_says_versions_and_machine(
     tmp_path: Path, readers: dict[str, ShardReader]
 ) -> None:
     """What the numbers depend on is recorded: versions, encoder, decoder, device, threads."""
-    record = runs.read_run(write(tmp_path / "run", readers)["run"])
+    record = records.read_run(write(tmp_path / "run", readers)["run"])
     assert record["versions"]["python"] == platform.python_version()
     for package in ("torch", "torchvision", "timm", "lightning", "numpy", "pillow"):
         assert record["versions"][package] == importlib.metadata.version(package)
@@ -215,7 +215,7 @@ def test_a_damaged_record_is_named(tmp_path: Path, content: bytes | None) -> Non
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(UserError, match=f"{path}.*remove it") as error:
-        runs.read_run(path)
+        records.read_run(path)
     assert "\n" not in str(error.value)
 
 

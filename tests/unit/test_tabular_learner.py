@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from snakemake.iocontainers import InputFiles, Wildcards
 
-from jpegprep import runs
+from jpegprep import records, runs
 from jpegprep.errors import UserError
 from jpegprep.features import feature_table
 from jpegprep.files import sha256_of
@@ -85,7 +85,7 @@ def result(tmp_path_factory: pytest.TempPathFactory, shards: Shards) -> dict[str
 @pytest.fixture(scope="module")
 def record(result: dict[str, Path]) -> dict[str, Any]:
     """Return the record of the run."""
-    return runs.read_run(result["run"])
+    return records.read_run(result["run"])
 
 
 def test_a_run_leaves_its_files_and_no_others(result: dict[str, Path]) -> None:

@@ -145,7 +145,7 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     """A file that is no parquet is one line that says what to do."""
     path = tmp_path / "seed0.parquet"
     path.write_bytes(b"PAR1")
-    with pytest.raises(UserError, match=r"seed0\.parquet: damaged .* made again"):
+    with pytest.raises(UserError, match=r"seed0\.parquet is missing or damaged; .* made again"):
         train_test(["a"], [[path]], "lite0", 0.3, tmp_path / "t.csv")
 
 

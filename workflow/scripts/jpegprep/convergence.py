@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from jpegprep.runs import read_history
+from jpegprep.records import read_history
 from jpegprep.table_files import write_table
 
 _SHARE = 0.95

@@ -15,7 +15,7 @@ import seaborn as sns
 from jpegprep.drawing import COLOURS, PAGE, STYLE, save
 from jpegprep.errors import UserError
 from jpegprep.plan import read_throughput, recorded_rate, run_seconds
-from jpegprep.runs import read_run
+from jpegprep.records import read_run
 from jpegprep.table_files import write_table
 
 _COLUMNS = ("s", "max_rss", "io_in", "io_out", "cpu_time")

@@ -11,7 +11,8 @@ import pandas as pd
 from jpegprep.errors import UserError
 from jpegprep.files import replacing, replacing_all
 from jpegprep.layout import Run
-from jpegprep.runs import read_predictions, read_run
+from jpegprep.records import read_run
+from jpegprep.runs import read_predictions
 from jpegprep.stats import accuracy_interval, difference_interval, holm
 from jpegprep.variants import ORIGINAL, ratio_of_variant
 

@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from jpegprep.decision import against_original, in_points
 from jpegprep.drawing import COLOURS, COLUMN, PAGE, STYLE, save
-from jpegprep.runs import read_history
+from jpegprep.records import read_history
 
 _PANEL_HEIGHT = 2.9
 # Lines are told apart by colour, and by marker and line where colours are not.

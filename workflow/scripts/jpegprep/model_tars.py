@@ -4,7 +4,7 @@ import tarfile
 from pathlib import Path
 
 from jpegprep.errors import UserError
-from jpegprep.runs import verified
+from jpegprep.records import verified
 
 
 def pack_model(folder: Path, target: Path) -> None:

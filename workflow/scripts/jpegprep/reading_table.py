@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from jpegprep.errors import UserError
-from jpegprep.runs import read_history
+from jpegprep.records import read_history
 from jpegprep.table_files import write_table
 
 COLUMNS = [

