@@ -206,7 +206,9 @@ class Download(BaseHTTPRequestHandler):
         stop = answer.cut if answer.hold is None else answer.hold
         body = body if stop is None else body[: max(stop - start, 0)]
         for place in range(0, len(body), 1 << 16):
-            request.sent += self.wfile.write(body[place : place + (1 << 16)])
+            block = body[place : place + (1 << 16)]
+            request.sent += len(block)  # before the client can have it, and ask
+            self.wfile.write(block)
         if answer.hold is not None:
             self.server.resume.wait()
             self.wfile.write(answer.content[answer.hold :])

@@ -16,6 +16,7 @@ import pytest
 import safetensors.torch
 import timm
 import torch
+import trainings
 
 from jpegprep.images import codec
 from jpegprep.shards import pack, writing_shard
@@ -32,18 +33,7 @@ PARAMETERS = {
 }
 SWIN = "swin_tiny_patch4_window7_224"  # a Swin as the paper's, and a quarter of its size
 REVISION = "89abcdef0123456789abcdef0123456789abcdef"
-RECIPE: dict[str, Any] = {
-    "image_size": 64,
-    "epochs": 1,
-    "batch_size": 4,
-    "learning_rate": 1e-3,
-    "weight_decay": 0.05,
-    "warmup_epochs": 0.5,
-    "label_smoothing": 0.1,
-    "augmentation": {"crop_scale": [0.5, 1.0], "horizontal_flip": 0.5},
-    "eval_crop": 1.0,
-    "gpu_precision": "32-true",
-}
+RECIPE: dict[str, Any] = {**trainings.RECIPE, "image_size": 64, "epochs": 1, "batch_size": 4}
 
 
 class Hub(SimpleHTTPRequestHandler):

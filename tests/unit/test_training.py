@@ -13,6 +13,7 @@ import pytest
 import safetensors.torch
 import timm
 import torch
+import trainings
 
 from jpegprep import runs
 from jpegprep.errors import UserError
@@ -25,19 +26,7 @@ from jpegprep.treatments import treat_shard
 
 Shards = dict[str, list[Path]]
 SIZES = {"train": (24, 24), "val": (8, 8), "test": (8, 8)}
-RECIPE: dict[str, Any] = {
-    "architecture": "tf_efficientnet_lite0",
-    "image_size": 64,
-    "epochs": 2,
-    "batch_size": 6,
-    "learning_rate": 1e-3,
-    "weight_decay": 0.05,
-    "warmup_epochs": 0.5,
-    "label_smoothing": 0.1,
-    "augmentation": {"crop_scale": [0.5, 1.0], "horizontal_flip": 0.5},
-    "eval_crop": 1.0,
-    "gpu_precision": "32-true",
-}
+RECIPE: dict[str, Any] = {**trainings.RECIPE, "image_size": 64, "epochs": 2, "batch_size": 6}
 STEPS_AN_EPOCH = 8  # 48 images in batches of 6
 
 

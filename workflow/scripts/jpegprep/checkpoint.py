@@ -72,10 +72,6 @@ class Checkpoint(callbacks.Checkpoint):
         print(f"goes on after epoch {self.resumed_after}, from {self._path}", flush=True)
         return self._path
 
-    def remove(self) -> None:
-        """Remove the checkpoint: the run is done."""
-        self._path.unlink(missing_ok=True)
-
     def state_dict(self) -> dict[str, Any]:
         """Return what the checkpoint holds for this callback."""
         return {"best": self.best, "accuracy": self._accuracy}

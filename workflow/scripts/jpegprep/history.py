@@ -96,10 +96,10 @@ class History(Callback):
     def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
         """Add a row; validation has run by now."""
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        # Of several processes each has seen a part of the images.
-        seen = torch.as_tensor(self._loss)
-        seen = torch.stack([seen.double(), seen.new_tensor(self._images, dtype=torch.float64)])
-        loss, images = trainer.strategy.reduce(seen, reduce_op="sum").tolist()
+        loss, images = float(self._loss), float(self._images)
+        if trainer.world_size > 1:  # each process has seen a part of the images
+            seen = torch.tensor([loss, images], dtype=torch.float64, device=module.device)
+            loss, images = trainer.strategy.reduce(seen, reduce_op="sum").tolist()
         row = {
             "epoch": trainer.current_epoch + 1,
             "learning_rate": self._rate,
