@@ -14,10 +14,13 @@ import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from functools import cache
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache, partial
 from itertools import islice
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -236,7 +239,8 @@ def training(folder: Path, size: int, count: int, epochs: int, rounds: int) -> N
     """Train: the whole job's images a second over those of a bare loop that is fed from memory.
 
     The job's are all images of all epochs over the seconds of all epochs' training, the first
-    included, in which everything is decoded.
+    included, in which everything is decoded. The bare loop runs once more in a process of its own,
+    as a user would write it: without what `cpu.use_processors` does.
     """
     weights = folder / "lite0.safetensors"
     if not weights.exists():
@@ -269,27 +273,44 @@ def training(folder: Path, size: int, count: int, epochs: int, rounds: int) -> N
         reader = ShardReader(shards["train"])
         memory = list(loader(reader, recipe, seed=0, training=True, workers=0))
 
-        def bare(memory: list[tuple[torch.Tensor, torch.Tensor]] = memory) -> float:
-            model = Classifier(pretrained_model(recipe["architecture"], weights, 10), recipe, 1000)
-            optimizer = model.train().configure_optimizers()[0][0]
-            images, begin = 0, time.perf_counter()
-            for _ in range(epochs):
-                for batch in memory:
-                    optimizer.zero_grad()
-                    model.training_step(batch, 0).backward()
-                    optimizer.step()
-                    images += len(batch[1])
-            return images / (time.perf_counter() - begin)
+        torch.save(memory, folder / "memory.pt")
+        loop = partial(bare_loop, weights, recipe, folder / "memory.pt", threads)
 
-        job(), bare()  # warm-up
-        pairs = [(job(), bare()) for _ in range(rounds)]
-        ratios = sorted(mine / fed for mine, fed in pairs)
-        mine, fed = (statistics.median(column) for column in zip(*pairs, strict=True))
+        def plain(loop: Callable[[], float] = loop) -> float:
+            with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+                return pool.submit(loop).result()
+
+        job(), loop()  # warm-up
+        rows = [(job(), loop(), plain()) for _ in range(rounds)]
+        mine, *others = zip(*rows, strict=True)
+        told = [f"{statistics.median(mine):.1f} images/s from shards"]
+        for what, theirs in zip(("from memory", "as a plain script"), others, strict=True):
+            ratios = sorted(one / other for one, other in zip(mine, theirs, strict=True))
+            told.append(
+                f"{statistics.median(theirs):.1f} {what}: {statistics.median(ratios):.2f} of it "
+                f"({ratios[0]:.2f} … {ratios[-1]:.2f})"
+            )
         print(
             f"{title}, lite0 trained at {size} px, {epochs} epochs of {len(images)} images, "
-            f"{threads} threads: {mine:.1f} images/s from shards, {fed:.1f} from memory; "
-            f"{statistics.median(ratios):.2f} of it ({ratios[0]:.2f} … {ratios[-1]:.2f})"
+            f"{threads} threads: {'; '.join(told)}",
+            flush=True,
         )
+
+
+def bare_loop(weights: Path, recipe: Mapping[str, Any], memory: Path, threads: int) -> float:
+    """Train on batches in memory, and return images a second."""
+    torch.set_num_threads(threads)
+    batches = torch.load(memory)
+    model = Classifier(pretrained_model(recipe["architecture"], weights, 10), recipe, 1000)
+    optimizer = model.train().configure_optimizers()[0][0]
+    images, begin = 0, time.perf_counter()
+    for _ in range(recipe["epochs"]):
+        for batch in batches:
+            optimizer.zero_grad()
+            model.training_step(batch, 0).backward()
+            optimizer.step()
+            images += len(batch[1])
+    return images / (time.perf_counter() - begin)
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from jpegprep import runs
+from jpegprep.cpu import use_processors
 from jpegprep.hub import offline_hub
 from jpegprep.images import plain
 from jpegprep.model_tars import pack_model, unpack_model
@@ -47,7 +48,7 @@ def train(
         from jpegprep.history import History
 
         gpu = torch.cuda.is_available()
-        torch.set_num_threads(threads)
+        use_processors(threads)
         tables = {
             split: _unpack(reader, Path(scratch) / split) for split, reader in readers.items()
         }
@@ -135,10 +136,9 @@ def predict_variant(
     """
     reader = ShardReader(shards)
     with offline_hub(weights), tempfile.TemporaryDirectory(prefix="jpegprep-") as scratch:
-        import torch
         from autogluon.multimodal import MultiModalPredictor
 
-        torch.set_num_threads(threads)
+        use_processors(threads)
         folder = Path(scratch) / "predictor"
         unpack_model(model, folder)
         predictor = MultiModalPredictor.load(str(folder))

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from jpegprep.cpu import use_processors
 from jpegprep.errors import UserError
 from jpegprep.files import replacing
 from jpegprep.parquet import write_parquet
@@ -54,7 +55,7 @@ def cross_test_timm(
     """
     import torch
 
-    torch.set_num_threads(threads)
+    use_processors(threads)
     torch.backends.cudnn.deterministic = True
     networks = _Networks(models, recipe, classes)
     readers = [ShardReader(tars) for tars in shards]

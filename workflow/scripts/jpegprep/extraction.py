@@ -16,6 +16,7 @@ import torch
 from tqdm import tqdm
 
 from jpegprep import runs
+from jpegprep.cpu import use_processors
 from jpegprep.data import Normalization, decoders, loader
 from jpegprep.files import replacing
 from jpegprep.shards import ShardReader
@@ -77,7 +78,7 @@ def extract_features(
         UserError: where a shard or the weights are damaged.
     """
     started = time.perf_counter()
-    torch.set_num_threads(threads)
+    use_processors(threads)
     torch.backends.cudnn.deterministic = True
     backbone = Backbone(
         pretrained_model(recipe["architecture"], weights, classes=0), recipe["gpu_precision"]

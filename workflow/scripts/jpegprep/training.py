@@ -27,6 +27,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR
 from jpegprep import distributed, runs
 from jpegprep.checkpoint import Checkpoint, identity_of
 from jpegprep.complexity import complexity
+from jpegprep.cpu import use_processors
 from jpegprep.data import ALONE, Normalization, Place, decoders, loader
 from jpegprep.history import History
 from jpegprep.shards import ShardReader
@@ -118,7 +119,7 @@ def train(
         UserError: where a shard or the weights are damaged.
     """
     started = time.perf_counter()
-    torch.set_num_threads(threads)
+    use_processors(threads)
     warnings.filterwarnings("ignore", ".*does not have many workers.*")
     readers = {split: ShardReader(tars) for split, tars in shards.items()}
     checkpoint = Path(outputs["run"]).with_name(".checkpoint")
@@ -212,7 +213,7 @@ def fit(
     """
     gpu = torch.cuda.is_available()
     seed = about["seed"]
-    torch.set_num_threads(threads)
+    use_processors(threads)
     warnings.filterwarnings("ignore", ".*does not have many workers.*")
     lightning.seed_everything(seed, workers=True)
     readers = {split: ShardReader(tars) for split, tars in shards.items()}
@@ -281,7 +282,7 @@ def predict_variant(
         UserError: where a shard or the model is damaged.
     """
     gpu = torch.cuda.is_available()
-    torch.set_num_threads(threads)
+    use_processors(threads)
     warnings.filterwarnings("ignore", ".*does not have many workers.*")
     reader = ShardReader(shards)
     data = loader(reader, recipe, seed=0, training=False, **decoders(threads))
