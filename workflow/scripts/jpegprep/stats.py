@@ -30,7 +30,7 @@ class Spread:
         seeds: how many.
         images: how many.
         variance: of the mean.
-        degrees: the degrees of freedom of that variance (Satterthwaite); at least seeds - 1.
+        degrees: the degrees of freedom of that variance; at least seeds - 1.
         seed: the part between seeds, of one value; 0 for one seed, where it cannot be known.
         image: the part between images; for one seed all there is.
         rest: the part that is left.
@@ -49,9 +49,11 @@ def spread(values: npt.NDArray[Any]) -> Spread:
     """Return the variance of the mean of a (seeds, images) table, by the method of moments.
 
     Mean squares of a two-way table of random effects with one value a cell (S. R. Searle,
-    G. Casella, C. E. McCulloch, Variance Components, Wiley 1992, section 4.7); degrees of freedom:
-    F. E. Satterthwaite, Biometrics Bulletin 2, 1946. The variance is at least what it would be if
-    all values were independent.
+    G. Casella, C. E. McCulloch, Variance Components, Wiley 1992, section 4.7). The variance is at
+    least what it would be if all values were independent. Degrees of freedom: F. E. Satterthwaite,
+    Biometrics Bulletin 2, 1946, less half of the seeds' own. His are too many just when seeds
+    happen to differ little, and the variance is too small: tests then found a difference between
+    equal sides in up to 6 % of studies instead of 5. That half is our choice, by simulation.
 
     Args:
         values: numbers, one a seed and image; there are at least two images.
@@ -75,7 +77,7 @@ def spread(values: npt.NDArray[Any]) -> Spread:
         seeds,
         images,
         square / (seeds * images),
-        max(seeds - 1.0, square**2 / terms) if terms else float("inf"),
+        max(seeds - 1.0, square**2 / terms - (seeds - 1) / 2) if terms else float("inf"),
         max(0.0, (seed_square - rest_square) / images),
         max(0.0, (image_square - rest_square) / seeds),
         rest_square,
