@@ -239,9 +239,7 @@ def test_a_class_that_loses_a_split_to_its_duplicates_is_refused() -> None:
     copies = table["class"] == "copies"
     first = table.loc[copies, "key"].iloc[0]
     table.loc[copies & (table["key"] != first), "duplicate_of"] = first
-    with pytest.raises(
-        UserError, match="^class 'copies' has 1 different images, too few "
-    ) as error:
+    with pytest.raises(UserError, match="^class 'copies' has 1 different image, too few ") as error:
         assign(table, TOGETHER, ONE)
     assert "\n" not in str(error.value)
     assert len(assign(table, HOW, ONE)) == 60
@@ -337,7 +335,7 @@ GIVEN_WRONG = [
         {"train": {"a": 5, "b": 5}, "val": {"b": 5}, "test": {"a": 5, "b": 5}},
         "class 'a' has no usable image in val",
     ),
-    ({"train": {"a": 5, "b": 1}, "val": {"a": 5, "b": 5}}, "'b' has 1 images, too few for train"),
+    ({"train": {"a": 5, "b": 1}, "val": {"a": 5, "b": 5}}, "'b' has 1 image, too few for train"),
     ({"val": {"a": 5}}, "class 'a' has no usable image in train"),
     ({"train": {"a": 5}, "more": {"a": 5}, "test": {"a": 5}}, "an image is in 'more'"),
 ]

@@ -103,7 +103,7 @@ def assign(images: pd.DataFrame, how: Mapping[str, Any], shards: Mapping[str, in
         fractions = {"val": how["val"], "test": how["test"]}
     if how["strategy"] != "given" or "val" not in pool:
         random = None if how["strategy"] == "contiguous" else rng
-        what = "images" if len(set(first)) == len(first) else "different images"
+        what = "image" if len(set(first)) == len(first) else "different image"
         where[drawn] = _draw(names, labels[drawn], fractions, random, what)
         where = where[first]
     table["split"] = where
@@ -150,7 +150,7 @@ def _draw(
         labels: of each image the index of its class.
         fractions: of val and of test; nothing is drawn for one of 0.
         rng: draws in each class; without one the first are train, then val, then test.
-        what: they are, for the error.
+        what: each is, for the error.
 
     Raises:
         UserError: where a class is too small.
@@ -173,9 +173,9 @@ def _draw(
         train = len(rows) - sum(count.values())
         if min(train, *(count[part] for part in wanted)) < 1:
             raise UserError(
-                f"class {str(name)!r} has {len(rows)} {what}, too few for "
-                f"{', '.join(['train', *wanted[:-1]])} and {wanted[-1]}; add images, or leave the "
-                "class out"
+                f"class {str(name)!r} has {len(rows)} {what}{'' if len(rows) == 1 else 's'}, too "
+                f"few for {', '.join(['train', *wanted[:-1]])} and {wanted[-1]}; add images, or "
+                "leave the class out"
             )
         where[rows[:train]] = "train"
         where[rows[train : train + count["val"]]] = "val"
