@@ -29,6 +29,10 @@ import torch
 import webdataset
 import yaml
 from PIL import Image
+from torch.optim.optimizer import (
+    register_optimizer_step_post_hook,
+    register_optimizer_step_pre_hook,
+)
 from torchvision.datasets import ImageFolder
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow/scripts"))
@@ -240,7 +244,8 @@ def training(folder: Path, size: int, count: int, epochs: int, rounds: int) -> N
 
     The job's are all images of all epochs over the seconds of all epochs' training, the first
     included, in which everything is decoded. The bare loop runs once more in a process of its own,
-    as a user would write it: without what `cpu.use_processors` does.
+    as a user would write it: without what `cpu.use_processors` does. Where other programs disturb
+    the ratio, the share of the job's seconds that the model's own steps take tells the same.
     """
     weights = folder / "lite0.safetensors"
     if not weights.exists():
@@ -254,6 +259,9 @@ def training(folder: Path, size: int, count: int, epochs: int, rounds: int) -> N
         "augmentation": {"crop_scale": [0.5, 1.0], "horizontal_flip": 0.5},
     }
     threads = os.cpu_count() or 1
+    begun, steps = [], []  # steps: of the optimizer, which calls forward and backward itself
+    register_optimizer_step_pre_hook(lambda *_: begun.append(time.perf_counter()))
+    register_optimizer_step_post_hook(lambda *_: steps.append(time.perf_counter() - begun.pop()))
     for title, images in photographs(count):
         shards = {}
         for split, part in (("train", images), ("val", images[:32]), ("test", images[:32])):
@@ -261,13 +269,18 @@ def training(folder: Path, size: int, count: int, epochs: int, rounds: int) -> N
             with writing_shard(shards[split][0], "original", "bench") as writer:
                 writer.append(pack([(f"{i:05d}", i % 10, d, d) for i, d in enumerate(part)]))
 
-        def job(shards: dict[str, list[Path]] = shards) -> float:
+        shares = []
+
+        def job(shards: dict[str, list[Path]] = shards, shares: list[float] = shares) -> float:
             outputs = {name: folder / name for name in ("history", "predictions", "model", "run")}
             about = {"dataset": "", "variant": "", "learner": "", "seed": 0, "code": ""}
+            steps.clear()
             with contextlib.redirect_stdout(None):
                 train(shards, weights, recipe, 10, about, outputs, threads)
-            history = pd.read_csv(outputs["history"])
-            return epochs / (1 / history["images_per_second"]).sum()
+            rates = pd.read_csv(outputs["history"])["images_per_second"]
+            seconds = len(steps) * recipe["batch_size"] / epochs * (1 / rates).sum()
+            shares.append(sum(steps) / seconds)
+            return epochs / (1 / rates).sum()
 
         torch.set_num_threads(threads)
         reader = ShardReader(shards["train"])
@@ -283,7 +296,10 @@ def training(folder: Path, size: int, count: int, epochs: int, rounds: int) -> N
         job(), loop()  # warm-up
         rows = [(job(), loop(), plain()) for _ in range(rounds)]
         mine, *others = zip(*rows, strict=True)
-        told = [f"{statistics.median(mine):.1f} images/s from shards"]
+        told = [
+            f"{statistics.median(mine):.1f} images/s from shards, {statistics.median(shares):.1%} "
+            f"of it the model's steps"
+        ]
         for what, theirs in zip(("from memory", "as a plain script"), others, strict=True):
             ratios = sorted(one / other for one, other in zip(mine, theirs, strict=True))
             told.append(
@@ -298,18 +314,21 @@ def training(folder: Path, size: int, count: int, epochs: int, rounds: int) -> N
 
 
 def bare_loop(weights: Path, recipe: Mapping[str, Any], memory: Path, threads: int) -> float:
-    """Train on batches in memory, and return images a second."""
+    """Train on batches in memory, and return images a second; a first batch warms up."""
     torch.set_num_threads(threads)
     batches = torch.load(memory)
     model = Classifier(pretrained_model(recipe["architecture"], weights, 10), recipe, 1000)
     optimizer = model.train().configure_optimizers()[0][0]
-    images, begin = 0, time.perf_counter()
-    for _ in range(recipe["epochs"]):
-        for batch in batches:
-            optimizer.zero_grad()
-            model.training_step(batch, 0).backward()
-            optimizer.step()
-            images += len(batch[1])
+
+    def step(batch: Sequence[torch.Tensor]) -> int:
+        optimizer.zero_grad()
+        model.training_step(batch, 0).backward()
+        optimizer.step()
+        return len(batch[1])
+
+    step(batches[0])
+    begin = time.perf_counter()
+    images = sum(step(batch) for _ in range(recipe["epochs"]) for batch in batches)
     return images / (time.perf_counter() - begin)
 
 

@@ -10,8 +10,9 @@ def use_processors(threads: int) -> None:
     """Compute with `threads` threads, and keep freed memory for the next batch.
 
     glibc gives large blocks back to the system as soon as they are freed, and a network's are: each
-    batch then faults all its pages in anew, which takes half of the time of a training at 224 px,
-    and a fifth at 96 px. Kept, they make a process a tenth larger. No number changes.
+    batch then faults all its pages in anew, which took half of the time of a training at 224 px,
+    and a tenth to a fifth at 96 px, on two virtual cores. Kept, they make a process a tenth larger.
+    No number changes.
 
     Args:
         threads: of torch's operations.
