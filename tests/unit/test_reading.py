@@ -305,6 +305,7 @@ def test_the_machines_own_disk_may_be_the_slower_one(
     monkeypatch.setitem(MEASURED, nan, [3.0, 1.2, 1.0])
     reading = judged(tmp_path, [10_000] * 4)
     assert reading.loc[0, "bottleneck"].tolist() == ["disk", "decoder", "decoder"]
+    assert reading.loc[10, "own_disk_seconds"].tolist() == [3.0, 1.2, 1.0]
 
 
 def test_people_read_a_row_a_bandwidth(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from jpegprep.table_files import write_table
 COLUMNS = [
     *("dataset", "bandwidth", "ratio", "images", "bytes"),
     *("measured", "measured_min", "measured_max", "predicted", "measured_over_predicted"),
-    *("speed_up", "disk_seconds", "decode_seconds", "model_seconds", "bottleneck"),
-    *("epoch_seconds", "verdict", "cold_share", "threads"),
+    *("speed_up", "disk_seconds", "own_disk_seconds", "decode_seconds", "model_seconds"),
+    *("bottleneck", "epoch_seconds", "verdict", "cold_share", "threads"),
 ]
 _LEAST_BENEFIT = 0.02  # of an epoch
 # Reading that takes so much longer than limit and decoder explain waits for the machine's own disk.
@@ -41,7 +41,9 @@ def reading_table(
         storage_ratio: what people read of beside the original and the smallest ratio.
         targets: files to write: .csv has a row a (data set, bandwidth, ratio), the bandwidth in
             MB/s, empty where only the machine's own disk limits; .md and .html have a row a
-            (data set, bandwidth).
+            (data set, bandwidth). disk_seconds are bytes / bandwidth, own_disk_seconds what was
+            measured without a limit. `predicted` knows nothing of the own disk: where measured is
+            more, it is near own_disk_seconds.
 
     Raises:
         UserError: where no run of a data set tells how fast it trained.
@@ -75,6 +77,8 @@ def _by_bandwidth(path: str | Path, dataset: str, images_per_second: float) -> l
     names = {"seconds": "measured", "seconds_min": "measured_min", "seconds_max": "measured_max"}
     table = table.rename(columns=names)
     table["measured_over_predicted"] = table["measured"] / table["predicted"]
+    own_disk = table[table["bandwidth"].isna()].set_index("ratio")["measured"]
+    table["own_disk_seconds"] = table["ratio"].map(own_disk)
     table["disk_seconds"] = table["bytes"] / (1e6 * table["bandwidth"])
     table["model_seconds"] = table["images"] / images_per_second
     for which in ("", "_min", "_max"):
