@@ -140,6 +140,17 @@ def test_table2_drops_are_from_the_small_networks_original(
     assert table["large_original_drop"].tolist() == pytest.approx([-0.015, -0.01])
 
 
+def test_no_difference_is_no_negative_drop(
+    accuracy: Path, differences: Path, targets: list[Path]
+) -> None:
+    """A drop of 0 reads +0.0."""
+    line = "textures,b4,original,b0,original,0.015,-0.02,0.05"
+    assert line in DIFFERENCES
+    differences.write_text(DIFFERENCES.replace(line, line.replace("0.015,-0.02", "0.0,-0.05")))
+    table2(accuracy, differences, WHAT2, *targets)
+    assert cells(targets)[1][5] == "+0.0 [-5.0, +5.0]"
+
+
 def test_table2_is_readable(accuracy: Path, differences: Path, targets: list[Path]) -> None:
     """Networks are named by their learners, drops are signed and stand behind their column."""
     table2(accuracy, differences, WHAT2, *targets)

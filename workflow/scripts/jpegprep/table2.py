@@ -94,7 +94,9 @@ def table2(
             pair = [of_dataset.loc[parts[name], "variant"] for name in (part, "small_original")]
             learner = parts[part][0]
             value, low, high = pairs[dataset, learner, pair[0], what["small"], pair[1]]
-            row |= {f"{part}_drop": -value, f"{part}_drop_low": -high, f"{part}_drop_high": -low}
+            # 0 - value, since -value of no difference is -0.0, and printed so.
+            drop = {"drop": 0 - value, "drop_low": 0 - high, "drop_high": 0 - low}
+            row |= {f"{part}_{name}": bound for name, bound in drop.items()}
         rows.append(row)
     table = pd.DataFrame(rows)
     table = table.astype({"seeds": int, "n": int})
