@@ -336,18 +336,18 @@ def main() -> None:
     """Run every measurement, or that of training alone: ``bench.py training``."""
     print(f"{os.cpu_count()} cores here, paired rounds")
     with tempfile.TemporaryDirectory() as folder:
+        if sys.argv[1:] != ["training"]:
+            torch.set_num_threads(1)
+            small = [encoded(image, "PNG") for _, image in patches(32, 20_000)]
+            treatment(Path(folder), "32 px PNG", small)
+            large = [encoded(image.resize((500, 375)), "JPEG") for _, image in patches(290, 400)]
+            treatment(Path(folder), "500 px JPEG", large * 8)
+            memory(Path(folder))
+            reading(Path(folder), 64, 2000)
+            reading(Path(folder), 256, 500)
+        # Last: it makes this process keep freed memory, from which the others' loops would gain.
         training(Path(folder), size=96, count=320, epochs=5, rounds=3)
         training(Path(folder), size=224, count=128, epochs=4, rounds=5)
-        if sys.argv[1:] == ["training"]:
-            return
-        torch.set_num_threads(1)
-        small = [encoded(image, "PNG") for _, image in patches(32, 20_000)]
-        treatment(Path(folder), "32 px PNG", small)
-        large = [encoded(image.resize((500, 375)), "JPEG") for _, image in patches(290, 400)]
-        treatment(Path(folder), "500 px JPEG", large * 8)
-        memory(Path(folder))
-        reading(Path(folder), 64, 2000)
-        reading(Path(folder), 256, 500)
 
 
 if __name__ == "__main__":
