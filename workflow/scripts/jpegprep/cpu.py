@@ -23,8 +23,8 @@ def keep_freed_memory() -> None:
 
     glibc gives large blocks back to the system as soon as they are freed, and a network's are, and
     images': each batch or image then faults all its pages in anew. On two virtual cores that took
-    half of the time of a training at 224 px, a tenth to a fifth at 96 px, and a fifth to a quarter
-    of compressing images of 500 px in one thread. Kept, they make a training's process a tenth
+    half of the time of a training at 224 px, a tenth to a fifth at 96 px, and a fifth to a third of
+    compressing images of 500 px in one thread. Kept, they make a training's process a tenth
     larger. No number changes.
     """
     with contextlib.suppress(AttributeError):  # another C library: macOS's, musl
