@@ -38,14 +38,14 @@ $(READY): requirements.lock
 	  touch $@ && echo "Set-up took $$(($$(date +%s) - begin)) s."
 
 demo: $(READY) ## run the default study; results/demo/report.html
-	@$(RUN) $(BIN)/python -m jpegprep.locks
+	@$(RUN) $(BIN)/python -m jpegprep.common.locks
 	@begin=$$(date +%s); \
 	  $(RUN) snakemake --cores $(CORES) $(PAIRS) && \
 	  echo "The study took $$(($$(date +%s) - begin)) s; see results/demo/report.html and results/README.md."
 
 recommend: $(READY) ## how far can my images be compressed? make recommend IMAGES=PATH
 	@[ -n "$$IMAGES" ] || { echo "error: IMAGES is empty; say make recommend IMAGES=PATH" >&2; exit 1; }
-	@$(RUN) python -m jpegprep.locks
+	@$(RUN) python -m jpegprep.common.locks
 	@begin=$$(date +%s); \
 	  $(RUN) snakemake --cores $(CORES) recommend $(PAIRS) --config images="$$IMAGES" $(OPTIONS) && \
 	  echo "It took $$(($$(date +%s) - begin)) s."
@@ -53,7 +53,7 @@ recommend: $(READY) ## how far can my images be compressed? make recommend IMAGE
 convert: $(READY) ## write them as JPEG to another folder: make convert IMAGES=PATH TO=PATH QUALITY=50
 	@[ -n "$$IMAGES" ] && [ -n "$$TO" ] && [ -n "$$QUALITY" ] || \
 	  { echo "error: say make convert IMAGES=PATH TO=PATH QUALITY=50" >&2; exit 1; }
-	@$(RUN) python -m jpegprep.conversion "$$IMAGES" "$$TO" --quality "$$QUALITY"
+	@$(RUN) python -m jpegprep.shards.conversion "$$IMAGES" "$$TO" --quality "$$QUALITY"
 
 test: $(READY) ## run the tests, two at a time, but for those that take minutes
 	@$(RUN) pytest --numprocesses 2 --no-loadscope-reorder
@@ -89,7 +89,7 @@ bench: $(READY) ## measure speed beside what a user would pick instead
 	@$(RUN) python tests/bench.py
 
 reference: $(READY) ## copy the demo's results to results/reference/ and into README.md
-	@$(RUN) python -m jpegprep.reference
+	@$(RUN) python -m jpegprep.results.reference
 
 lock: ## resolve requirements.lock anew from pyproject.toml
 	$(RUN) uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

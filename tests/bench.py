@@ -37,10 +37,11 @@ from torchvision.datasets import ImageFolder
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow/scripts"))
 
-from jpegprep.data import eval_transform, loader  # noqa: E402 (after the path to it)
-from jpegprep.shards import ShardReader, pack, writing_shard  # noqa: E402
-from jpegprep.training import Classifier, train  # noqa: E402
-from jpegprep.weights import fetch_weights, pretrained_model  # noqa: E402
+from jpegprep.datasets.weights import fetch_weights, pretrained_model  # noqa: E402
+from jpegprep.learners.data import eval_transform, loader  # noqa: E402 (after the path to it)
+from jpegprep.learners.fitting import Classifier  # noqa: E402
+from jpegprep.learners.training import train  # noqa: E402
+from jpegprep.shards.shards import ShardReader, pack, writing_shard  # noqa: E402
 
 ROUNDS = 7
 RECIPE = {"image_size": 96, "eval_crop": 1.0, "batch_size": 32}
@@ -165,7 +166,7 @@ def shard_job(shard: Path, threads: int) -> tuple[float, float]:
     """Treat a shard in a process of its own; return its seconds and its peak memory in MiB."""
     code = """
 import sys, time
-from jpegprep.treatments import treat_shard
+from jpegprep.shards.treatments import treat_shard
 begin = time.perf_counter()
 treat_shard(sys.argv[1], "jpeg-q30", sys.argv[1] + ".treated.tar", int(sys.argv[2]))
 seconds = time.perf_counter() - begin

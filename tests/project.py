@@ -64,7 +64,7 @@ class Project:
     def unlock(self) -> None:
         """Wait until no job of a killed Snakemake runs, and unlock, as `make demo` does."""
         end = time.monotonic() + 300
-        while (locks := self.python("-m", "jpegprep.locks")).returncode:
+        while (locks := self.python("-m", "jpegprep.common.locks")).returncode:
             assert time.monotonic() < end, locks.stderr
             time.sleep(0.5)
 

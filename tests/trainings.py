@@ -10,8 +10,8 @@ from typing import Any
 
 from project import ROOT
 
-from jpegprep.images import codec
-from jpegprep.shards import pack, writing_shard
+from jpegprep.images.images import codec
+from jpegprep.shards.shards import pack, writing_shard
 
 RECIPE: dict[str, Any] = {
     "architecture": "tf_efficientnet_lite0",
@@ -28,7 +28,7 @@ RECIPE: dict[str, Any] = {
 }
 _TRAIN = """
 import json, sys
-from jpegprep.training import train
+from jpegprep.learners.training import train
 train(**json.loads(sys.argv[1]))
 """
 Shards = dict[str, list[str]]

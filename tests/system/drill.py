@@ -134,7 +134,7 @@ def kills(wanted: int, folder: Path, undisturbed: Project, seed: int) -> bool:
 ABOUT = ("dataset", "variant", "learner", "seed", "code")
 TRAIN = """
 import json, sys
-from jpegprep.training import train
+from jpegprep.learners.training import train
 train(**json.loads(sys.argv[1]))
 """
 

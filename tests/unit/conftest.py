@@ -47,7 +47,7 @@ def weights_entry() -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def lite0(tmp_path_factory: pytest.TempPathFactory, weights_entry: dict[str, Any]) -> Path:
     """Return real pretrained weights, fetched and converted once."""
-    from jpegprep.weights import fetch_weights
+    from jpegprep.datasets.weights import fetch_weights
 
     target = tmp_path_factory.mktemp("weights") / "tf_efficientnet_lite0.safetensors"
     fetch_weights(weights_entry, target)

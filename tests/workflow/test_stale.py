@@ -25,7 +25,7 @@ def test_a_finished_study_has_nothing_to_do(project):
 
 def test_a_comment_in_the_trainer_reruns_nothing(changed):
     """Comments, docstrings and blank lines mean nothing."""
-    trainer = changed.path("workflow/scripts/jpegprep/training.py")
+    trainer = changed.path("workflow/scripts/jpegprep/learners/training.py")
     text = trainer.read_text("utf-8")
     text = text.replace("import tempfile\n", "# A comment.\nimport tempfile\n\n", 1)
     docstring = '"""Return the loss of one batch, with label smoothing."""'
@@ -43,7 +43,7 @@ def test_a_comment_in_an_adapter_reruns_nothing(changed):
 
 def test_a_colour_reruns_figures_and_report(changed):
     """A change to the plotting code draws again and trains nothing."""
-    drawing = changed.path("workflow/scripts/jpegprep/drawing.py")
+    drawing = changed.path("workflow/scripts/jpegprep/results/figures/panels.py")
     text = drawing.read_text("utf-8")
     assert '"colorblind"' in text
     drawing.write_text(text.replace('"colorblind"', '"deep"'))
@@ -102,7 +102,7 @@ def test_a_further_data_set_leaves_the_others_alone(changed):
 
 def test_a_changed_trainer_trains_again(changed):
     """The trainer's code is part of what a run means; AutoGluon's runs do not use it."""
-    trainer = changed.path("workflow/scripts/jpegprep/training.py")
+    trainer = changed.path("workflow/scripts/jpegprep/learners/training.py")
     text = trainer.read_text("utf-8")
     assert '"adamw"' in text
     trainer.write_text(text.replace('"adamw"', '"sgd"'))

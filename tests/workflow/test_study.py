@@ -254,7 +254,7 @@ def test_a_killed_study_ends_with_the_same_predictions(project, learner):
 
     locked = project.snakemake(accuracy)
     assert locked.returncode == 1 and "cannot be locked" in locked.stdout + locked.stderr
-    unlocked = project.python("-m", "jpegprep.locks")
+    unlocked = project.python("-m", "jpegprep.common.locks")
     assert unlocked.returncode == 0 and "Unlocked" in unlocked.stdout
     again = project.snakemake(target, accuracy)
     assert again.returncode == 0, again.stderr
@@ -264,7 +264,7 @@ def test_a_killed_study_ends_with_the_same_predictions(project, learner):
 
 
 def test_the_lock_of_a_living_snakemake_is_left_alone(project):
-    """While a Snakemake works in the folder, `jpegprep.locks` says so and unlocks nothing."""
+    """While a Snakemake works in the folder, `jpegprep.common.locks` says so and unlocks nothing."""
     lock = project.path(".snakemake/locks/0.input.lock")
     lock.parent.mkdir(exist_ok=True)
     lock.write_text("results/small/report.html\n", encoding="utf-8")
@@ -272,7 +272,7 @@ def test_the_lock_of_a_living_snakemake_is_left_alone(project):
         ["python", "-c", "import time; time.sleep(60)", "snakemake"], cwd=project.folder
     )
     try:
-        refused = project.python("-m", "jpegprep.locks")
+        refused = project.python("-m", "jpegprep.common.locks")
         assert refused.returncode == 1
         assert refused.stderr.startswith(f"error: process {alive.pid} still works on")
         assert lock.exists()
@@ -291,13 +291,13 @@ def test_a_lock_is_kept_while_the_study_has_a_mistake(project):
     right = study.read_bytes()
     try:
         project.edit("config/config.yaml", lambda study: study.update(seeds=[-1]))
-        refused = project.python("-m", "jpegprep.locks")
+        refused = project.python("-m", "jpegprep.common.locks")
         assert refused.returncode == 1
         assert refused.stderr.startswith("error: config/config.yaml: seeds[0] is -1; ")
         assert refused.stderr.count("\n") == 1
     finally:
         study.write_bytes(right)
-    assert project.python("-m", "jpegprep.locks").returncode == 0
+    assert project.python("-m", "jpegprep.common.locks").returncode == 0
     assert not lock.exists()
 
 
@@ -306,7 +306,7 @@ def test_the_reference_is_a_copy_of_the_results(project):
     shutil.copy(ROOT / "README.md", project.folder)
     project.path("results/demo").symlink_to("small")
     try:
-        run = project.python("-m", "jpegprep.reference")
+        run = project.python("-m", "jpegprep.results.reference")
         assert run.returncode == 0, run.stderr
     finally:
         project.path("results/demo").unlink()

@@ -6,12 +6,12 @@ import json
 import time
 from functools import cache
 
-from jpegprep.config import load_study
-from jpegprep.clock import mend_times
-from jpegprep.errors import UserError, failures
-from jpegprep.fingerprint import fingerprint
-from jpegprep.layout import SPLITS, Run, index_of
-from jpegprep.variants import ORIGINAL, PATTERN, ratio_of_variant
+from jpegprep.study.config import load_study
+from jpegprep.common.clock import mend_times
+from jpegprep.common.errors import UserError, failures
+from jpegprep.common.fingerprint import fingerprint
+from jpegprep.common.layout import SPLITS, Run, index_of
+from jpegprep.images.variants import ORIGINAL, PATTERN, ratio_of_variant
 
 ROOT = Path(workflow.basedir)
 STARTED = time.time()
@@ -21,7 +21,7 @@ SOURCE = " + ".join(map(str, workflow.overwrite_configfiles)) or f"config/{DEFAU
 OWN = None
 try:
     if "images" in config:
-        from jpegprep.own_study import own_study
+        from jpegprep.study.own_study import own_study
 
         STUDY, OWN = own_study(config, SOURCE, ROOT / "config", "resources/archives/names")
     else:

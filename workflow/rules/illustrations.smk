@@ -5,7 +5,7 @@
 #        .png.
 import json
 
-from jpegprep.fingerprint import structure
+from jpegprep.common.fingerprint import structure
 
 
 localrules:

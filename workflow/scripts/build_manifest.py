@@ -1,7 +1,7 @@
 """Adapter of the rule build_manifest."""
 
-from jpegprep.errors import reported
-from jpegprep.manifest import build_manifest
+from jpegprep.common.errors import reported
+from jpegprep.datasets.manifest import build_manifest
 
 with reported(snakemake.log[0]):
     build_manifest(

@@ -1,7 +1,7 @@
 """Adapter of the rule compare_probes."""
 
-from jpegprep.errors import reported
-from jpegprep.probe_agreement import probe_agreement
+from jpegprep.common.errors import reported
+from jpegprep.evaluation.probe_agreement import probe_agreement
 
 with reported(snakemake.log[0]):
     probe_agreement(

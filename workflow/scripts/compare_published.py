@@ -1,7 +1,7 @@
 """Adapter of the rule compare_published."""
 
-from jpegprep.errors import reported
-from jpegprep.reproduction import reproduction
+from jpegprep.common.errors import reported
+from jpegprep.results.tables.reproduction import reproduction
 
 with reported(snakemake.log[0]):
     tables = {number: snakemake.input.get(number) for number in snakemake.params.numbers}

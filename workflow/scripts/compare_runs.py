@@ -1,8 +1,8 @@
 """Adapter of the rule compare_runs."""
 
-from jpegprep.errors import reported
-from jpegprep.evaluation import compare
-from jpegprep.layout import Run
+from jpegprep.common.errors import reported
+from jpegprep.common.layout import Run
+from jpegprep.evaluation.accuracy import compare
 
 with reported(snakemake.log[0]):
     compare(

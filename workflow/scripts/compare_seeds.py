@@ -1,8 +1,8 @@
 """Adapter of the rule compare_seeds."""
 
-from jpegprep.calibration import same_against_same
-from jpegprep.errors import reported
-from jpegprep.layout import Run
+from jpegprep.common.errors import reported
+from jpegprep.common.layout import Run
+from jpegprep.evaluation.calibration import same_against_same
 
 with reported(snakemake.log[0]):
     same_against_same(

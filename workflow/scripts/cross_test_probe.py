@@ -1,9 +1,9 @@
 """Adapter of the rule cross_test_probe."""
 
-from jpegprep.errors import reported
+from jpegprep.common.errors import reported
 
 with reported(snakemake.log[0]):
-    from jpegprep.cross_test import cross_test_probe
+    from jpegprep.learners.cross_test import cross_test_probe
 
     cross_test_probe(
         snakemake.params.ratios,

@@ -1,10 +1,10 @@
 """Adapter of the rule cross_test_timm."""
 
-from jpegprep.errors import reported
+from jpegprep.common.errors import reported
 
 with reported(snakemake.log[0]):
-    from jpegprep.cross_test import cross_test_timm
-    from jpegprep.gpus import take_gpus
+    from jpegprep.learners.cross_test import cross_test_timm
+    from jpegprep.learners.gpus import take_gpus
 
     take_gpus()
     cross_test_timm(

@@ -1,7 +1,7 @@
 """Adapter of the rule download_archive."""
 
-from jpegprep.errors import reported
-from jpegprep.fetch import fetch
+from jpegprep.common.errors import reported
+from jpegprep.datasets.fetch import fetch
 
 with reported(snakemake.log[0]) as terminal:
     fetch(

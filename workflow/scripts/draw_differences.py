@@ -1,7 +1,7 @@
 """Adapter of the rule draw_differences."""
 
-from jpegprep.errors import reported
-from jpegprep.figures import difference_vs_ratio
+from jpegprep.common.errors import reported
+from jpegprep.results.figures.accuracy import difference_vs_ratio
 
 with reported(snakemake.log[0]):
     difference_vs_ratio(

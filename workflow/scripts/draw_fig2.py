@@ -1,7 +1,7 @@
 """Adapter of the rules draw_fig2 and draw_fig2_dataset."""
 
-from jpegprep.errors import reported
-from jpegprep.figures import accuracy_vs_ratio
+from jpegprep.common.errors import reported
+from jpegprep.results.figures.accuracy import accuracy_vs_ratio
 
 with reported(snakemake.log[0]):
     accuracy_vs_ratio(

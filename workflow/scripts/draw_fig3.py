@@ -1,7 +1,7 @@
 """Adapter of the rule draw_fig3."""
 
-from jpegprep.errors import reported
-from jpegprep.figures import convergence
+from jpegprep.common.errors import reported
+from jpegprep.results.figures.accuracy import convergence
 
 with reported(snakemake.log[0]):
     histories = zip(snakemake.params.runs, snakemake.input.histories, strict=True)

@@ -1,7 +1,7 @@
 """Adapter of the rule draw_flips."""
 
-from jpegprep.contact_sheet import contact_sheet
-from jpegprep.errors import reported
+from jpegprep.common.errors import reported
+from jpegprep.results.figures.flips import contact_sheet
 
 with reported(snakemake.log[0]):
     contact_sheet(

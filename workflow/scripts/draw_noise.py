@@ -1,7 +1,7 @@
 """Adapter of the rule draw_noise."""
 
-from jpegprep.errors import reported
-from jpegprep.pictures import noise_examples
+from jpegprep.common.errors import reported
+from jpegprep.results.figures.noise import noise_examples
 
 with reported(snakemake.log[0]):
     noise_examples(*snakemake.params.shards, snakemake.output.svg, snakemake.output.png)

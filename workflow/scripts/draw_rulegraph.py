@@ -1,7 +1,7 @@
 """Adapter of the rule draw_rulegraph."""
 
-from jpegprep.errors import reported
-from jpegprep.rulegraph import rule_graph
+from jpegprep.common.errors import reported
+from jpegprep.results.figures.rulegraph import rule_graph
 
 with reported(snakemake.log[0]):
     rule_graph(

@@ -1,7 +1,7 @@
 """Adapter of the rule draw_sizes."""
 
-from jpegprep.errors import reported
-from jpegprep.figures import size_vs_ratio
+from jpegprep.common.errors import reported
+from jpegprep.results.figures.accuracy import size_vs_ratio
 
 with reported(snakemake.log[0]):
     size_vs_ratio(snakemake.input.sizes, snakemake.output.svg, snakemake.output.png)

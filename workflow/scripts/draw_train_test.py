@@ -1,7 +1,7 @@
 """Adapter of the rule draw_train_test."""
 
-from jpegprep.errors import reported
-from jpegprep.train_test_figure import heat_maps
+from jpegprep.common.errors import reported
+from jpegprep.results.figures.train_test import heat_maps
 
 with reported(snakemake.log[0]):
     heat_maps(snakemake.input.train_test, *snakemake.output)

@@ -1,8 +1,8 @@
 """Adapter of the rule evaluate_runs."""
 
-from jpegprep.errors import reported
-from jpegprep.evaluation import evaluate
-from jpegprep.layout import Run
+from jpegprep.common.errors import reported
+from jpegprep.common.layout import Run
+from jpegprep.evaluation.accuracy import evaluate
 
 with reported(snakemake.log[0]):
     evaluate(

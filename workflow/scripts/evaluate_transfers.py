@@ -1,8 +1,8 @@
 """Adapter of the rule evaluate_transfers."""
 
-from jpegprep.errors import reported
-from jpegprep.evaluation import evaluate_transfers
-from jpegprep.layout import Run
+from jpegprep.common.errors import reported
+from jpegprep.common.layout import Run
+from jpegprep.evaluation.accuracy import evaluate_transfers
 
 with reported(snakemake.log[0]):
     transfers = [(Run(*run), tested) for *run, tested in snakemake.params.transfers]

@@ -1,12 +1,12 @@
 """Adapter of the rule extract_features."""
 
-from jpegprep.errors import reported
+from jpegprep.common.errors import reported
 
 with reported(snakemake.log[0]) as terminal:
-    from jpegprep.extraction import extract_features
-    from jpegprep.gpus import take_gpus
-    from jpegprep.runs import require_gpu
-    from jpegprep.staging import staged
+    from jpegprep.learners.extraction import extract_features
+    from jpegprep.learners.gpus import take_gpus
+    from jpegprep.learners.runs import require_gpu
+    from jpegprep.shards.staging import staged
 
     take_gpus()
     about = {name: snakemake.wildcards[name] for name in ("dataset", "variant", "learner")}

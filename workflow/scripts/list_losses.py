@@ -1,7 +1,7 @@
 """Adapter of the rule list_losses."""
 
-from jpegprep.errors import reported
-from jpegprep.losses import classes, flips, read_ratios
+from jpegprep.common.errors import reported
+from jpegprep.evaluation.losses import classes, flips, read_ratios
 
 with reported(snakemake.log[0]):
     found = {

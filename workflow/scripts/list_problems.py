@@ -1,7 +1,7 @@
 """Adapter of the rule list_problems."""
 
-from jpegprep.errors import reported
-from jpegprep.tables import problems
+from jpegprep.common.errors import reported
+from jpegprep.results.tables.storage import problems
 
 with reported(snakemake.log[0]):
     files = zip(snakemake.input.manifests, snakemake.input.splits, strict=True)

@@ -1,7 +1,7 @@
 """Adapter of the rule make_comparison."""
 
-from jpegprep.decision import comparison
-from jpegprep.errors import reported
+from jpegprep.common.errors import reported
+from jpegprep.evaluation.decision import comparison
 
 with reported(snakemake.log[0]):
     comparison(

@@ -1,7 +1,7 @@
 """Adapter of the rule make_decision."""
 
-from jpegprep.decision import decisions
-from jpegprep.errors import reported
+from jpegprep.common.errors import reported
+from jpegprep.evaluation.decision import decisions
 
 with reported(snakemake.log[0]):
     decisions(

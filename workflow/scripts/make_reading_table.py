@@ -1,7 +1,7 @@
 """Adapter of the rule make_reading_table."""
 
-from jpegprep.errors import reported
-from jpegprep.reading_table import reading_table
+from jpegprep.common.errors import reported
+from jpegprep.evaluation.reading_table import reading_table
 
 with reported(snakemake.log[0]):
     reading_table(

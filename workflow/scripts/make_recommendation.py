@@ -1,7 +1,7 @@
 """Adapter of the rule make_recommendation."""
 
-from jpegprep.errors import reported
-from jpegprep.recommend import recommend
+from jpegprep.answers.recommend import recommend
+from jpegprep.common.errors import reported
 
 with reported(snakemake.log[0]) as terminal:
     recommend(

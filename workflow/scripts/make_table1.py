@@ -1,7 +1,7 @@
 """Adapter of the rule make_table1."""
 
-from jpegprep.errors import reported
-from jpegprep.tables import table1
+from jpegprep.common.errors import reported
+from jpegprep.results.tables.storage import table1
 
 with reported(snakemake.log[0]):
     columns = snakemake.input.manifests, snakemake.input.splits, snakemake.params.notes

@@ -1,7 +1,7 @@
 """Adapter of the rule make_table2."""
 
-from jpegprep.errors import reported
-from jpegprep.table2 import all_models, table2
+from jpegprep.common.errors import reported
+from jpegprep.results.tables.model_size import all_models, table2
 
 with reported(snakemake.log[0]):
     table2(

@@ -1,7 +1,7 @@
 """Adapter of the rule make_table3."""
 
-from jpegprep.errors import reported
-from jpegprep.tables import table3
+from jpegprep.common.errors import reported
+from jpegprep.results.tables.storage import table3
 
 with reported(snakemake.log[0]):
     table3(

@@ -1,7 +1,7 @@
 """Adapter of the rule make_table4."""
 
-from jpegprep.errors import reported
-from jpegprep.table4 import table4
+from jpegprep.common.errors import reported
+from jpegprep.results.tables.noise import table4
 
 with reported(snakemake.log[0]):
     table4(

@@ -1,7 +1,7 @@
 """Adapter of the rule make_table5."""
 
-from jpegprep.errors import reported
-from jpegprep.table5 import table5
+from jpegprep.common.errors import reported
+from jpegprep.results.tables.tabular import table5
 
 with reported(snakemake.log[0]):
     table5(

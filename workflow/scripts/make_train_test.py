@@ -1,7 +1,7 @@
 """Adapter of the rule make_train_test."""
 
-from jpegprep.errors import reported
-from jpegprep.train_test import train_test
+from jpegprep.common.errors import reported
+from jpegprep.evaluation.train_test import train_test
 
 with reported(snakemake.log[0]):
     train_test(

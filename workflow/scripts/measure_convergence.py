@@ -1,7 +1,7 @@
 """Adapter of the rule measure_convergence."""
 
-from jpegprep.convergence import convergence
-from jpegprep.errors import reported
+from jpegprep.common.errors import reported
+from jpegprep.evaluation.convergence import convergence
 
 with reported(snakemake.log[0]):
     histories = zip(snakemake.params.runs, snakemake.input.histories, strict=True)

@@ -1,9 +1,9 @@
 """Adapter of the rule measure_reading."""
 
-from jpegprep.errors import reported
+from jpegprep.common.errors import reported
 
 with reported(snakemake.log[0]):
-    from jpegprep.reading import measure_reading
+    from jpegprep.shards.reading import measure_reading
 
     measure_reading(
         dict(snakemake.params.shards),

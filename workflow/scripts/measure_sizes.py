@@ -1,7 +1,7 @@
 """Adapter of the rule measure_sizes."""
 
-from jpegprep.errors import reported
-from jpegprep.tables import size_vs_ratio
+from jpegprep.common.errors import reported
+from jpegprep.results.tables.storage import size_vs_ratio
 
 with reported(snakemake.log[0]):
     size_vs_ratio(

@@ -1,7 +1,7 @@
 """Adapter of the rule costs."""
 
-from jpegprep.costs import write_costs
-from jpegprep.errors import reported
+from jpegprep.answers.costs import write_costs
+from jpegprep.common.errors import reported
 
 with reported(snakemake.log[0]) as terminal:
     text = write_costs(

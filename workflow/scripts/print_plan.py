@@ -1,7 +1,7 @@
 """Adapter of the rule plan."""
 
-from jpegprep.errors import reported
-from jpegprep.plan import plan
+from jpegprep.answers.plan import plan
+from jpegprep.common.errors import reported
 
 with reported(snakemake.log[0]) as terminal:
     text = plan(

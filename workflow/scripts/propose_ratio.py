@@ -1,7 +1,7 @@
 """Adapter of the checkpoint propose_ratio."""
 
-from jpegprep.errors import reported
-from jpegprep.recommend import propose
+from jpegprep.answers.recommend import propose
+from jpegprep.common.errors import reported
 
 with reported(snakemake.log[0]):
     propose(

@@ -1,7 +1,7 @@
 """Adapter of the rules shard_originals_<dataset>."""
 
-from jpegprep.errors import reported
-from jpegprep.treatments import write_original_shards
+from jpegprep.common.errors import reported
+from jpegprep.shards.treatments import write_original_shards
 
 with reported(snakemake.log[0]):
     places = [tuple(place) for place in snakemake.params.places]

@@ -1,7 +1,7 @@
 """Adapter of the rule split_dataset."""
 
-from jpegprep.errors import reported
-from jpegprep.splits import split_dataset
+from jpegprep.common.errors import reported
+from jpegprep.datasets.splits import split_dataset
 
 with reported(snakemake.log[0]):
     split_dataset(

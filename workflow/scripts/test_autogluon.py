@@ -1,10 +1,10 @@
 """Adapter of the rule test_autogluon."""
 
-from jpegprep.errors import reported
+from jpegprep.common.errors import reported
 
 with reported(snakemake.log[0]):
-    from jpegprep.autogluon_learner import predict_variant
-    from jpegprep.gpus import take_gpus
+    from jpegprep.learners.autogluon_learner import predict_variant
+    from jpegprep.learners.gpus import take_gpus
 
     take_gpus()
     predict_variant(

@@ -1,10 +1,10 @@
 """Adapter of the rule test_timm."""
 
-from jpegprep.errors import reported
+from jpegprep.common.errors import reported
 
 with reported(snakemake.log[0]):
-    from jpegprep.gpus import take_gpus
-    from jpegprep.training import predict_variant
+    from jpegprep.learners.gpus import take_gpus
+    from jpegprep.learners.training import predict_variant
 
     take_gpus()
     predict_variant(

@@ -1,12 +1,12 @@
 """Adapter of the rule train_autogluon."""
 
-from jpegprep.errors import reported
+from jpegprep.common.errors import reported
 
 with reported(snakemake.log[0]) as terminal:
-    from jpegprep.autogluon_learner import train
-    from jpegprep.gpus import take_gpus
-    from jpegprep.runs import job_arguments, require_gpu, tell_progress
-    from jpegprep.staging import staged
+    from jpegprep.learners.autogluon_learner import train
+    from jpegprep.learners.gpus import take_gpus
+    from jpegprep.learners.runs import job_arguments, require_gpu, tell_progress
+    from jpegprep.shards.staging import staged
 
     take_gpus()
     arguments = job_arguments(snakemake)

@@ -1,10 +1,10 @@
 """Adapter of the rules train_probe…, one a probe."""
 
-from jpegprep.errors import reported
+from jpegprep.common.errors import reported
 
 with reported(snakemake.log[0]) as terminal:
-    from jpegprep.probe import train
-    from jpegprep.runs import tell_progress
+    from jpegprep.learners.probe import train
+    from jpegprep.learners.runs import tell_progress
 
     about = {name: snakemake.wildcards[name] for name in ("dataset", "variant", "learner")}
     for run in train(

@@ -1,10 +1,10 @@
 """Adapter of the rule train_tabular."""
 
-from jpegprep.errors import reported
+from jpegprep.common.errors import reported
 
 with reported(snakemake.log[0]) as terminal:
-    from jpegprep.runs import job_arguments, tell_progress
-    from jpegprep.tabular_learner import train
+    from jpegprep.learners.runs import job_arguments, tell_progress
+    from jpegprep.learners.tabular_learner import train
 
     arguments = job_arguments(snakemake)
     train(**arguments, terminal=terminal)

@@ -1,12 +1,12 @@
 """Adapter of the rule train_timm."""
 
-from jpegprep.errors import reported
+from jpegprep.common.errors import reported
 
 with reported(snakemake.log[0]) as terminal:
-    from jpegprep.gpus import take_gpus
-    from jpegprep.runs import job_arguments, require_gpu, tell_progress
-    from jpegprep.staging import staged
-    from jpegprep.training import train
+    from jpegprep.learners.gpus import take_gpus
+    from jpegprep.learners.runs import job_arguments, require_gpu, tell_progress
+    from jpegprep.learners.training import train
+    from jpegprep.shards.staging import staged
 
     arguments = job_arguments(snakemake)
     take_gpus(snakemake.resources.gpu)

@@ -1,7 +1,7 @@
 """Adapter of the rule treat_shard."""
 
-from jpegprep.errors import reported
-from jpegprep.treatments import treat_shard
+from jpegprep.common.errors import reported
+from jpegprep.shards.treatments import treat_shard
 
 with reported(snakemake.log[0]):
     treat_shard(

@@ -1,7 +1,7 @@
 """Adapter of the rule write_report."""
 
-from jpegprep.errors import reported
-from jpegprep.reporting import write_report
+from jpegprep.common.errors import reported
+from jpegprep.results.report import write_report
 
 with reported(snakemake.log[0]):
     write_report(

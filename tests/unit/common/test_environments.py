@@ -1,0 +1,226 @@
+"""Environments: each stage's names all it imports, in the versions of the lock."""
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.markers import Marker
+
+ROOT = Path(__file__).parents[3]
+SCRIPTS = ROOT / "workflow" / "scripts"
+PACKAGE = SCRIPTS / "jpegprep"
+ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
+
+# conda's name of a package, where it differs from PyPI's.
+PYPI = {"pytorch": "torch", "matplotlib-base": "matplotlib", "snakemake-minimal": "snakemake"}
+# The distribution of a module, where their names differ.
+DISTRIBUTION = {"PIL": "pillow", "skimage": "scikit-image", "sklearn": "scikit-learn"}
+DISTRIBUTION |= {"yaml": "pyyaml", "cv2": "opencv-python-headless"}
+# Modules that are distributions of their own inside a common name.
+NAMESPACES = {"autogluon"}
+# What pandas needs for a method, without any import in the code.
+NEEDED_BY_CALL = {"to_markdown": "tabulate", "to_parquet": "pyarrow", "read_parquet": "pyarrow"}
+
+
+def canonical(name: str) -> str:
+    """Return a package's name as PEP 503 compares names."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def pins(environment: Path) -> dict[str, str]:
+    """Return the pinned version of each package of an environment, by its name on PyPI."""
+    found = {}
+    for entry in yaml.safe_load(environment.read_text(encoding="utf-8"))["dependencies"]:
+        for line in entry["pip"] if isinstance(entry, dict) else [entry]:
+            name, *version = re.split(r"\s*==?", line, maxsplit=1)
+            found[canonical(PYPI.get(name, name))] = version[0] if version else ""
+    return found
+
+
+def locked() -> dict[str, str]:
+    """Return the version of each package in requirements.lock for this Python on Linux."""
+    linux = {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix"}
+    found: dict[str, str] = {}
+    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    for name, version, marker in re.findall(r"^([\w.-]+)==([^\s;]+)(?: ; (.*?))? \\$", text, re.M):
+        if not marker or Marker(marker).evaluate(linux):
+            assert found.setdefault(canonical(name), version) == version, name
+    return found
+
+
+def stages() -> dict[str, list[str]]:
+    """Return the scripts of each environment, as the rules pair them."""
+    found: dict[str, list[str]] = {}
+    for path in sorted((ROOT / "workflow" / "rules").glob("*.smk")):
+        rules = re.split(r"^\s*rule\b.*:\s*$", path.read_text(encoding="utf-8"), flags=re.M)
+        for rule in rules[1:]:
+            script = re.search(r'script:\s+"\.\./scripts/([\w.]+)"', rule)
+            conda = re.search(r'conda:\s+"\.\./\.\./envs/([\w.]+)"', rule)
+            if script and conda:
+                found.setdefault(conda[1], []).append(script[1])
+    return found
+
+
+Definition = tuple[Path, str]
+
+
+class Imports:
+    """What a script imports, followed through the package function by function.
+
+    An import inside a function counts where the function is used: evaluation reads runs without
+    the libraries of training that other functions of the same module import.
+    """
+
+    def __init__(self) -> None:
+        """Start with nothing."""
+        self.modules: set[str] = set()
+        self.called: set[str] = set()
+        self._seen: set[Definition] = set()
+
+    def follow(self, path: Path, name: str = "") -> None:
+        """Follow a definition of a file, or (without a name) what runs when it is imported."""
+        if (path, name) in self._seen:
+            return
+        self._seen.add((path, name))
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        definitions = {
+            node.name: node
+            for node in tree.body
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        }
+        bodies: list[ast.AST] = [definitions[name]] if name in definitions else []
+        if not name:
+            bodies = [node for node in tree.body if node not in definitions.values()]
+            for node in definitions.values():
+                bodies += [*node.decorator_list, *getattr(node, "bases", [])]
+        # Names that the file's own level gives to what it imports from the package.
+        imported = dict(_names_from_package(tree))
+        for body in bodies:
+            local = {**imported, **dict(_names_from_package(body))}
+            for node in ast.walk(body):
+                self._note(node)
+                if isinstance(node, ast.Name):
+                    if node.id in definitions:
+                        self.follow(path, node.id)
+                    elif node.id in local and local[node.id][1]:
+                        self.follow(*local[node.id])
+                elif isinstance(node, ast.Attribute):
+                    self.called.add(node.attr)
+                    module = local.get(node.value.id) if isinstance(node.value, ast.Name) else None
+                    if module:
+                        self.follow(module[0], node.attr)
+
+    def _note(self, node: ast.AST) -> None:
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [str(node.module)]
+        for name in names:
+            top = name.split(".")[0]
+            if top == "jpegprep":
+                for path, _ in dict(_names_from_package(node)).values():
+                    self.follow(path)
+            elif top not in sys.stdlib_module_names:
+                self.modules.add(".".join(name.split(".")[: 2 if top in NAMESPACES else 1]))
+
+
+def _names_from_package(tree: ast.AST) -> Iterator[tuple[str, Definition]]:
+    """Yield the names that imports from the package bind: to a definition, or to a module."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and str(node.module).split(".")[0] == "jpegprep":
+            for alias in node.names:
+                if node.module == "jpegprep":
+                    yield alias.asname or alias.name, (PACKAGE / f"{alias.name}.py", "")
+                else:
+                    module = PACKAGE / f"{str(node.module).split('.')[1]}.py"
+                    yield alias.asname or alias.name, (module, alias.name)
+
+
+def needed(script: str) -> set[str]:
+    """Return the distributions that a script needs."""
+    imports = Imports()
+    imports.follow(SCRIPTS / script)
+    found = {canonical(DISTRIBUTION.get(module, module)) for module in imports.modules}
+    return found | {NEEDED_BY_CALL[name] for name in imports.called & NEEDED_BY_CALL.keys()}
+
+
+def test_the_walk_finds_what_scripts_need() -> None:
+    """The check below can fail: it sees direct, indirect, deferred and implied needs."""
+    assert {"lightning", "timm", "torch", "pillow", "safetensors", "pyarrow"} <= needed(
+        "train_timm.py"
+    )
+    assert {"autogluon-multimodal", "tqdm"} <= needed("train_autogluon.py")
+    assert {"autogluon-tabular", "jpeglib"} <= needed("train_tabular.py")
+    assert {"statsmodels", "pyarrow", "pandas"} <= needed("evaluate_runs.py")
+    assert "tabulate" in needed("make_table1.py")
+    assert {"requests", "huggingface-hub"} <= needed("download_archive.py")
+    assert "torch" not in needed("evaluate_runs.py")
+    assert needed("draw_fig2.py") == {"matplotlib", "pandas", "seaborn"}
+
+
+def test_every_environment_has_a_rule() -> None:
+    """No environment lies about unused, and no rule names one that is not there."""
+    assert set(stages()) == {path.name for path in ENVIRONMENTS}
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS, ids=lambda path: path.name)
+def test_versions_are_the_locks(environment: Path) -> None:
+    """Each package of an environment is pinned to the version of requirements.lock."""
+    lock = locked()
+    found = pins(environment)
+    assert found.pop("python") == "3.11"
+    found.pop("pip", None)
+    assert found
+    assert found == {name: lock.get(name) for name in found}
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS, ids=lambda path: path.name)
+def test_an_environment_names_all_that_its_scripts_import(environment: Path) -> None:
+    """What a stage's scripts import, directly or not, is named, not left to another's needs."""
+    named = pins(environment).keys()
+    for script in stages()[environment.name]:
+        assert needed(script) - named == set(), script
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS, ids=lambda path: path.name)
+def test_an_environment_is_from_free_channels_in_strict_order(environment: Path) -> None:
+    """Packages come from conda-forge (and bioconda), never from the default channels."""
+    channels = yaml.safe_load(environment.read_text(encoding="utf-8"))["channels"]
+    assert channels[0] == "conda-forge"
+    assert channels[-1] == "nodefaults"
+    assert set(channels) <= {"conda-forge", "bioconda", "nodefaults"}
+
+
+def test_the_registries_packages_are_pinned_where_they_are_read() -> None:
+    """Packages that carry photographs and weights are in the environments that fetch them."""
+    read = {
+        name: yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text(encoding="utf-8"))
+        for name in ("datasets", "weights")
+    }
+    carriers = {
+        "download.yaml": [a for d in read["datasets"].values() for a in d["archives"]],
+        "train_timm.yaml": list(read["weights"].values()),
+    }
+    for environment, sources in carriers.items():
+        packages = {canonical(s["distribution"]) for s in sources if s["source"] == "package"}
+        assert packages
+        assert packages <= pins(ROOT / "envs" / environment).keys()
+
+
+def test_conda_and_pip_do_not_fight_over_a_package() -> None:
+    """A package is in an environment once: by conda or by pip."""
+    for environment in ENVIRONMENTS:
+        names = []
+        content = yaml.safe_load(environment.read_text(encoding="utf-8"))["dependencies"]
+        for entry in content:
+            lines = entry["pip"] if isinstance(entry, dict) else [entry]
+            names += [re.split(r"[ =]", line)[0] for line in lines]
+        names = [canonical(PYPI.get(name, name)) for name in names]
+        assert len(names) == len(set(names)), environment.name
+        if any(isinstance(entry, dict) for entry in content):
+            assert "pip" in names, environment.name

@@ -1,0 +1,211 @@
+"""Statistics: intervals and tests as published, and as a formula gives them."""
+
+import numpy as np
+import pytest
+from scipy import stats
+from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.multitest import multipletests
+
+from jpegprep.evaluation.stats import accuracy_interval, difference_interval, holm, spread
+
+
+def right(correct: int, n: int) -> np.ndarray:
+    """Return one seed's answers, so many of them right."""
+    return (np.arange(n) < correct)[np.newaxis]
+
+
+def paired(both: int, one: int, other: int, neither: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return one seed's answers of two sides with these four counts."""
+    rows = [(1, 1)] * both + [(1, 0)] * one + [(0, 1)] * other + [(0, 0)] * neither
+    sides = np.array(rows, dtype=bool).T
+    return sides[:1], sides[1:]
+
+
+@pytest.mark.parametrize(
+    ("correct", "n", "low", "high"),
+    [
+        # R. G. Newcombe, Statistics in Medicine 17 (1998), table I, method 3 (score).
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0000, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+        # By Wilson's formula with z = 1.96: (p + z²/2n ± z √(p(1-p)/n + z²/4n²)) / (1 + z²/n).
+        (9, 10, 0.5958, 0.9821),
+        (10, 10, 0.7225, 1.0000),
+    ],
+)
+def test_one_seed_has_wilsons_interval(correct: int, n: int, low: float, high: float) -> None:
+    """For one trained model the interval is the published score interval over test images."""
+    accuracy, found_low, found_high, name = accuracy_interval(right(correct, n))
+    assert accuracy == correct / n
+    assert (found_low, found_high) == pytest.approx((low, high), abs=5e-5)
+    assert name == "Wilson"
+
+
+@pytest.mark.parametrize("correct", [400, 250, 480])
+def test_identical_seeds_say_no_more_than_one(correct: int) -> None:
+    """Five times the same answers leave the uncertainty of the images: that of one seed."""
+    seeds = np.repeat(right(correct, 500), 5, axis=0)
+    accuracy, low, high, name = accuracy_interval(seeds)
+    assert accuracy == correct / 500
+    assert (low, high) == pytest.approx(accuracy_interval(seeds[:1])[1:3], abs=3e-4)
+    assert name == "Wilson with random effects"
+
+
+def test_seeds_that_disagree_widen_the_interval() -> None:
+    """Where training anew gives another accuracy, the interval says so."""
+    same = np.repeat(right(400, 500), 4, axis=0)
+    apart = np.concatenate([right(n, 500) for n in (350, 380, 420, 450)])
+    assert same.mean() == apart.mean()
+    _, low, high, _ = accuracy_interval(same)
+    _, lower, higher, _ = accuracy_interval(apart)
+    assert higher - lower > 1.3 * (high - low)
+    assert lower < low < high < higher
+
+
+def test_the_parts_of_the_variance_are_those_that_made_it() -> None:
+    """Of normal numbers with known variances of seeds, images and rest, the parts come back."""
+    rng = np.random.default_rng(0)
+    shape = (60, 3000)
+    seeds, images = rng.normal(0, 2, (60, 1)), rng.normal(0, 3, 3000)
+    found = spread(seeds + images + rng.normal(0, 1, shape))
+    assert found.seed == pytest.approx(seeds.var(ddof=1), rel=0.02)
+    assert found.image == pytest.approx(images.var(ddof=1), rel=0.02)
+    assert found.rest == pytest.approx(1, rel=0.02)
+    assert found.variance == pytest.approx(found.seed / 60 + found.image / 3000, rel=0.01)
+    assert 59 <= found.degrees < 70  # seeds vary most, and there are 60
+
+
+def test_the_variance_is_that_of_the_two_way_analysis() -> None:
+    """Mean squares by hand: seeds 0.4 and 0.6 right of five images."""
+    table = np.array([[1, 1, 0, 0, 0], [1, 1, 1, 0, 0]])
+    found = spread(table)
+    # Sums of squares: seeds 0.1, images 2.0, rest 0.4 (of 2.5); mean squares 0.1, 0.5, 0.1.
+    assert found.rest == pytest.approx(0.1)
+    assert found.image == pytest.approx((0.5 - 0.1) / 2)
+    assert found.seed == pytest.approx(0)
+    assert found.variance == pytest.approx((0.1 + 0.5 - 0.1) / 10)
+    satterthwaite = 0.5**2 / (0.1**2 / 1 + 0.5**2 / 4 + 0.1**2 / 4)
+    assert found.degrees == pytest.approx(satterthwaite - 1 / 2)
+
+
+def test_more_confidence_is_a_wider_interval() -> None:
+    """A 99 % interval holds the 95 % one, which holds the accuracy."""
+    seeds = np.concatenate([right(n, 200) for n in (150, 160, 170)])
+    for correct in (seeds, seeds[:1]):
+        accuracy, low, high, _ = accuracy_interval(correct)
+        _, lower, higher, _ = accuracy_interval(correct, confidence=0.99)
+        assert lower < low < accuracy < high < higher
+
+
+def test_perfect_seeds_have_no_width_above_one() -> None:
+    """Bounds never leave [0, 1]; three perfect seeds promise no more than one."""
+    accuracy, low, high, _ = accuracy_interval(np.ones((3, 40), dtype=bool))
+    assert (accuracy, high) == (1.0, 1.0)
+    assert low == pytest.approx(accuracy_interval(np.ones((1, 40), dtype=bool))[1])
+    _, low, high, _ = accuracy_interval(right(0, 40))
+    assert low == pytest.approx(0, abs=1e-12)
+    assert 0 < high < 1
+
+
+@pytest.mark.parametrize(
+    ("counts", "low", "high"),
+    [
+        # No image differs: the hypothesis -d is refused where n d / (1 - d) > z².
+        ((100, 0, 0, 100), -0.018847, 0.018847),
+        # All differ, all one way: n (1 - d) / (1 + d) = z² at the lower bound.
+        ((0, 20, 0, 0), 0.677750, 1.0),
+    ],
+)
+def test_one_seeds_difference_has_tangos_interval(
+    counts: tuple[int, int, int, int], low: float, high: float
+) -> None:
+    """For one trained model a side the interval is the published score interval."""
+    found = difference_interval(*paired(*counts))
+    _, one, other, _ = counts
+    assert found.difference == pytest.approx((one - other) / sum(counts))
+    assert (found.low, found.high) == pytest.approx((low, high), abs=2e-4)
+
+
+@pytest.mark.parametrize("counts", [(150, 9, 15, 26), (10, 5, 5, 10), (90, 0, 6, 4)])
+def test_tangos_bounds_are_where_the_score_test_turns(counts: tuple[int, int, int, int]) -> None:
+    """At each bound the constrained likelihood-score statistic is ±1.96, by maximising itself."""
+    found = difference_interval(*paired(*counts))
+    _, b, c, _ = counts
+    n = sum(counts)
+    for bound in (found.low, found.high):
+        # The most likely share lost, p, where gained is p + bound: found by trying.
+        p = np.linspace(max(0, -bound) + 1e-9, (1 - bound) / 2 - 1e-9, 400_001)
+        rest = n - b - c
+        with np.errstate(divide="ignore"):
+            likelihood = b * np.log(p + bound) + c * np.log(p) + rest * np.log(1 - 2 * p - bound)
+        best = p[np.argmax(likelihood)]
+        score = (b - c - n * bound) / np.sqrt(n * (2 * best + bound * (1 - bound)))
+        assert abs(score) == pytest.approx(1.96, abs=0.01)
+
+
+@pytest.mark.parametrize("counts", [(150, 9, 15, 26), (10, 5, 5, 10), (90, 0, 6, 4), (5, 0, 0, 5)])
+def test_one_seed_has_mcnemars_exact_p(counts: tuple[int, int, int, int]) -> None:
+    """The p-value of one seed is statsmodels' exact McNemar."""
+    found = difference_interval(*paired(*counts))
+    both, one, other, neither = counts
+    assert found.p == pytest.approx(mcnemar([[both, one], [other, neither]], exact=True).pvalue)
+    assert (found.gained, found.lost) == (one / sum(counts), other / sum(counts))
+
+
+def test_seeds_that_vary_have_the_t_test_of_their_differences() -> None:
+    """Where images add nothing, several seeds are compared as a paired t-test compares them."""
+    rng = np.random.default_rng(1)
+    n = 20_000
+    one = rng.random((6, n)) < (0.7 + 0.05 * rng.standard_normal(6))[:, np.newaxis]
+    other = rng.random((6, n)) < (0.7 + 0.05 * rng.standard_normal(6))[:, np.newaxis]
+    found = difference_interval(one, other)
+    expected = stats.ttest_rel(one.mean(1), other.mean(1))
+    assert found.p == pytest.approx(expected.pvalue, rel=0.02)
+    interval = expected.confidence_interval()
+    assert (found.low, found.high) == pytest.approx((interval.low, interval.high), abs=2e-3)
+
+
+def test_few_seeds_of_few_images_are_no_wider_than_students_interval() -> None:
+    """Three seeds and 36 images: Student's interval by hand, and an accuracy's of like width."""
+    one = np.concatenate([right(n, 36) for n in (34, 30, 33)])
+    other = np.concatenate([right(n, 36) for n in (33, 33, 32)])
+    change = one.astype(float) - other
+    found = difference_interval(one, other)
+    parts = spread(change)
+    half = stats.t.ppf(0.975, parts.degrees) * parts.variance**0.5
+    assert parts.degrees == pytest.approx(2)
+    assert (found.low, found.high) == pytest.approx((change.mean() - half, change.mean() + half))
+    accuracy, low, high, _ = accuracy_interval(one)
+    parts = spread(one)
+    width = 2 * stats.t.ppf(0.975, parts.degrees) * parts.variance**0.5
+    assert low < accuracy < high
+    assert high - low == pytest.approx(width, rel=0.1)
+
+
+def test_a_difference_changes_its_sign_with_the_sides() -> None:
+    """Swapped sides give the mirrored interval and the same p."""
+    rng = np.random.default_rng(2)
+    one, other = rng.random((3, 400)) < 0.8, rng.random((3, 400)) < 0.7
+    found, swapped = difference_interval(one, other), difference_interval(other, one)
+    assert (found.low, found.high) == pytest.approx((-swapped.high, -swapped.low))
+    assert found.p == swapped.p
+    assert found.low < found.difference < found.high
+
+
+def test_identical_sides_differ_by_nothing_within_what_is_known() -> None:
+    """No image differs in three seeds: p is 1, and the interval that of the images alone."""
+    same = np.random.default_rng(3).random((3, 400)) < 0.8
+    found = difference_interval(same, same)
+    assert (found.difference, found.p) == (0.0, 1.0)
+    # z² / (n + z²) of n images.
+    assert found.high == pytest.approx(1.96**2 / (400 + 1.96**2), abs=1e-5)
+    assert found.low == pytest.approx(-found.high)
+
+
+def test_holm_corrects_for_the_number_of_tests() -> None:
+    """Holm's step-down, by hand and as statsmodels has it."""
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    p = [0.5, 0.001, 0.02, 0.02, 0.9]
+    assert holm(p) == pytest.approx(list(multipletests(p, method="holm")[1]))
+    assert holm([]) == []

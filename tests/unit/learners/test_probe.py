@@ -1,0 +1,329 @@
+"""Probes: runs from real features, against scikit-learn's own pipeline on the images drawn."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.parquet as pq
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from jpegprep.common.errors import UserError
+from jpegprep.images.images import codec
+from jpegprep.learners import runs
+from jpegprep.learners.extraction import extract_features
+from jpegprep.learners.probe import (
+    bootstrap_counts,
+    load_features,
+    load_record,
+    predict_features,
+    train,
+)
+from jpegprep.shards.shards import ShardReader, pack, writing_shard
+
+RECIPE: dict[str, Any] = {
+    "architecture": "tf_efficientnet_lite0",
+    "image_size": 64,
+    "batch_size": 16,
+    "eval_crop": 1.0,
+    "gpu_precision": "32-true",
+    "regularization": [0.1, 1e-9],
+}
+ABOUT = {"dataset": "photos", "variant": "original", "learner": "probe", "code": "0"}
+CLASSES = 4
+PHOTOS = ("coffee.png", "gravel.png", "grass.png", "brick.png")
+# Images of each class; of one class none to train on, of another three.
+COUNTS = {"train": (20, 8, 3, 0), "val": (4, 4, 4, 2), "test": (5, 5, 5, 3)}
+Shards = dict[str, list[Path]]
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory, patches: Callable[..., list[bytes]]) -> Shards:
+    """Return shards of patches of four photographs."""
+    folder = tmp_path_factory.mktemp("shards")
+    files = [iter(patches(name, 40)) for name in PHOTOS]
+    found: Shards = {}
+    for split, counts in COUNTS.items():
+        found[split] = [folder / f"{split}-0.tar"]
+        with writing_shard(found[split][0], "original", codec()) as writer:
+            for label, count in enumerate(counts):
+                for i in range(count):
+                    data = next(files[label])
+                    writer.append(pack([(f"class{label}-{split}-{i}", label, data, data)]))
+    return found
+
+
+@pytest.fixture(scope="module")
+def features(tmp_path_factory: pytest.TempPathFactory, shards: Shards, lite0: Path) -> Path:
+    """Return the file of their features."""
+    target = tmp_path_factory.mktemp("features") / "probe.npz"
+    extract_features(shards, lite0, RECIPE, ABOUT, target, threads=1)
+    return target
+
+
+def make_runs(
+    folder: Path, features: Path, shards: Shards, seeds: list[int], **changes: Any
+) -> list[dict[str, Path]]:
+    """Train and return the paths of each seed's files."""
+    names = ("history.csv", "predictions.parquet", "run.json", "model.npz")
+    found = [
+        {name.partition(".")[0]: folder / f"seed{seed}" / name for name in names} for seed in seeds
+    ]
+    outputs = {name: [files[name] for files in found] for name in found[0]}
+    arguments = {"recipe": RECIPE, "classes": CLASSES, "about": ABOUT, "threads": 1, **changes}
+    for _ in train(features, shards, seeds=seeds, outputs=outputs, **arguments):
+        pass
+    return found
+
+
+@pytest.fixture(scope="module")
+def results(
+    tmp_path_factory: pytest.TempPathFactory, features: Path, shards: Shards
+) -> list[dict[str, Path]]:
+    """Return the runs of two seeds."""
+    return make_runs(tmp_path_factory.mktemp("runs"), features, shards, [0, 3])
+
+
+def probabilities_of(result: dict[str, Path]) -> npt.NDArray[np.float32]:
+    """Return the probabilities that a run predicted, (n, classes)."""
+    table = pq.read_table(result["predictions"])
+    return np.array(table["probabilities"].to_pylist(), dtype=np.float32)
+
+
+def record_of(result: dict[str, Path]) -> dict[str, Any]:
+    """Return the record of a run."""
+    return json.loads(result["run"].read_text(encoding="utf-8"))
+
+
+def labels_of(shards: Shards) -> dict[str, npt.NDArray[np.int64]]:
+    """Return the labels of each split."""
+    return {split: ShardReader(tars).labels for split, tars in shards.items()}
+
+
+def save(path: Path, features: Path, **arrays: npt.NDArray[np.float32]) -> Path:
+    """Write a file of features with other numbers, and return its path."""
+    with path.open("wb") as file:
+        np.savez(file, record=np.array(json.dumps(load_record(features))), **arrays)
+    return path
+
+
+def pipelines(
+    features: Path, labels: npt.NDArray[np.int64], seed: int, strength: float
+) -> npt.NDArray[np.float64]:
+    """Return the test probabilities of scikit-learn's pipeline on the images as they are drawn."""
+    arrays = load_features(features)
+    drawn = np.repeat(np.arange(len(labels)), bootstrap_counts(labels, seed))
+    pipeline = make_pipeline(
+        StandardScaler(), LogisticRegression(C=strength, tol=1e-6, max_iter=10_000)
+    )
+    pipeline.fit(arrays["train"][drawn].astype(np.float64), labels[drawn])
+    return pipeline.predict_proba(arrays["test"].astype(np.float64))
+
+
+def test_a_run_leaves_its_files_and_no_others(results: list[dict[str, Path]]) -> None:
+    """History, predictions, record and model are there for each seed, whole."""
+    for result in results:
+        assert sorted(result["run"].parent.iterdir()) == sorted(result.values())
+        assert result["history"].read_text() == ",".join(runs.HISTORY) + "\n"
+
+
+@pytest.mark.parametrize("i", [0, 1])
+def test_predictions_are_those_of_scikit_learns_pipeline(
+    results: list[dict[str, Path]], features: Path, shards: Shards, i: int
+) -> None:
+    """Of the images that the seed drew, standardized, with the C that validation chose."""
+    found, record = probabilities_of(results[i]), record_of(results[i])
+    expected = pipelines(features, labels_of(shards)["train"], record["seed"], record["C"])
+    assert np.allclose(found[:, :3], expected, atol=2e-3)
+    # These classes are easy, but for the one that has no images to train on.
+    known = labels_of(shards)["test"] < 3
+    assert (found.argmax(1) == labels_of(shards)["test"])[known].mean() > 0.7
+
+
+def test_two_classes_are_those_of_scikit_learns_pipeline(
+    tmp_path: Path, results: list[dict[str, Path]], features: Path, shards: Shards
+) -> None:
+    """Where scikit-learn has one row of coefficients, so do probabilities of both classes."""
+    labels, arrays = labels_of(shards), load_features(features)
+    few = {
+        split: [write_few(tmp_path / f"{split}-0.tar", ShardReader(tars))]
+        for split, tars in shards.items()
+    }
+    two = save(tmp_path / "two.npz", features, **{s: a[labels[s] < 2] for s, a in arrays.items()})
+    (result,) = make_runs(tmp_path, two, few, [0], classes=2)
+    expected = pipelines(two, labels_of(few)["train"], 0, record_of(result)["C"])
+    assert np.allclose(probabilities_of(result), expected, atol=2e-3)
+    assert np.ptp(expected[:, 1]) > 0.5
+
+
+def write_few(tar: Path, reader: ShardReader) -> Path:
+    """Write a shard of the first two classes."""
+    with writing_shard(tar, "original", codec()) as writer:
+        for i in np.flatnonzero(reader.labels < 2):
+            data = reader.image(i)
+            writer.append(pack([(str(reader.keys[i]), int(reader.labels[i]), data, data)]))
+    return tar
+
+
+def test_a_class_without_training_images_has_probability_0(
+    results: list[dict[str, Path]],
+) -> None:
+    """The others' sum to 1; its images are counted as wrong."""
+    for result in results:
+        found = probabilities_of(result)
+        assert found.shape == (sum(COUNTS["test"]), CLASSES)
+        assert (found[:, 3] == 0).all()
+        assert np.allclose(found.sum(axis=1), 1, atol=1e-6)
+        assert record_of(result)["test"]["accuracy"] <= 15 / 18
+        with np.load(result["model"]) as model:
+            assert model["classes"].tolist() == [0, 1, 2]
+
+
+def test_a_model_predicts_what_its_run_predicted(
+    results: list[dict[str, Path]], features: Path
+) -> None:
+    """On the test images bit by bit; each row alone but for rounding."""
+    test = load_features(features)["test"]
+    for result in results:
+        found = predict_features(result["model"], test)
+        assert found.dtype == np.float32
+        assert np.array_equal(found, probabilities_of(result))
+        assert np.allclose(predict_features(result["model"], test[:1]), found[:1], atol=1e-5)
+
+
+def test_two_trainings_are_identical(
+    tmp_path: Path, results: list[dict[str, Path]], features: Path, shards: Shards
+) -> None:
+    """Whatever seeds and threads the job has, a seed's predictions and model are the same."""
+    again = make_runs(tmp_path, features, shards, [5, 3, 0], threads=2)
+    for name in ("predictions", "model"):
+        for i, j in ((2, 0), (1, 1)):
+            assert again[i][name].read_bytes() == results[j][name].read_bytes()
+
+
+def test_seeds_differ(results: list[dict[str, Path]]) -> None:
+    """Another draw of training images is another model."""
+    assert not np.array_equal(*map(probabilities_of, results))
+
+
+def test_a_seed_draws_as_many_images_of_each_class_as_there_are() -> None:
+    """The distinct ones are 1 - 1/e of them; another seed draws others."""
+    labels = np.tile([0, 1, 1, 2], 5000)
+    counts = bootstrap_counts(labels, 7)
+    assert np.bincount(labels, weights=counts).tolist() == [5000, 10_000, 5000]
+    assert (counts > 0).mean() == pytest.approx(1 - 1 / np.e, abs=0.01)
+    assert np.array_equal(counts, bootstrap_counts(labels, 7))
+    assert not np.array_equal(counts, bootstrap_counts(labels, 8))
+
+
+def test_validation_chooses_c(
+    tmp_path: Path, results: list[dict[str, Path]], features: Path, shards: Shards
+) -> None:
+    """Too strong a regularization sees the frequencies of classes alone; of equals, the strongest.
+
+    With C = 1e-9 every image is of the first class: 4 of 14 on validation.
+    """
+    assert [record_of(result)["C"] for result in results] == [0.1, 0.1]
+    recipe = {**RECIPE, "regularization": [1e-9]}
+    (strong,) = make_runs(tmp_path / "strong", features, shards, [0], recipe=recipe)
+    assert record_of(strong)["val_accuracy"] == 4 / 14
+    assert record_of(results[0])["val_accuracy"] > 4 / 14
+    recipe = {**RECIPE, "regularization": [1e-7, 1e-9, 1e-8]}
+    (equal,) = make_runs(tmp_path / "equal", features, shards, [0], recipe=recipe)
+    assert record_of(equal)["C"] == 1e-9
+
+
+def test_the_record_says_what_a_run_is(
+    results: list[dict[str, Path]], features: Path, shards: Shards
+) -> None:
+    """Which run, by which recipe, on how many features, at what cost, on a CPU."""
+    for seed, result in zip((0, 3), results, strict=True):
+        record = record_of(result)
+        assert {key: record[key] for key in (*ABOUT, "seed")} == {**ABOUT, "seed": seed}
+        assert record["recipe"] == RECIPE
+        assert record["features"] == 1280
+        assert record["best_epoch"] is None
+        assert record["precision"] == "32-true"
+        assert record["extraction"] == load_record(features)
+        assert record["device"]["kind"] == "cpu"
+        assert set(record["seconds"]) == {"setup", "fit", "test"}
+        files = sum(ShardReader(tars).image_bytes for tars in shards.values())
+        assert record["bytes_read"] == files  # once, for the features
+
+
+def test_a_seed_is_told_when_its_files_are_there(
+    tmp_path: Path, features: Path, shards: Shards
+) -> None:
+    """So progress counts runs while others of the job are still to come."""
+    folders = [tmp_path / str(seed) for seed in (1, 2)]
+    names = ("history", "predictions", "run", "model")
+    outputs = {name: [folder / name for folder in folders] for name in names}
+    there = []
+    for run in train(features, shards, RECIPE, CLASSES, ABOUT, [1, 2], outputs, 1):
+        there.append((run["seed"], [folder.exists() for folder in folders]))
+    assert there == [(1, [True, False]), (2, [True, True])]
+
+
+def test_constant_features_are_harmless(tmp_path: Path, features: Path, shards: Shards) -> None:
+    """What is the same in all training images counts for nothing, whatever it is in the others."""
+    arrays = load_features(features)
+    (plain,) = make_runs(tmp_path / "plain", features, shards, [0])
+    for split, value in (("train", 0.1), ("val", 0.1), ("test", 7.0)):
+        column = np.full((len(arrays[split]), 1), value, dtype=np.float32)
+        arrays[split] = np.hstack([arrays[split], column])
+    wider = save(tmp_path / "wider.npz", features, **arrays)
+    (result,) = make_runs(tmp_path / "wider", wider, shards, [0])
+    with np.load(result["model"]) as model:
+        assert model["scale"][-1] == 1
+        assert (model["coefficients"][:, -1] == 0).all()
+    found, expected = probabilities_of(result), probabilities_of(plain)
+    assert np.array_equal(found.argmax(axis=1), expected.argmax(axis=1))
+    assert np.allclose(found, expected, atol=0.02)  # sums in another order
+
+
+@pytest.mark.parametrize("damage", ["absent", "empty", "cut off", "a bit", "another file"])
+@pytest.mark.parametrize("kind", ["features", "model"])
+def test_a_damaged_file_is_named(
+    tmp_path: Path, results: list[dict[str, Path]], features: Path, kind: str, damage: str
+) -> None:
+    """What is no file of features, or no model, is one line with its path and what to do."""
+    content = bytearray({"features": features, "model": results[0]["model"]}[kind].read_bytes())
+    path = tmp_path / "damaged.npz"
+    if damage == "empty":
+        content = bytearray()
+    elif damage == "cut off":
+        content = content[: len(content) // 2]
+    elif damage == "a bit":
+        content[len(content) // 2] ^= 1
+    elif damage == "another file":
+        content = bytearray(results[0]["run"].read_bytes())
+    if damage != "absent":
+        path.write_bytes(content)
+    with pytest.raises(UserError, match=f"{path}.*remove it") as error:
+        if kind == "features":
+            load_features(path)
+        else:
+            predict_features(path, load_features(features)["test"])
+    assert "\n" not in str(error.value)
+
+
+def test_a_job_does_not_wait_for_torch(
+    tmp_path: Path, features: Path, shards: Shards, python: Callable[..., Any]
+) -> None:
+    """Importing it would take longer than the regressions; and no number depends on it."""
+    code = """
+import json, sys
+from jpegprep.learners.probe import train
+features, shards, recipe, about, outputs = map(json.loads, sys.argv[1:])
+list(train(features, shards, recipe, 4, about, [0], outputs, 1))
+print("torch" in sys.modules)
+"""
+    outputs = {name: [f"{tmp_path}/{name}"] for name in ("history", "predictions", "run", "model")}
+    arguments = (str(features), {s: [str(tars[0])] for s, tars in shards.items()}, RECIPE, ABOUT)
+    done = python(code, *map(json.dumps, (*arguments, outputs)))
+    assert done.stdout.splitlines()[-1:] == ["False"], done.stderr

@@ -1,0 +1,420 @@
+"""Tables II and IV, of tabular classifiers, and of convergence: numbers put side by side."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from jpegprep.evaluation.convergence import convergence
+from jpegprep.results.tables.model_size import all_models, table2
+from jpegprep.results.tables.noise import table4
+from jpegprep.results.tables.tabular import table5
+
+# Two data sets, two networks, trees; noise for one. No number stands twice.
+ACCURACY = """dataset,learner,variant,ratio,seeds,n,accuracy,low,high,interval
+textures,b0,original,1.0,3,200,0.8,0.75,0.85,Wilson with random effects
+textures,b0,jpeg-q50,0.5,3,200,0.79,0.74,0.84,Wilson with random effects
+textures,b0,jpeg-q30,0.3,3,200,0.82,0.77,0.87,Wilson with random effects
+textures,b4,original,1.0,3,200,0.815,0.765,0.865,Wilson with random effects
+textures,b4,jpeg-q30,0.3,3,200,0.81,0.76,0.86,Wilson with random effects
+textures,trees,original,1.0,3,200,0.3,0.25,0.35,Wilson with random effects
+textures,trees,jpeg-q30,0.3,3,200,0.4,0.35,0.45,Wilson with random effects
+textures,b0,noise,,3,200,0.5,0.45,0.55,Wilson with random effects
+textures,b0,noise-jpeg-q30,,3,200,0.6,0.55,0.65,Wilson with random effects
+pets,b0,original,1.0,3,1478,0.9,0.88,0.92,Wilson with random effects
+pets,b0,jpeg-q50,0.5,3,1478,0.895,0.875,0.915,Wilson with random effects
+pets,b0,jpeg-q30,0.3,3,1478,0.88,0.86,0.9,Wilson with random effects
+pets,b4,original,1.0,3,1478,0.91,0.89,0.93,Wilson with random effects
+pets,b4,jpeg-q30,0.3,3,1478,0.87,0.85,0.89,Wilson with random effects
+pets,trees,original,1.0,3,1478,0.1,0.08,0.12,Wilson with random effects
+pets,trees,jpeg-q30,0.3,3,1478,0.11,0.09,0.13,Wilson with random effects
+"""
+RUNS = """dataset,learner,seed,architecture,image_size,parameters,multiply_adds
+textures,b4,0,efficientnet_b4,224,17600127,1510000129
+textures,b4,1,efficientnet_b4,224,17600127,1510000129
+textures,b0,0,efficientnet_b0,224,4010113,385400123
+textures,trees,0,,,,
+pets,b0,0,efficientnet_b0,224,4050131,385450137
+pets,b4,0,efficientnet_b4,224,17610139,1510100149
+pets,trees,0,,,,
+"""
+TRANSFER = """dataset,learner,variant,test_variant,seeds,n,accuracy,low,high,interval
+textures,b0,noise,original,3,200,0.55,0.5,0.6,Wilson with random effects
+textures,b0,noise-jpeg-q30,original,3,200,0.65,0.6,0.7,Wilson with random effects
+"""
+DIFFERENCES = """dataset,learner,variant,other_learner,other_variant,difference,low,high
+textures,b0,jpeg-q30,b0,original,0.02,-0.01,0.05
+textures,b4,original,b0,original,0.015,-0.02,0.05
+textures,b0,noise-jpeg-q30,b0,noise,0.1,0.04,0.16
+textures,trees,original,b0,original,-0.5,-0.6,-0.4
+textures,trees,jpeg-q30,b0,jpeg-q30,-0.42,-0.5,-0.34
+pets,b0,jpeg-q30,b0,original,-0.02,-0.03,-0.01
+pets,b4,original,b0,original,0.01,-0.001,0.021
+pets,trees,original,b0,original,-0.8,-0.83,-0.77
+pets,trees,jpeg-q30,b0,jpeg-q30,-0.77,-0.8,-0.74
+"""
+WHAT2 = {"small": "b0", "large": "b4", "ratio": 0.3}
+WHAT4 = {"learner": "b0", "datasets": ["textures"], "ratio": 0.3, "test": "treated"}
+WHAT5 = {"learner": "trees", "deep": "b0"}
+KINDS = ("csv", "md", "html")
+
+
+@pytest.fixture
+def accuracy(tmp_path: Path) -> Path:
+    """Return the table of accuracies."""
+    (tmp_path / "accuracy.csv").write_text(ACCURACY)
+    return tmp_path / "accuracy.csv"
+
+
+@pytest.fixture
+def differences(tmp_path: Path) -> Path:
+    """Return the table of differences."""
+    (tmp_path / "differences.csv").write_text(DIFFERENCES)
+    return tmp_path / "differences.csv"
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    """Return the table of runs."""
+    (tmp_path / "runs.csv").write_text(RUNS)
+    return tmp_path / "runs.csv"
+
+
+@pytest.fixture
+def transfer(tmp_path: Path) -> Path:
+    """Return the table of tests on other variants."""
+    (tmp_path / "transfer.csv").write_text(TRANSFER)
+    return tmp_path / "transfer.csv"
+
+
+@pytest.fixture
+def targets(tmp_path: Path) -> list[Path]:
+    """Return the files to write."""
+    return [tmp_path / f"t.{kind}" for kind in KINDS]
+
+
+def cells(targets: list[Path]) -> list[list[str]]:
+    """Return the cells of the Markdown among some tables, without the rule below its head."""
+    lines = [line for line in targets[1].read_text("utf-8").splitlines() if "|" in line]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return [row for row in rows if not set(row[0]) <= {":", "-"}]
+
+
+def note(targets: list[Path]) -> str:
+    """Return what stands below the Markdown among some tables."""
+    return targets[1].read_text("utf-8").splitlines()[-1]
+
+
+# Table II
+
+
+def test_table2_puts_three_networks_side_by_side(
+    accuracy: Path, differences: Path, targets: list[Path]
+) -> None:
+    """Small original, small compressed and large original, with bounds, of each data set."""
+    table2(accuracy, differences, WHAT2, *targets)
+    table = pd.read_csv(targets[0]).set_index("dataset")
+    assert table.index.tolist() == ["textures", "pets"]
+    expected = {
+        "small_original": ([0.8, 0.75, 0.85], [0.9, 0.88, 0.92]),
+        "small_compressed": ([0.82, 0.77, 0.87], [0.88, 0.86, 0.9]),
+        "large_original": ([0.815, 0.765, 0.865], [0.91, 0.89, 0.93]),
+    }
+    for part, (textures, pets) in expected.items():
+        names = [f"{part}_{name}" for name in ("accuracy", "low", "high")]
+        assert table.loc["textures", names].tolist() == textures
+        assert table.loc["pets", names].tolist() == pets
+    assert table[["small", "large", "ratio"]].to_numpy().tolist() == [["b0", "b4", 0.3]] * 2
+    assert table[["seeds", "n"]].to_numpy().tolist() == [[3, 200], [3, 1478]]
+
+
+def test_table2_drops_are_from_the_small_networks_original(
+    accuracy: Path, differences: Path, targets: list[Path]
+) -> None:
+    """0.8 to 0.82 is a drop of -0.02, a gain; 0.9 to 0.88 one of 0.02."""
+    table2(accuracy, differences, WHAT2, *targets)
+    table = pd.read_csv(targets[0]).set_index("dataset")
+    assert table["small_compressed_drop"].tolist() == pytest.approx([-0.02, 0.02])
+    assert table["large_original_drop"].tolist() == pytest.approx([-0.015, -0.01])
+
+
+def test_no_difference_is_no_negative_drop(
+    accuracy: Path, differences: Path, targets: list[Path]
+) -> None:
+    """A drop of 0 reads +0.0."""
+    line = "textures,b4,original,b0,original,0.015,-0.02,0.05"
+    assert line in DIFFERENCES
+    differences.write_text(DIFFERENCES.replace(line, line.replace("0.015,-0.02", "0.0,-0.05")))
+    table2(accuracy, differences, WHAT2, *targets)
+    assert cells(targets)[1][5] == "+0.0 [-5.0, +5.0]"
+
+
+def test_table2_is_readable(accuracy: Path, differences: Path, targets: list[Path]) -> None:
+    """Networks are named by their learners, drops are signed and stand behind their column."""
+    table2(accuracy, differences, WHAT2, *targets)
+    assert cells(targets) == [
+        [
+            *(
+                "data set",
+                "b0, original",
+                "b0, compressed",
+                "drop, points",
+                "b4, original",
+                "drop, points",
+            ),
+            *("test images", "seeds"),
+        ],
+        [
+            *("textures", "0.800 [0.750, 0.850]", "0.820 [0.770, 0.870]", "-2.0 [-5.0, +1.0]"),
+            *("0.815 [0.765, 0.865]", "-1.5 [-5.0, +2.0]", "200", "3"),
+        ],
+        [
+            *("pets", "0.900 [0.880, 0.920]", "0.880 [0.860, 0.900]", "+2.0 [+1.0, +3.0]"),
+            *("0.910 [0.890, 0.930]", "-1.0 [-2.1, +0.1]", "1478", "3"),
+        ],
+    ]
+    assert "ratio 0.3" in note(targets)
+    assert "95 % intervals" in note(targets)
+    assert "0.820 [0.770, 0.870]" in targets[2].read_text("utf-8")
+
+
+def test_all_models_stand_by_their_size(accuracy: Path, runs: Path, targets: list[Path]) -> None:
+    """Of each data set the networks asked for, smaller before larger, original before compressed.
+
+    Neither ratios between nor noise are here, nor is what has no network.
+    """
+    all_models(accuracy, runs, ["b4", "b0"], 0.3, *targets)
+    table = pd.read_csv(targets[0])
+    assert table.columns.tolist() == [
+        *("dataset", "learner", "architecture", "image_size", "parameters", "multiply_adds"),
+        *("ratio", "seeds", "n", "accuracy", "low", "high"),
+    ]
+    assert table[["dataset", "learner", "ratio", "accuracy"]].to_numpy().tolist() == [
+        ["textures", "b0", 1.0, 0.8],
+        ["textures", "b0", 0.3, 0.82],
+        ["textures", "b4", 1.0, 0.815],
+        ["textures", "b4", 0.3, 0.81],
+        ["pets", "b0", 1.0, 0.9],
+        ["pets", "b0", 0.3, 0.88],
+        ["pets", "b4", 1.0, 0.91],
+        ["pets", "b4", 0.3, 0.87],
+    ]
+    assert table["architecture"].tolist() == ["efficientnet_b0"] * 2 + ["efficientnet_b4"] * 2 + [
+        *["efficientnet_b0"] * 2,
+        *["efficientnet_b4"] * 2,
+    ]
+    # Classifiers of other classes: the sizes are each data set's own. Every digit of them is there.
+    texts = pd.read_csv(targets[0], dtype=str)
+    assert texts["parameters"].tolist()[::2] == ["4010113", "17600127", "4050131", "17610139"]
+    assert texts["multiply_adds"].tolist()[:3:2] == ["385400123", "1510000129"]
+    assert set(texts["image_size"]) == {"224"}
+
+
+def test_all_models_are_readable(accuracy: Path, runs: Path, targets: list[Path]) -> None:
+    """Sizes are in millions; whole numbers are whole."""
+    all_models(accuracy, runs, ["b0", "b4"], 0.3, *targets)
+    head, first, *_, last = cells(targets)
+    assert head == [
+        *("data set", "learner", "parameters, M", "multiply-adds, M", "image size", "ratio"),
+        *("accuracy", "test images", "seeds"),
+    ]
+    assert first == [
+        *("textures", "b0", "4.01", "385", "224", "1.0", "0.800 [0.750, 0.850]", "200", "3"),
+    ]
+    assert last == [
+        *("pets", "b4", "17.61", "1,510", "224", "0.3", "0.870 [0.850, 0.890]", "1478", "3"),
+    ]
+    assert "for one image" in note(targets)
+
+
+# Table IV
+
+
+@pytest.mark.parametrize("test", ["treated", "clean"])
+def test_table4_has_every_training_and_test(
+    accuracy: Path, differences: Path, transfer: Path, targets: list[Path], test: str
+) -> None:
+    """Of clean images one row, of noisy and JPEG of noisy ones two: tested alike, and on clean.
+
+    What is tested as the config says comes first, as the headline.
+    """
+    table4(accuracy, transfer, differences, {**WHAT4, "test": test}, *targets)
+    table = pd.read_csv(targets[0])
+    assert table.columns.tolist() == [
+        *("dataset", "learner", "training", "test", "headline", "variant", "test_variant"),
+        *("seeds", "n", "accuracy", "low", "high"),
+    ]
+    clean = ["clean", "clean", True, "original", "original", 0.8]
+    treated = [
+        ["noisy", "treated", test == "treated", "noise", "noise", 0.5],
+        [
+            *("jpeg of noisy", "treated", test == "treated"),
+            *("noise-jpeg-q30", "noise-jpeg-q30", 0.6),
+        ],
+    ]
+    on_clean = [
+        ["noisy", "clean", test == "clean", "noise", "original", 0.55],
+        ["jpeg of noisy", "clean", test == "clean", "noise-jpeg-q30", "original", 0.65],
+    ]
+    both = [*treated, *on_clean] if test == "treated" else [*on_clean, *treated]
+    names = ["training", "test", "headline", "variant", "test_variant", "accuracy"]
+    assert table[names].to_numpy().tolist() == [clean, *both]
+    assert table["headline"].sum() == 3
+    assert table.loc[0, ["seeds", "n", "low", "high"]].tolist() == [3, 200, 0.75, 0.85]
+
+
+@pytest.mark.parametrize("test", ["treated", "clean"])
+def test_table4_is_readable(
+    accuracy: Path, differences: Path, transfer: Path, targets: list[Path], test: str
+) -> None:
+    """A row a data set; the headline's columns stand before the others'; the note says which."""
+    table4(accuracy, transfer, differences, {**WHAT4, "test": test}, *targets)
+    as_trained = {
+        "noisy, tested as trained": "0.500 [0.450, 0.550]",
+        "jpeg of noisy, tested as trained": "0.600 [0.550, 0.650]",
+    }
+    on_clean = {
+        "noisy, tested clean": "0.550 [0.500, 0.600]",
+        "jpeg of noisy, tested clean": "0.650 [0.600, 0.700]",
+    }
+    columns = {"data set": "textures", "clean": "0.800 [0.750, 0.850]"}
+    columns |= {**as_trained, **on_clean} if test == "treated" else {**on_clean, **as_trained}
+    columns |= {"by JPEG, points": "+10.0 [+4.0, +16.0]", "test images": "200", "seeds": "3"}
+    assert cells(targets) == [list(columns), list(columns.values())]
+    assert f"test: {test}" in note(targets)
+    assert "ratio 0.3" in note(targets)
+
+
+def test_table4_keeps_the_order_of_its_data_sets(
+    tmp_path: Path, accuracy: Path, differences: Path, transfer: Path, targets: list[Path]
+) -> None:
+    """Rows come as the config lists them, whatever the alphabet; other data sets are left out."""
+    for path in (accuracy, transfer, differences):
+        text = path.read_text()
+        noisy = [line for line in text.splitlines() if "noise" in line or ",original,1.0" in line]
+        of_b0 = [line for line in noisy if ",b0," in line]
+        extra = [line.replace("textures", "zebras") for line in of_b0 if "textures" in line]
+        path.write_text(text + "\n".join(extra) + "\n")
+    table4(accuracy, transfer, differences, {**WHAT4, "datasets": ["zebras", "textures"]}, *targets)
+    assert [row[0] for row in cells(targets)] == ["data set", "zebras", "textures"]
+    assert pd.read_csv(targets[0])["dataset"].tolist() == ["zebras"] * 5 + ["textures"] * 5
+
+
+# Tabular classifiers
+
+
+def test_table5_has_both_where_both_ran(
+    accuracy: Path, differences: Path, targets: list[Path]
+) -> None:
+    """A row a data set and ratio at which both ran; the difference is tabular less deep."""
+    table5(accuracy, differences, WHAT5, ["dct", "pixels"], *targets)
+    table = pd.read_csv(targets[0])
+    assert table.columns.tolist() == [
+        *("dataset", "ratio", "variant", "seeds", "n"),
+        *("tabular_accuracy", "tabular_low", "tabular_high"),
+        *("deep_accuracy", "deep_low", "deep_high", "difference", "low", "high"),
+    ]
+    assert table[["dataset", "ratio", "variant"]].to_numpy().tolist() == [
+        [name, *which]
+        for name in ("textures", "pets")
+        for which in ((1.0, "original"), (0.3, "jpeg-q30"))
+    ]
+    assert table["tabular_accuracy"].tolist() == [0.3, 0.4, 0.1, 0.11]
+    assert table["deep_accuracy"].tolist() == [0.8, 0.82, 0.9, 0.88]
+    assert table["difference"].tolist() == pytest.approx([-0.5, -0.42, -0.8, -0.77])
+    assert table.loc[0, ["tabular_low", "tabular_high"]].tolist() == [0.25, 0.35]
+    assert table.loc[0, ["deep_low", "deep_high"]].tolist() == [0.75, 0.85]
+
+
+def test_table5_is_readable(accuracy: Path, differences: Path, targets: list[Path]) -> None:
+    """Learners head their columns; differences are signed; the note names the features."""
+    table5(accuracy, differences, WHAT5, ["dct", "pixels"], *targets)
+    head, first, *_ = cells(targets)
+    names = ["data set", "ratio", "trees", "b0", "difference, points", "test images", "seeds"]
+    assert head == names
+    assert first == [
+        *("textures", "1.0", "0.300 [0.250, 0.350]", "0.800 [0.750, 0.850]"),
+        *("-50.0 [-60.0, -40.0]", "200", "3"),
+    ]
+    assert "dct and pixels" in note(targets)
+
+
+# Convergence
+
+
+def curves(folder: Path, accuracies: dict[tuple[str, str, float, int], list[float]]) -> list[Any]:
+    """Write histories and return them as `convergence` takes them."""
+    found = []
+    for (dataset, learner, ratio, seed), values in accuracies.items():
+        path = folder / f"{dataset}-{learner}-{ratio}-{seed}.csv"
+        history = {"epoch": range(1, len(values) + 1), "train_loss": 1.0, "val_accuracy": values}
+        pd.DataFrame(history).to_csv(path, index=False)
+        about = {"dataset": dataset, "learner": learner, "ratio": ratio, "seed": seed}
+        found.append((about, path))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("values", "epoch"),
+    [
+        ([0.1, 0.5, 0.94, 0.96, 1.0], 4),
+        ([0.2, 0.76, 0.5, 0.8], 2),  # 0.95 x 0.8 = 0.76, reached at once though lost again
+        ([0.9, 0.8, 0.7], 1),
+        ([0.1, 0.2, 0.3], 3),
+        ([0.0, 0.0], 1),
+        ([0.4], 1),
+    ],
+)
+def test_converged_is_95_percent_of_the_last_epoch(
+    tmp_path: Path, targets: list[Path], values: list[float], epoch: int
+) -> None:
+    """The first epoch whose validation accuracy is at least 95 % of the last one's."""
+    convergence(curves(tmp_path, {("dtd", "b0", 1.0, 0): values}), *targets)
+    (row,) = pd.read_csv(targets[0]).to_dict("records")
+    assert row == {
+        **{"dataset": "dtd", "learner": "b0", "ratio": 1.0, "seeds": 1, "epochs": len(values)},
+        **{"first_accuracy": values[0], "final_accuracy": values[-1], "epochs_to_95": epoch},
+    }
+
+
+CURVES = {
+    ("textures", "b4", 0.3, 0): [0.1, 0.2, 0.6],
+    ("textures", "b4", 1.0, 0): [0.3, 0.6, 0.61],
+    ("textures", "b4", 1.0, 1): [0.59, 0.6, 0.59],
+    ("textures", "b0", 1.0, 0): [0.5, 0.5, 0.3, 0.2, 0.1],
+    ("pets", "b0", 0.5, 0): [0.2, 0.4, 0.41, 0.42, 0.42],
+}
+
+
+def test_convergence_is_the_mean_over_seeds(tmp_path: Path, targets: list[Path]) -> None:
+    """Epochs 2 and 1 of two seeds are 1.5; so are accuracies."""
+    convergence(curves(tmp_path, CURVES), *targets)
+    table = pd.read_csv(targets[0]).set_index(["dataset", "learner", "ratio"])
+    assert len(table) == 4
+    names = ["seeds", "epochs", "first_accuracy", "final_accuracy", "epochs_to_95"]
+    row = table.loc[("textures", "b4", 1.0), names].tolist()
+    assert row == pytest.approx([2, 3, 0.445, 0.6, 1.5])
+    assert table.loc[("pets", "b0", 0.5), names].tolist() == [1, 5, 0.2, 0.42, 2]
+
+
+def test_convergence_is_readable(tmp_path: Path, targets: list[Path]) -> None:
+    """A row a data set and learner, in their order, with their own epochs; a column a ratio."""
+    convergence(curves(tmp_path, CURVES), *targets)
+    assert cells(targets) == [
+        ["data set", "learner", "epochs", "1.0", "0.5", "0.3"],
+        ["textures", "b4", "3", "1.5 (0.600)", "", "3 (0.600)"],
+        ["textures", "b0", "5", "1 (0.100)", "", ""],
+        ["pets", "b0", "5", "", "2 (0.420)", ""],
+    ]
+    assert "95%" in note(targets)
+
+
+def test_the_tables_of_these_tests_are_like_real_ones() -> None:
+    """What is read here has the columns that evaluation writes."""
+    from jpegprep.evaluation.accuracy import ACCURACY_COLUMNS, RUN_COLUMNS, TRANSFER_COLUMNS
+
+    assert list(pd.read_csv(io.StringIO(ACCURACY))) == ACCURACY_COLUMNS
+    assert list(pd.read_csv(io.StringIO(TRANSFER))) == TRANSFER_COLUMNS
+    assert set(pd.read_csv(io.StringIO(RUNS))) <= set(RUN_COLUMNS)

@@ -1,0 +1,89 @@
+"""The study of a user's own images: what a path and the configuration become."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from jpegprep.common.errors import UserError
+from jpegprep.common.layout import Run
+from jpegprep.study.own_study import affordable, own_study
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def what(tmp_path: Path, patches: Any) -> dict[str, Any]:
+    """Return the shipped configuration for a folder of two classes of twenty images."""
+    for name, photograph in (("brick", "brick.png"), ("chelsea", "chelsea.png")):
+        folder = tmp_path / "My photos" / name
+        folder.mkdir(parents=True)
+        for i, data in enumerate(patches(photograph, 20)):
+            (folder / f"{i}.png").write_bytes(data)
+    config = yaml.safe_load((ROOT / "config" / "recommend.yaml").read_text(encoding="utf-8"))
+    return {**config, "images": str(tmp_path / "My photos")}
+
+
+def study_of(what: dict[str, Any], tmp_path: Path) -> Any:
+    """Return the study and the checked configuration."""
+    return own_study(what, "config/recommend.yaml", ROOT / "config", tmp_path / "names")
+
+
+def test_the_study_probes_all_ratios_and_trains_on_the_original(
+    what: dict[str, Any], tmp_path: Path
+) -> None:
+    """Five seeds of the probe at ten ratios, one network; which other ratio, the probe will say."""
+    study, checked = study_of(what, tmp_path)
+    assert study.name == "recommend/my-photos"
+    assert checked["name"] == "my-photos"
+    runs = study.runs()
+    assert len([run for run in runs if run.learner == "probe"]) == 50
+    assert [run for run in runs if run.learner != "probe"] == [
+        Run("own-my-photos", "original", "tf_efficientnet_lite0", 0)
+    ]
+    assert study.variants()[:2] == ["original", "jpeg-q90-smaller"]
+    entry = study.datasets["own-my-photos"]
+    assert (entry["classes"], entry["images"]) == (2, 40)
+    assert entry["split"]["duplicates"] == "together"
+
+
+def test_the_command_lines_text_is_read(what: dict[str, Any], tmp_path: Path) -> None:
+    """Snakemake hands on some values as text: lists, numbers and false."""
+    text = {"seeds": "[0, 1]", "confirm": "false", "margin": "0.02", "name": "holiday"}
+    study, checked = study_of({**what, **text}, tmp_path)
+    assert study.name == "recommend/holiday"
+    assert study.margin == 0.02
+    assert checked["confirm"] is False
+    assert {run.learner for run in study.runs()} == {"probe"}
+
+
+def test_a_time_budget_limits_the_images(what: dict[str, Any]) -> None:
+    """Ten looks and two trainings of five epochs, a step at three passes; twice the time, twice."""
+    # 10 + 2 · 5 · (3 · 0.5 + 0.15) = 26.5 passes of each image.
+    assert affordable({**what, "minutes": 10, "images_per_second": 53}) == 1200
+    assert affordable({**what, "minutes": 20, "images_per_second": 53}) == 2400
+    alone = {**what, "minutes": 10, "images_per_second": 53, "confirm": False}
+    assert affordable(alone) == 3180
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"margin": 1.5}, "margin is 1.5; the margin is the loss of accuracy"),
+        ({"margni": 0.02}, "the key margni is unknown; did you mean margin?"),
+        ({"probe": "tf_efficientnet_lite0"}, "probe is 'tf_efficientnet_lite0'; name a learner"),
+        ({"confirm": "b0"}, "confirm is 'b0'; name a learner of framework timm"),
+        ({"ratios": [0.5, 0.3]}, "1.0, the original, is among them"),
+        ({"images": "/nowhere/at/all"}, "is neither a folder, nor an archive, nor a CSV"),
+        ({"minutes": 0}, "minutes is 0; the time budget is"),
+    ],
+)
+def test_a_mistake_is_one_line(
+    what: dict[str, Any], tmp_path: Path, changed: dict[str, Any], told: str
+) -> None:
+    """File, key, value and what is right."""
+    with pytest.raises(UserError) as error:
+        study_of({**what, **changed}, tmp_path)
+    assert told in str(error.value)
+    assert "\n" not in str(error.value)

@@ -1,0 +1,8 @@
+"""The adapter of nearly every rule: calls the function that the rule names."""
+
+from jpegprep.common.errors import reported
+
+with reported(snakemake.log[0]) as terminal:
+    from jpegprep.common.jobs import call
+
+    call(snakemake, terminal)

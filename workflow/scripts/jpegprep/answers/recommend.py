@@ -1,0 +1,495 @@
+"""The recommendation for a user's own images: which quality, what it saves, what it costs."""
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from math import floor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from jpegprep.common.files import write_json, write_text
+from jpegprep.common.parquet import read_parquet
+from jpegprep.common.records import read_history, read_run
+from jpegprep.datasets.problems import OK
+from jpegprep.evaluation.decision import PAIRED_TEST, against_original, decide, in_points, points
+from jpegprep.evaluation.stats import difference_interval
+from jpegprep.learners.runs import read_predictions
+from jpegprep.results.figures.accuracy import recommended
+
+# The answers, and what they say in the first line.
+USE, UNCONFIRMED, NOT_SHOWN, LOSES, LEAVE = "use", "unconfirmed", "not shown", "loses", "leave"
+
+
+def propose(
+    differences: str | Path,
+    sizes: str | Path,
+    probe: str,
+    margin: float,
+    least_saving: float,
+    target: str | Path,
+) -> None:
+    """Write which ratio is worth confirming, by what the probe found.
+
+    The smallest ratio that is shown to lose less than the margin; where none is, the smallest whose
+    estimate does. None, where that saves too little, or where every ratio loses the margin.
+
+    Args:
+        differences: the table of `evaluation.compare`.
+        sizes: the table of `sizes.measure`.
+        probe: the learner that is the probe.
+        margin: the loss of accuracy that is accepted, a fraction.
+        least_saving: the share of bytes below which it is not worth it.
+        target: the JSON to write: ``ratio`` (or null), ``shown`` (whether it is), ``saved`` and
+            ``images_needed`` and ``seeds_needed`` for the next smaller ratio.
+    """
+    table = against_original(differences)
+    found = decide(table[table["learner"] == probe], margin)
+    relative = pd.read_csv(sizes).set_index("ratio")["relative_size"]
+
+    def saved(ratio: float) -> float:
+        return 1 - float(relative.loc[ratio])
+
+    ratio, shown = found.shown, True
+    if ratio is None or saved(ratio) < least_saving:
+        ratio, shown = found.candidate, found.candidate == found.shown
+    worth = ratio is not None and saved(ratio) >= least_saving
+    write_json(
+        target,
+        {
+            "ratio": ratio if worth else None,
+            "shown": bool(worth and shown),
+            "saved": saved(ratio) if ratio is not None and worth else None,
+            "most": 1 - float(relative.min()),
+            "next": found.blocked,
+            "images_needed": found.images,
+            "seeds_needed": found.seeds,
+        },
+    )
+
+
+def recommend(
+    what: Mapping[str, Any],
+    proposal: str | Path,
+    tables: Mapping[str, str | Path],
+    images: Mapping[str, str | Path],
+    runs: Mapping[str, Sequence[str | Path]],
+    reading: Sequence[str | Path],
+    *targets: str | Path,
+) -> None:
+    """Write the recommendation.
+
+    Args:
+        what: the configuration (workflow/schemas/recommend.schema.yaml).
+        proposal: what `propose` wrote.
+        tables: ``differences``, ``accuracy`` and ``sizes`` of the study.
+        images: ``manifest`` and ``split`` of the images.
+        runs: run.json of the fine-tuned network, ``original`` and ``compressed``, a seed each;
+            without them nothing is confirmed.
+        reading: the table of `reading.measure` at both ratios, or nothing.
+        targets: recommendation.md, .json, and the figure as .svg and .png.
+    """
+    proposed = json.loads(Path(proposal).read_text(encoding="utf-8"))
+    differences = against_original(tables["differences"])
+    probe = differences[differences["learner"] == what["probe"]]
+    table = pd.read_csv(tables["sizes"])
+    sizes: dict[float, dict[Any, Any]] = {row["ratio"]: row for row in table.to_dict("records")}
+    accuracy = pd.read_csv(tables["accuracy"])
+    ratio = proposed["ratio"]
+    fine = _fine_tuned(runs) if ratio is not None and runs["compressed"] else None
+    answer = _answer(proposed, fine, what["margin"])
+    facts: dict[str, Any] = {
+        "images": what["images"],
+        "answer": answer,
+        "quality": None if ratio is None else round(100 * ratio),
+        "margin": what["margin"],
+        "original_bytes": int(sizes[1.0]["bytes"]),
+        "compressed_bytes": None if ratio is None else int(sizes[ratio]["bytes"]),
+        "saved": proposed["saved"],
+        "fine_tuned": fine,
+        "probe": _probe(probe, accuracy, what["probe"], ratio),
+        "needed": {
+            "ratio": proposed["next"],
+            "images": proposed["images_needed"],
+            "seeds": proposed["seeds_needed"],
+        },
+        "source": _source(sizes[1.0]),
+        "manifest": _manifest(images["manifest"], images["split"]),
+        "classes": _classes(what, runs, images["split"]) if fine else [],
+        "reading": _reading(reading, runs),
+        "command": None if ratio is None else _command(what["images"], round(100 * ratio)),
+        "runs": [str(record) for side in ("original", "compressed") for record in runs[side]],
+    }
+    text, numbers, *figures = targets
+    recommended(probe, table, facts, *figures)
+    write_json(numbers, facts)
+    write_text(text, _markdown(facts, what, probe, sizes))
+
+
+def _answer(proposed: Mapping[str, Any], fine: Mapping[str, Any] | None, margin: float) -> str:
+    if proposed["ratio"] is None:
+        return LEAVE
+    if fine is None:
+        return UNCONFIRMED if proposed["shown"] else NOT_SHOWN
+    if fine["low"] > -margin:
+        return USE
+    lost = fine["high"] < 0 and fine["difference"] <= -margin
+    return LOSES if lost else NOT_SHOWN
+
+
+def _fine_tuned(runs: Mapping[str, Sequence[str | Path]]) -> dict[str, Any]:
+    """Return how the fine-tuned network fares at both ratios, on the same test images."""
+    sides = {side: _correct(runs[side]) for side in ("original", "compressed")}
+    found = difference_interval(sides["compressed"], sides["original"])
+    record = read_run(runs["original"][0])
+    return {
+        "learner": record["learner"],
+        "seeds": len(sides["original"]),
+        "n": sides["original"].shape[1],
+        "original": float(sides["original"].mean()),
+        "compressed": float(sides["compressed"].mean()),
+        "difference": found.difference,
+        "low": found.low,
+        "high": found.high,
+        "p": found.p,
+        "image_size": record["recipe"]["image_size"],
+    }
+
+
+def _correct(records: Sequence[str | Path]) -> Any:
+    """Return whether each seed was right on each test image, (seeds, n)."""
+    tables = [read_predictions(Path(r).with_name("predictions.parquet")) for r in records]
+    return np.stack([(t["label"] == t["predicted"]).to_numpy() for t in tables])
+
+
+def _probe(
+    probe: pd.DataFrame, accuracy: pd.DataFrame, learner: str, ratio: float | None
+) -> dict[str, Any]:
+    """Return what the probe found at the proposed ratio."""
+    own = accuracy[(accuracy["learner"] == learner) & (accuracy["ratio"] == 1.0)].iloc[0]
+    found: dict[str, Any] = {"n": int(own["n"]), "seeds": int(own["seeds"])}
+    found["original"] = float(own["accuracy"])
+    if ratio is not None:
+        row = probe[probe["ratio"] == ratio].iloc[0]
+        found |= {name: float(row[name]) for name in ("difference", "low", "high")}
+    return found
+
+
+def _source(original: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return the most frequent format, and the estimated quality of what is JPEG already."""
+    quality = original["source_quality"]
+    return {
+        "format": original["source_format"],
+        "quality": None if pd.isna(quality) else float(quality),
+        "quality_p10": None if pd.isna(quality) else float(original["source_quality_p10"]),
+        "quality_p90": None if pd.isna(quality) else float(original["source_quality_p90"]),
+    }
+
+
+def _manifest(manifest: str | Path, split: str | Path) -> dict[str, Any]:
+    """Return how many files there are, how many are used where, and what is wrong with them."""
+    files = read_parquet(manifest, ["problems", "handling"]).to_pandas()
+    used = read_parquet(split, ["split"]).to_pandas()["split"].value_counts()
+    wrong = files[files["problems"] != OK].value_counts(["problems", "handling"], sort=False)
+    problems = wrong.rename("files").reset_index()
+    return {
+        "files": len(files),
+        "used": {name: int(used.get(name, 0)) for name in ("train", "val", "test")},
+        "problems": [
+            {"problem": row["problems"], "handling": row["handling"], "files": int(row["files"])}
+            for row in problems.to_dict("records")
+        ],
+    }
+
+
+def _classes(
+    what: Mapping[str, Any], runs: Mapping[str, Sequence[str | Path]], split: str | Path
+) -> list[dict[str, Any]]:
+    """Return the classes that lost most in the fine-tuned network, at most five."""
+    names = read_parquet(split, ["class", "label"]).to_pandas().drop_duplicates("label")
+    of_label = dict(zip(names["label"], names["class"], strict=True))
+    labels = read_predictions(Path(runs["original"][0]).with_name("predictions.parquet"))["label"]
+    both = {side: _correct(runs[side]).mean(axis=0) for side in ("original", "compressed")}
+    table = (
+        pd.DataFrame({"label": labels, **both})
+        .groupby("label")
+        .agg(
+            n=("original", "size"), original=("original", "mean"), compressed=("compressed", "mean")
+        )
+    )
+    table["lost"] = table["original"] - table["compressed"]
+    worst = table[table["lost"] > 0].sort_values("lost", ascending=False).head(5)
+    return [
+        {
+            "class": of_label[row["label"]],
+            "n": int(row["n"]),
+            **{name: float(row[name]) for name in ("original", "compressed", "lost")},
+        }
+        for row in worst.reset_index().to_dict("records")
+    ]
+
+
+def _reading(
+    reading: Sequence[str | Path], runs: Mapping[str, Sequence[str | Path]]
+) -> list[dict[str, Any]]:
+    """Return seconds an epoch at each bandwidth, and what limits it."""
+    if not reading:
+        return []
+    table = pd.read_csv(reading[0]).dropna(subset="bandwidth")
+    history = read_history(Path(runs["compressed"][0]).with_name("history.csv"))
+    speed = float(history["images_per_second"].median())
+    rows = []
+    for bandwidth, pair in table.groupby("bandwidth"):
+        before, after = (pair[pair["ratio"] == r].iloc[0] for r in (1.0, pair["ratio"].min()))
+        model = float(before["images"]) / speed
+        epochs = [
+            max(
+                {
+                    "disk": row["bytes"] / 1e6 / row["bandwidth"],
+                    "decoder": row["decode_seconds"],
+                    "model": model,
+                }.items(),
+                key=lambda item: item[1],
+            )
+            for row in (before, after)
+        ]
+        gain = 1 - epochs[1][1] / epochs[0][1]
+        rows.append(
+            {
+                "bandwidth": float(bandwidth),  # type: ignore[arg-type]
+                "original_seconds": float(before["seconds"]),
+                "compressed_seconds": float(after["seconds"]),
+                "model_seconds": model,
+                "bottleneck": epochs[0][0],
+                "bottleneck_after": epochs[1][0],
+                "epoch_shorter": float(gain),
+            }
+        )
+    return rows
+
+
+def _command(images: str, quality: int) -> str:
+    """Return the command that converts the images."""
+    return f"make convert IMAGES={shlex.quote(images)} TO=/path/to/new/folder QUALITY={quality}"
+
+
+def _markdown(
+    facts: Mapping[str, Any],
+    what: Mapping[str, Any],
+    probe: pd.DataFrame,
+    sizes: Mapping[float, Mapping[Any, Any]],
+) -> str:
+    """Return the recommendation as people read it."""
+    parts = [
+        f"# {what['name']}: {_headline(facts)}",
+        _reasons(facts),
+        _costs(facts),
+        *_next_steps(facts, probe),
+        "## Every ratio, by the probe",
+        _ratios(probe, sizes),
+        f"The probe is logistic regression on features of a frozen network, n = "
+        f"{facts['probe']['n']:,} test images, {facts['probe']['seeds']} seeds: a quick look, not "
+        f"a fine-tuned network. {PAIRED_TEST}",
+        "![Difference of accuracy and bytes against ratio](recommendation.svg)",
+        *_reading_text(facts),
+        *_classes_text(facts),
+        "## The images",
+        _images_text(facts),
+        "## Where the numbers come from",
+        "`recommendation.json` has them all; each run's configuration, code, versions and machine "
+        "stand in its `run.json`: "
+        + (", ".join(f"`{r}`" for r in facts["runs"]) or "none ran")
+        + ". Networks saw the images at "
+        f"{what['learners'][what['probe']]['recipe']['image_size']} px: one that sees them larger "
+        "sees more of what JPEG leaves behind.",
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _headline(facts: Mapping[str, Any]) -> str:
+    quality = facts["quality"]
+    return {
+        USE: f"use JPEG quality {quality}",
+        UNCONFIRMED: f"JPEG quality {quality}, by the probe alone",
+        NOT_SHOWN: f"not shown; JPEG quality {quality} is the best guess",
+        LOSES: f"leave the images; quality {quality} loses too much",
+        LEAVE: "leave the images as they are",
+    }[facts["answer"]]
+
+
+def _reasons(facts: Mapping[str, Any]) -> str:
+    margin, answer = in_points(facts["margin"]), facts["answer"]
+    if answer == LEAVE:
+        source = facts["source"]
+        already = (
+            f" They are JPEG of quality {source['quality']:.0f} already."
+            if source["quality"] is not None
+            else ""
+        )
+        return (
+            "No ratio both saves bytes that are worth it and keeps, by its estimate, within "
+            f"{margin} of the original's accuracy.{already}"
+        )
+    saved = (
+        f"It saves **{facts['saved']:.1%}** of the bytes "
+        f"({facts['original_bytes'] / (1 << 20):,.1f} → "
+        f"{facts['compressed_bytes'] / (1 << 20):,.1f} MiB of the images that were used)."
+    )
+    return (
+        saved
+        + {
+            USE: f" A loss of {margin} of accuracy or more is excluded.",
+            UNCONFIRMED: f" By the probe a loss of {margin} or more is excluded; no "
+            "network was fine-tuned to confirm it.",
+            NOT_SHOWN: f" Whether it costs less than {margin}, these test images cannot show.",
+            LOSES: f" But the fine-tuned network lost {margin} or more.",
+        }[answer]
+    )
+
+
+def _costs(facts: Mapping[str, Any]) -> str:
+    if facts["answer"] == LEAVE:
+        return ""
+    lines = []
+    if fine := facts["fine_tuned"]:
+        lines.append(
+            f"- **Fine-tuned** ({fine['learner']}, {fine['image_size']} px, n = {fine['n']:,}, "
+            f"{_seeds(fine['seeds'])}): accuracy {fine['original']:.3f} → "
+            f"{fine['compressed']:.3f}, difference **{_points(fine)} points**, "
+            f"p = {fine['p']:.2f}. A loss above {max(0.0, -100 * fine['low']):.1f} points is "
+            "excluded."
+        )
+    found = facts["probe"]
+    lines.append(
+        f"- **Probe** (frozen backbone, n = {found['n']:,}, {_seeds(found['seeds'])}): difference "
+        f"{_points(found)} points, of {found['original']:.3f}."
+    )
+    lines.append("- In brackets: 95 % intervals, paired by image and seed.")
+    return "\n".join(lines)
+
+
+def _points(found: Mapping[str, Any]) -> str:
+    return points(pd.DataFrame([{k: found[k] for k in ("difference", "low", "high")}]))[0]
+
+
+def _seeds(count: int) -> str:
+    return f"{count} seed" if count == 1 else f"{count} seeds"
+
+
+def _shown_margin(facts: Mapping[str, Any], probe: pd.DataFrame, ratio: float) -> float:
+    """Return the margin, in half points, at which a ratio and all larger ones would be shown."""
+    lows = probe.loc[probe["ratio"] >= ratio, "low"].tolist()
+    if facts["fine_tuned"]:
+        lows.append(facts["fine_tuned"]["low"])
+    return (floor(-200 * min(lows)) + 1) / 200
+
+
+def _next_steps(facts: Mapping[str, Any], probe: pd.DataFrame) -> list[str]:
+    parts = []
+    needed = facts["needed"]
+    ways = [
+        text
+        for count, text in (
+            (needed["images"], f"{needed['images'] or 0:,} test images"),
+            (needed["seeds"], f"{needed['seeds'] or 0} seeds"),
+        )
+        if count
+    ]
+    ratio = facts["quality"] / 100 if facts["quality"] else needed["ratio"]
+    if facts["answer"] in (NOT_SHOWN, LEAVE) and ratio:
+        margin = _shown_margin(facts, probe, ratio)
+        more = (
+            f"**What would show more**: {' or '.join(ways)} would show ratio {needed['ratio']:g} "
+            "with a chance of 80 %, if the probe's estimate is the truth. "
+            if ways
+            else ""
+        )
+        parts.append(
+            f"{more}What these images exclude at ratio {ratio:g} is a loss of {in_points(margin)} "
+            f"(`margin={margin:g}`)."
+        )
+    if facts["answer"] in (USE, UNCONFIRMED, NOT_SHOWN):
+        parts.append(
+            f"Convert the data set (same layout; what would grow is copied as it is):\n\n"
+            f"```sh\n{facts['command']}\n```"
+        )
+    return parts
+
+
+def _ratios(probe: pd.DataFrame, sizes: Mapping[float, Mapping[Any, Any]]) -> str:
+    rows = probe.sort_values("ratio", ascending=False)
+    shown = pd.DataFrame(
+        {
+            "ratio": rows["ratio"],
+            "JPEG quality": (100 * rows["ratio"]).round().astype(int),
+            "bytes": [f"{sizes[ratio]['relative_size']:.1%}" for ratio in rows["ratio"].tolist()],
+            "difference, points": points(rows),
+            "p (Holm)": rows["p_holm"].map("{:.3f}".format),
+        }
+    )
+    return shown.to_markdown(index=False, disable_numparse=True)
+
+
+def _reading_text(facts: Mapping[str, Any]) -> list[str]:
+    if not facts["reading"]:
+        return []
+    shown = pd.DataFrame(
+        {
+            "disk": [f"{row['bandwidth']:g} MB/s" for row in facts["reading"]],
+            "reading an epoch, s": [
+                f"{row['original_seconds']:.2f} → {row['compressed_seconds']:.2f}"
+                for row in facts["reading"]
+            ],
+            "model, s": [f"{row['model_seconds']:.2f}" for row in facts["reading"]],
+            "limited by": [
+                f"{row['bottleneck']} → {row['bottleneck_after']}" for row in facts["reading"]
+            ],
+            "an epoch is": [
+                f"{row['epoch_shorter']:.0%} shorter"
+                if row["epoch_shorter"] >= 0.02
+                else "no shorter: no benefit"
+                for row in facts["reading"]
+            ],
+        }
+    )
+    return [
+        "## Reading",
+        shown.to_markdown(index=False, disable_numparse=True),
+        "Reading and decoding the training images was measured through a limit of so many MB/s; "
+        "the model's time is that of this machine's fine-tuning.",
+    ]
+
+
+def _classes_text(facts: Mapping[str, Any]) -> list[str]:
+    if not facts["classes"]:
+        return []
+    lines = [
+        f"- {row['class']}: {row['original']:.2f} → {row['compressed']:.2f} (n = {row['n']})"
+        for row in facts["classes"]
+    ]
+    return [
+        "## Classes that lost most",
+        "\n".join(" ".join(line.split()) for line in lines),
+        "Of many classes with few test images each, the worst is partly the unluckiest.",
+    ]
+
+
+def _images_text(facts: Mapping[str, Any]) -> str:
+    found, source = facts["manifest"], facts["source"]
+    used = ", ".join(f"{count:,} {name}" for name, count in found["used"].items())
+    quality = (
+        f", estimated JPEG quality {source['quality']:.0f} (10th to 90th percentile "
+        f"{source['quality_p10']:.0f} to {source['quality_p90']:.0f})"
+        if source["quality"] is not None
+        else ""
+    )
+    problems = "".join(
+        f"\n- {row['problem']}: {row['files']:,} {'file' if row['files'] == 1 else 'files'}, "
+        f"{row['handling']}"
+        for row in found["problems"]
+    )
+    return f"{found['files']:,} files; used: {used}. Mostly {source['format']}{quality}." + (
+        f" Not as they should be:\n{problems}" if problems else " Nothing is wrong with them."
+    )

@@ -1,0 +1,1 @@
+"""What every stage uses: errors, whole files, Parquet, tables, names of paths, fingerprints."""

@@ -1,0 +1,399 @@
+"""A user's own images: what a folder, an archive or a CSV holds, and their registry entry.
+
+The folders are those of torchvision's ImageFolder: the first folder below the root is the class,
+and images in deeper folders belong to it. Where the folders are called train, val and test (or
+training, valid, validation, testing), they are splits, with class folders in them.
+"""
+
+import hashlib
+import json
+import re
+import tarfile
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from jpegprep.common.errors import UserError
+from jpegprep.common.files import write_json
+from jpegprep.common.layout import SPLITS
+from jpegprep.datasets.adapters import members
+from jpegprep.datasets.listing import (
+    LISTING,
+    SPLIT_NAMES,
+    digest_of,
+    ignored,
+    read_csv,
+    text_of,
+    walk,
+)
+
+_FEWEST = 4  # images of a class: for train, val and test, and one to spare
+_SHARD_BYTES = 1 << 28  # 256 MiB
+
+
+@dataclass(frozen=True)
+class OwnImages:
+    """What a user's folder, archive or CSV holds.
+
+    Attributes:
+        path: its absolute path.
+        kind: folder, archive or csv.
+        name: a name for the data set, from the path: of a-z, 0-9 and -.
+        classes: the names of the classes, sorted.
+        images: how many images the classes have, by their names; none was opened.
+        splits: whether the user gives the splits.
+        root: the folder inside that holds the class folders, or the splits; ``.`` is the top.
+        amounts: the number of images and their bytes, of each split that is given; under the empty
+            name of all, where none is.
+        digest: 64 hexadecimal digits that change with the files' names, sizes and times (of an
+            archive: its own).
+    """
+
+    path: str
+    kind: str
+    name: str
+    classes: tuple[str, ...]
+    images: int
+    splits: bool
+    root: str
+    amounts: Mapping[str, tuple[int, int]]
+    digest: str
+
+
+def kind_of(path: str | Path) -> str:
+    """Tell whether a path is that of a folder, an archive (tar or zip) or a csv.
+
+    Raises:
+        UserError: where it is none of them, or cannot be read.
+    """
+    path = Path(path)
+    try:
+        if path.is_dir():
+            return "folder"
+        if path.is_file():
+            with path.open("rb") as file:
+                is_zip = file.read(4) == b"PK\3\4"
+            if path.suffix.lower() == ".csv":
+                return "csv"
+            if is_zip or tarfile.is_tarfile(path):
+                return "archive"
+    except PermissionError:
+        raise UserError(f"{path}: no permission to read it; give yourself that") from None
+    except (OSError, ValueError):  # a name that is too long, or with a zero byte
+        pass
+    raise UserError(
+        f"{path} is neither a folder, nor an archive, nor a CSV; name a folder with a folder of "
+        "images for each class, a tar or zip of one, or a CSV with the columns path and label"
+    )
+
+
+def inspect(path: str | Path, kept_in: str | Path | None = None) -> OwnImages:
+    """Return what a user's folder, archive or CSV holds, by names alone.
+
+    Args:
+        path: a folder with a folder of images for each class, or with such folders in the folders
+            train, val and test; a tar or zip of either; or a CSV with the columns path, label and
+            perhaps split.
+        kept_in: a folder that keeps what was found in an archive, since reading all its names may
+            take minutes; without it they are read each time.
+
+    Raises:
+        UserError: where there is nothing of that kind, or something cannot be read.
+    """
+    path = Path(path).expanduser().absolute()
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise UserError(f"images={str(path)!r}: its name is no UTF-8; rename it") from None
+    try:
+        kind = kind_of(path)
+    except UserError as error:
+        raise UserError(f"images={error}") from None
+    if kind == "archive":
+        return _archive_at(path, Path(kept_in) if kept_in else None)
+    return _csv(path) if kind == "csv" else _folder(path)
+
+
+def registry_entry(
+    images: OwnImages | str | Path,
+    name: str | None = None,
+    val: float = 0.15,
+    test: float = 0.35,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Return the entry of a user's own images as in the registry of data sets.
+
+    Args:
+        images: what `inspect` found, or the path to inspect.
+        name: the title; by default the name of the file or folder.
+        val: the fraction of images that are drawn for validation, where no val is given (where
+            splits are given: of train).
+        test: the fraction that is drawn for the test, where no splits are given.
+        seed: draws them.
+
+    Raises:
+        UserError: as `inspect`.
+    """
+    if not isinstance(images, OwnImages):
+        images = inspect(images)
+    options = {"root": images.root, "splits": images.splits}
+    return {
+        "title": name or text_of(Path(images.path).name),
+        "adapter": "image_folder",
+        "options": options,
+        "classes": len(images.classes),
+        "class_names": list(images.classes),
+        "images": images.images,
+        "split": {
+            "strategy": "given" if images.splits else "stratified",
+            "val": val,
+            "test": test,
+            "seed": seed,
+            "duplicates": "together",
+        },
+        "shards": _shards(images, val, test),
+        "license": "your own",
+        "homepage": "your own",
+        "citation": "your own",
+        "archives": [_archive(images)],
+    }
+
+
+def _archive(images: OwnImages) -> dict[str, Any]:
+    path = Path(images.path)
+    about = {"path": images.path, "digest": images.digest}
+    about_bytes = sum(size for _, size in images.amounts.values())
+    if images.kind == "archive":
+        plain = re.sub(r"[^A-Za-z0-9._-]+", "-", path.name).lstrip("._-")
+        return {"name": plain or "images", "source": "file", **about}
+    return {"name": LISTING, "source": "folder", **about, "about_bytes": max(1, about_bytes)}
+
+
+def _shards(images: OwnImages, val: float, test: float) -> dict[str, int]:
+    """Return the number of shards of each split: about 256 MiB each, and no empty one."""
+    shares = {"train": ("", 1 - val - test), "val": ("", val), "test": ("", test)}
+    if images.splits:
+        shares = {split: (split, 1.0) for split in SPLITS}
+        if len(images.amounts) < len(SPLITS):  # val is drawn from train
+            tested = "test" if "test" in images.amounts else "val"
+            shares = {"train": ("train", 1 - val), "val": ("train", val), "test": (tested, 1.0)}
+    shards = {}
+    for split, (origin, share) in shares.items():
+        count, size = images.amounts[origin]
+        shards[split] = max(1, min(ceil(share * size / _SHARD_BYTES), int(share * count) // 2))
+    return shards
+
+
+def name_of(path: str | Path) -> str:
+    """Return a data set's name for a path: of a-z, 0-9 and -, without the endings of archives."""
+    stem = re.sub(
+        r"(\.tar)?\.(tar|tgz|tbz2?|txz|gz|bz2|xz|zip|csv)$", "", Path(path).name, flags=re.I
+    )
+    return re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-") or "my-images"
+
+
+@cache
+def image_suffixes() -> frozenset[str]:
+    """Return the endings, in lower case and with a dot, of the formats that Pillow opens."""
+    known = Image.registered_extensions()
+    return frozenset({end for end, form in known.items() if form in Image.OPEN} | {".mpo"})
+
+
+def looks_like_image(name: str) -> bool:
+    """Tell whether a file is called as an image in a format that Pillow opens."""
+    dot = name.rfind(".")
+    return dot > 0 and name[dot:].lower() in image_suffixes()
+
+
+def _folder(path: Path) -> OwnImages:
+    files, empty = walk(path)
+    links = sum(file.problem == "link" for file in files)
+    images = [(text_of(file.path), file.bytes) for file in files if not file.problem]
+    found = _in_folders(path, images, list(map(text_of, empty)), links)
+    return _checked(path, "folder", digest_of(files), found)
+
+
+def _archive_at(path: Path, kept_in: Path | None) -> OwnImages:
+    """Return what an archive holds: from the folder that keeps it, where it is there."""
+    status = path.stat()
+    identity = json.dumps([path.name, status.st_size, status.st_mtime_ns])
+    digest = hashlib.sha256(identity.encode()).hexdigest()
+    if kept_in is None:
+        return _read_archive(path, digest)
+    code = hashlib.sha256(str(path).encode() + Path(__file__).read_bytes()).hexdigest()
+    kept = kept_in / f"{digest[:32]}-{code[:16]}.json"
+    if not kept.exists():
+        write_json(kept, asdict(_read_archive(path, digest)))
+    found = json.loads(kept.read_text(encoding="utf-8"))
+    amounts = {split: (count, size) for split, (count, size) in found["amounts"].items()}
+    return OwnImages(**{**found, "classes": tuple(found["classes"]), "amounts": amounts})
+
+
+def _read_archive(path: Path, digest: str) -> OwnImages:
+    try:
+        named = list(members(path, read=False))
+    except UserError as error:
+        reason = str(error).partition("; it is truncated")[0]
+        raise UserError(f"images={reason}; it is truncated or damaged: make it again") from None
+    links = sum(member.problem == "link" for member in named)
+    images = [(member.name, member.size) for member in named if not member.problem]
+    return _checked(path, "archive", digest, _in_folders(path, images, [], links))
+
+
+def _csv(path: Path) -> OwnImages:
+    files = [row.file for row in read_csv(path)[1]]
+    found = _Found(".", Counter(), Counter())
+    for file in files:
+        if not file.problem:
+            found.add(file.split or "", str(file.class_name), file.bytes)
+    if not found.counts:
+        raise UserError(f"images={path} names no image{_not_followed(len(files))}")
+    return _checked(path, "csv", digest_of(files), found)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The images that were found: how many of each split and class, and each split's bytes."""
+
+    root: str
+    counts: Counter[tuple[str, str]]
+    sizes: Counter[str]
+
+    def add(self, split: str, class_name: str, size: int) -> None:
+        self.counts[split, class_name] += 1
+        self.sizes[split] += size
+
+
+def _in_folders(
+    path: Path, files: Iterable[tuple[str, int]], empty: Iterable[str], links: int
+) -> _Found:
+    """Find the folders that are classes, and the splits, and count their images.
+
+    Args:
+        path: the folder or archive, for messages.
+        files: names and bytes.
+        empty: the folders that hold nothing.
+        links: how many links were left out.
+    """
+    images = [(name.split("/"), size) for name, size in files if looks_like_image(name)]
+    images = [(parts, size) for parts, size in images if parts[0] and not any(map(ignored, parts))]
+    if not images:
+        raise UserError(
+            f"images={path} holds no image{_not_followed(links)}; images are known by their "
+            "endings (.jpg, .png and whatever else Pillow opens)"
+        )
+    root, folders = _class_level([parts for parts, _ in images])
+    if not folders:
+        inside = f" {'/'.join(root)!r}" if root else ""
+        raise UserError(
+            f"images={path}: all images lie directly in one folder{inside}{_not_followed(links)}; "
+            "put those of each class, of which there are two or more, into a folder of their own"
+        )
+    splits = _given_splits(path, folders)
+    depth = len(root) + bool(splits)
+    found = _Found("/".join(root) or ".", Counter(), Counter())
+    for parts, size in images:
+        if len(parts) > depth + 1:
+            found.add(splits.get(parts[depth - 1], ""), parts[depth], size)
+    for folder, split in splits.items():
+        if split not in found.sizes:
+            raise UserError(
+                f"images={path}: the images of {folder!r} lie directly in it; put those of each "
+                "class into a folder of their own there, as in train/cats, or take it out"
+            )
+    for folder in empty:
+        parts = folder.split("/")
+        if len(parts) == depth + 1 and parts[: len(root)] == root:
+            raise UserError(
+                f"images={path}: the folder {folder!r} is empty; add images, or take it out"
+            )
+    return found
+
+
+def _class_level(names: list[list[str]]) -> tuple[list[str], set[str]]:
+    """Return the folder, in parts, below which there are several folders or images; and those."""
+    root: list[str] = []
+    while True:
+        depth = len(root)
+        folders = {parts[depth] for parts in names if len(parts) > depth + 1}
+        if len(folders) != 1 or any(len(parts) == depth + 1 for parts in names):
+            return root, folders
+        root += folders
+
+
+def _given_splits(path: Path, folders: set[str]) -> dict[str, str]:
+    """Return the split of each folder, or nothing where the folders are classes."""
+    splits = {name: SPLIT_NAMES[name.lower()] for name in folders if name.lower() in SPLIT_NAMES}
+    given = set(splits.values())
+    if len(splits) < len(folders) and not ("train" in given and len(given) > 1):
+        return {}
+    if others := sorted(folders - set(splits)):
+        raise UserError(
+            f"images={path}: beside the splits {', '.join(sorted(splits))} the folder "
+            f"{others[0]!r} holds images; take it out, or rename the folders if all are classes"
+        )
+    if len(splits) > len(given):
+        raise UserError(
+            f"images={path}: {', '.join(sorted(splits))} name a split twice; keep one folder each"
+        )
+    return splits
+
+
+def _not_followed(links: int) -> str:
+    return f" ({links} links are not followed)" if links else ""
+
+
+def _checked(path: Path, kind: str, digest: str, found: _Found) -> OwnImages:
+    """Return what was found, where it is enough for train, val and test."""
+    where, counts = f"images={path}", found.counts
+    classes = sorted({class_name for _, class_name in counts})
+    if len(classes) < 2:
+        raise UserError(
+            f"{where}: all images are of one class, {classes[0]!r}; a classifier needs two or more"
+        )
+    splits = set(found.sizes) - {""}
+    if splits and ("train" not in splits or len(splits) == 1):
+        raise UserError(
+            f"{where}: of the splits there is only {' and '.join(sorted(splits))}; give train, and "
+            "test or val, or leave the splits out: they are drawn then"
+        )
+    for class_name in classes:
+        _check_class(where, class_name, {split: counts[split, class_name] for split in found.sizes})
+    amounts = {
+        split: (sum(counts[split, name] for name in classes), size)
+        for split, size in sorted(found.sizes.items())
+    }
+    return OwnImages(
+        path=str(path),
+        kind=kind,
+        name=name_of(path),
+        classes=tuple(classes),
+        images=counts.total(),
+        splits=bool(splits),
+        root=found.root,
+        amounts=amounts,
+        digest=digest,
+    )
+
+
+def _check_class(where: str, class_name: str, counts: Mapping[str, int]) -> None:
+    total = sum(counts.values())
+    if total < _FEWEST:
+        raise UserError(
+            f"{where}: class {class_name!r} has {total} images; each class needs {_FEWEST} or "
+            "more, for train, val and test: add some, or leave the class out"
+        )
+    for split, count in counts.items():
+        # Where val or test is not given, val is drawn from train.
+        needed = 2 if split == "train" and len(counts) < len(SPLITS) else 1
+        if count < needed:
+            raise UserError(
+                f"{where}: class {class_name!r} has {count} images in {split}, and needs {needed} "
+                "there; add some, or leave the class out"
+            )

@@ -1,0 +1,195 @@
+"""Evaluation: the predictions of a study's runs become accuracies with intervals."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from jpegprep.common.errors import UserError
+from jpegprep.common.files import replacing, replacing_all
+from jpegprep.common.layout import Run
+from jpegprep.common.records import read_run
+from jpegprep.evaluation.stats import accuracy_interval, difference_interval, holm
+from jpegprep.images.variants import ORIGINAL, ratio_of_variant
+from jpegprep.learners.runs import read_predictions
+
+RUN_COLUMNS = [
+    *("dataset", "variant", "ratio", "learner", "seed", "epochs", "best_epoch", "val_accuracy"),
+    *("n", "correct", "accuracy", "low", "high", "seconds", "device", "run"),
+    *("architecture", "image_size", "parameters", "multiply_adds"),
+]
+ACCURACY_COLUMNS = [
+    *("dataset", "learner", "variant", "ratio", "seeds", "n", "accuracy", "low", "high"),
+    "interval",
+]
+DIFFERENCE_COLUMNS = [
+    *("dataset", "learner", "variant", "ratio", "other_learner", "other_variant", "seeds", "n"),
+    *("difference", "low", "high", "p", "p_holm", "gained", "lost"),
+    *("seed_variance", "image_variance", "rest_variance"),
+]
+TRANSFER_COLUMNS = ["dataset", "learner", "variant", "test_variant", *ACCURACY_COLUMNS[4:]]
+
+
+def evaluate(
+    runs: Sequence[Run],
+    predictions: Sequence[str | Path],
+    records: Sequence[str | Path],
+    runs_table: str | Path,
+    accuracy_table: str | Path,
+) -> None:
+    """Write one row a run, and one row a (data set, learner, variant) over its seeds.
+
+    Args:
+        runs: the runs of the study.
+        predictions: their predictions.parquet, in the same order.
+        records: their run.json, likewise.
+        runs_table: the CSV of runs: who it is, what it reached on validation and on test (with a
+            95 % interval), what it cost, where its record lies, and how large its network is (at
+            the image size; empty where that is not known).
+        accuracy_table: the CSV of accuracies over seeds, each with n and a 95 % interval. Variants
+            with noise have no ratio.
+
+    Raises:
+        UserError: where the seeds of one comparison were tested on different images.
+    """
+    rows: list[tuple[Any, ...]] = []
+    groups: dict[tuple[str, ...], list[pd.DataFrame]] = {}
+    for run, prediction, record in zip(runs, predictions, records, strict=True):
+        table = read_predictions(prediction)
+        correct = (table["label"] == table["predicted"]).to_numpy()
+        accuracy, low, high, _ = accuracy_interval(correct[np.newaxis])
+        facts = read_run(record)
+        recipe, network = facts["recipe"], facts.get("model", {})
+        ratio = ratio_of_variant(run.variant)
+        rows.append(
+            (
+                *(run.dataset, run.variant, ratio, run.learner, run.seed),
+                *(recipe.get("epochs"), facts["best_epoch"], facts["val_accuracy"]),
+                *(len(correct), int(correct.sum()), accuracy, low, high),
+                *(sum(facts["seconds"].values()), facts["device"]["name"], str(record)),
+                *(recipe.get("architecture"), recipe.get("image_size")),
+                *(network.get("parameters"), network.get("multiply_adds")),
+            )
+        )
+        groups.setdefault((run.dataset, run.learner, run.variant), []).append(table)
+    over_seeds = [(*key, ratio_of_variant(key[2]), *facts) for key, facts in _over_seeds(groups)]
+    with replacing_all(runs_table, accuracy_table) as (runs_part, accuracy_part):
+        _write(runs_part, RUN_COLUMNS, rows)
+        _write(accuracy_part, ACCURACY_COLUMNS, over_seeds)
+
+
+def evaluate_transfers(
+    transfers: Sequence[tuple[Run, str]], predictions: Sequence[str | Path], target: str | Path
+) -> None:
+    """Write the accuracies of models on test images of another variant, over their seeds.
+
+    Args:
+        transfers: the run and the variant that its model was tested on.
+        predictions: of each the predictions, in the same order.
+        target: the CSV, a row a (data set, learner, variant, test variant).
+
+    Raises:
+        UserError: where the seeds of one comparison were tested on different images.
+    """
+    groups: dict[tuple[str, ...], list[pd.DataFrame]] = {}
+    for (run, tested), prediction in zip(transfers, predictions, strict=True):
+        key = (run.dataset, run.learner, run.variant, tested)
+        groups.setdefault(key, []).append(read_predictions(prediction))
+    with replacing(target) as part:
+        _write(part, TRANSFER_COLUMNS, [(*key, *facts) for key, facts in _over_seeds(groups)])
+
+
+def compare(
+    runs: Sequence[Run],
+    predictions: Sequence[str | Path],
+    pairs: Sequence[tuple[str, tuple[str, str], tuple[str, str]]],
+    target: str | Path,
+) -> None:
+    """Write the differences of accuracies on the same test images, paired by image and seed.
+
+    Args:
+        runs: the runs of the study.
+        predictions: their predictions.parquet, in the same order.
+        pairs: the data set, and the learner and the variant of both sides, as `Study.pairs`.
+        target: the CSV, a row a pair: the accuracy of the one side less the other's with its 95 %
+            interval and p-value (`stats.difference_interval`), over the seeds that both have;
+            ``p_holm`` is corrected for the ratios that one learner is compared with its original
+            at; ``gained`` and ``lost`` are the shares of (seed, image) that only the one and only
+            the other side got right; the variances are the parts of the difference's.
+
+    Raises:
+        UserError: where the two sides were tested on different images.
+    """
+    tables = {
+        (run.dataset, run.learner, run.variant, run.seed): path
+        for run, path in zip(runs, predictions, strict=True)
+    }
+    rows: list[tuple[Any, ...]] = []
+    for dataset, one, other in pairs:
+        seeds = [
+            run.seed
+            for run in runs
+            if (run.dataset, run.learner, run.variant) == (dataset, *one)
+            and (dataset, *other, run.seed) in tables
+        ]
+        if not seeds:
+            continue
+        sides = [
+            [read_predictions(tables[dataset, *side, seed]) for seed in seeds]
+            for side in (one, other)
+        ]
+        _same_images(f"{dataset}: {'/'.join(one)} and {'/'.join(other)}", sides[0] + sides[1])
+        found = difference_interval(_correct(sides[0]), _correct(sides[1]))
+        rows.append(
+            (
+                *(dataset, *one, ratio_of_variant(one[1]), *other, len(seeds), len(sides[0][0])),
+                *(found.difference, found.low, found.high, found.p, None),
+                *(found.gained, found.lost),
+                *(found.spread.seed, found.spread.image, found.spread.rest),
+            )
+        )
+    table = pd.DataFrame(rows, columns=DIFFERENCE_COLUMNS)
+    of_ratios = table[(table["other_variant"] == ORIGINAL) & table["ratio"].notna()]
+    of_ratios = of_ratios[of_ratios["learner"] == of_ratios["other_learner"]]
+    for _, family in of_ratios.groupby(["dataset", "learner"]):
+        table.loc[family.index, "p_holm"] = holm(family["p"].tolist())
+    with replacing(target) as part:
+        table.to_csv(part, index=False, float_format="%.6g", lineterminator="\n")
+
+
+def _correct(tables: Sequence[pd.DataFrame]) -> npt.NDArray[np.bool_]:
+    """Return whether each seed was right on each image, (seeds, n)."""
+    return np.stack([(t["label"] == t["predicted"]).to_numpy() for t in tables])
+
+
+def _same_images(what: str, tables: Sequence[pd.DataFrame]) -> None:
+    for table in tables[1:]:
+        if not table[["key", "label"]].equals(tables[0][["key", "label"]]):
+            raise UserError(
+                f"{what}: its seeds were tested on different images; remove its runs: they are "
+                "made again"
+            )
+
+
+def _over_seeds(
+    groups: Mapping[tuple[str, ...], Sequence[pd.DataFrame]],
+) -> Iterable[tuple[tuple[str, ...], tuple[Any, ...]]]:
+    """Yield each group's key with seeds, n, accuracy, low, high and the interval's name."""
+    for key, tables in groups.items():
+        dataset, learner, *variants = key
+        _same_images(f"{dataset}/{'/'.join(variants)}/{learner}", tables)
+        correct = _correct(tables)
+        yield key, (*correct.shape, *accuracy_interval(correct))
+
+
+def _write(path: Path, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+    table = pd.DataFrame(rows, columns=list(columns))
+    whole = [name for name in _WHOLE if name in table]
+    table = table.astype(dict.fromkeys(whole, "Int64"))  # also where some are missing
+    table.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
+
+
+_WHOLE = ("epochs", "best_epoch", "image_size", "parameters", "multiply_adds")

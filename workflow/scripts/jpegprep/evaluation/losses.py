@@ -1,0 +1,230 @@
+"""What compression costs: the classes that lose most, and the images that flip from right to wrong.
+
+Both compare the models trained and tested at each ratio with those of the originals, on the same
+test images.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isnan
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from jpegprep.common.errors import UserError
+from jpegprep.common.files import replacing
+from jpegprep.common.parquet import read_parquet
+from jpegprep.common.table_files import write_table
+from jpegprep.evaluation.stats import difference_interval, holm
+from jpegprep.learners.runs import read_predictions
+
+CLASS_COLUMNS = [
+    *("dataset", "learner", "class", "ratio", "n", "accuracy", "original_accuracy", "difference"),
+    *("low", "high", "p", "p_holm"),
+]
+FLIP_COLUMNS = [
+    *("dataset", "learner", "key", "class", "first_ratio", "lost_for_good", "wrong_at"),
+    "predicted",
+]
+_SHOWN = 10  # classes of a data set
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What the models of one learner predicted on the test images of one data set.
+
+    Attributes:
+        keys: of the n images.
+        labels: (n,) indexes of their classes.
+        predicted: by ratio, from 1.0 down, (seeds, n) indexes of the classes predicted.
+        classes: the names of the classes.
+    """
+
+    keys: list[str]
+    labels: npt.NDArray[np.int32]
+    predicted: Mapping[float, npt.NDArray[np.int32]]
+    classes: Sequence[str]
+
+    def correct(self, ratio: float) -> npt.NDArray[np.bool_]:
+        """Return whether each seed's model was right on each image, (seeds, n)."""
+        correct: npt.NDArray[np.bool_] = self.predicted[ratio] == self.labels
+        return correct
+
+
+def read_ratios(
+    predictions: Mapping[float, Sequence[str | Path]], split: str | Path
+) -> Predictions:
+    """Read the predictions of all seeds at all ratios.
+
+    Args:
+        predictions: by ratio the predictions.parquet of the seeds, in the same order.
+        split: the data set's split, with the columns class and label.
+
+    Raises:
+        UserError: where a file is damaged, or two are of different test images.
+    """
+    tables = {
+        ratio: [read_predictions(path) for path in predictions[ratio]]
+        for ratio in sorted(predictions, reverse=True)
+    }
+    first = tables[1.0][0]
+    for ratio, seeds in tables.items():
+        for path, table in zip(predictions[ratio], seeds, strict=True):
+            if not table[["key", "label"]].equals(first[["key", "label"]]):
+                raise UserError(
+                    f"{path}: tested on other images than {predictions[1.0][0]}; remove both: "
+                    "their runs are made again"
+                )
+    names = read_parquet(split, ["class", "label"]).to_pandas().drop_duplicates()
+    return Predictions(
+        first["key"].tolist(),
+        first["label"].to_numpy(),
+        {ratio: np.stack([t["predicted"] for t in seeds]) for ratio, seeds in tables.items()},
+        names.sort_values("label")["class"].tolist(),
+    )
+
+
+def classes(
+    found: Mapping[str, Predictions], learner: str, ratio: float, *targets: str | Path
+) -> None:
+    """Write what each class loses at each ratio.
+
+    Args:
+        found: by data set, the predictions.
+        learner: whose they are.
+        ratio: the compressed ratio that the classes are ranked at.
+        targets: files to write, .csv (a row a data set, class and compressed ratio; the interval
+            and p-values are empty of a class with one test image; ``p_holm`` is corrected for the
+            classes of one data set and ratio), .md or .html (the ten classes of each data set that
+            lose most).
+    """
+    table = pd.concat(
+        [_class_rows(dataset, learner, one) for dataset, one in found.items()], ignore_index=True
+    )
+    ranked = table[table["ratio"] == ratio].sort_values("difference", kind="stable")
+    ranked = pd.concat(
+        [ranked[ranked["dataset"] == dataset].head(_SHOWN) for dataset in found], ignore_index=True
+    )
+    at = table.set_index(["dataset", "class", "ratio"])["accuracy"]
+    shown = pd.DataFrame(
+        {
+            "data set": ranked["dataset"],
+            "class": ranked["class"],
+            "test images": ranked["n"],
+            "original": ranked["original_accuracy"].map("{:.3f}".format),
+        }
+    )
+    for column in sorted(table["ratio"].unique(), reverse=True):
+        shown[str(column)] = [
+            f"{at.loc[(dataset, name, column)]:.3f}"
+            for dataset, name in zip(ranked["dataset"], ranked["class"], strict=True)
+        ]
+    bounds = ranked[["difference", "low", "high"]].to_numpy(dtype=float)
+    shown[f"difference at {ratio}"] = [
+        f"{value:+.3f}" + ("" if isnan(low) else f" [{low:+.3f}, {high:+.3f}]")
+        for value, low, high in bounds
+    ]
+    write_table(table, shown, _note(table, found, learner, ratio), targets)
+
+
+def _class_rows(dataset: str, learner: str, found: Predictions) -> pd.DataFrame:
+    """Return the rows of one data set: its classes in their order, of each the ratios."""
+    rows: list[tuple[object, ...]] = []
+    originals = found.correct(1.0)
+    for label, name in enumerate(found.classes):
+        images = found.labels == label
+        for ratio in list(found.predicted)[1:]:
+            one, other = found.correct(ratio)[:, images], originals[:, images]
+            n = one.shape[1]
+            rows.append((dataset, learner, name, ratio, n, one.mean(), other.mean()))
+            rows[-1] += _difference(one, other)
+    table = pd.DataFrame(rows, columns=CLASS_COLUMNS[:-1])
+    table["p_holm"] = np.nan
+    for _, family in table.dropna(subset="p").groupby("ratio"):
+        table.loc[family.index, "p_holm"] = holm(family["p"].tolist())
+    return table
+
+
+def _difference(
+    one: npt.NDArray[np.bool_], other: npt.NDArray[np.bool_]
+) -> tuple[float, float | None, float | None, float | None]:
+    """Return difference, low, high and p; one image has no interval."""
+    if one.shape[1] < 2:
+        return float(one.mean() - other.mean()), None, None, None
+    found = difference_interval(one, other)
+    return found.difference, found.low, found.high, found.p
+
+
+def _note(table: pd.DataFrame, found: Mapping[str, Predictions], learner: str, ratio: float) -> str:
+    parts = []
+    for dataset, one in found.items():
+        rows = table[(table["dataset"] == dataset) & (table["ratio"] == ratio)]
+        count, seeds = len(rows), len(one.predicted[1.0])
+        sure = int((rows["p_holm"] < 0.05).sum())
+        parts.append(
+            f"{dataset}: {seeds} {'seed' if seeds == 1 else 'seeds'}, {rows['n'].median():.0f} "
+            f"test images a class (median); at ratio {ratio}, {sure} of {count} classes differ "
+            "from their original (p < 0.05, Holm's correction over the classes)."
+        )
+    return (
+        f"The classes of each data set that lose most at ratio {ratio}, with the top-1 test "
+        f"accuracy of {learner} at each ratio. In brackets: 95 % intervals of the difference, "
+        "paired by image and seed, each for its class alone. With so few images a class they are "
+        "wide, and the worst of many classes are partly chosen by chance: on new images they would "
+        "lose less (the winner's curse). " + " ".join(parts)
+    )
+
+
+def flips(found: Mapping[str, Predictions], learner: str, target: str | Path) -> None:
+    """Write the images that are classified correctly as originals and wrongly when compressed.
+
+    What most of the seeds' models classify correctly counts as right, a tie as wrong.
+
+    Args:
+        found: by data set, the predictions.
+        learner: whose they are.
+        target: the CSV, a row an image: ``first_ratio`` is the greatest ratio from which on all
+            smaller ones are wrong, too; where there is none (``lost_for_good`` is False), the
+            greatest that is wrong; ``wrong_at`` lists all that are; ``predicted`` is the wrong
+            class that most of the models predict there, the first of equals. Data set by data set,
+            by first_ratio from 1.0 down, those lost for good first, then by the number of wrong
+            ratios.
+    """
+    rows = []
+    for dataset, one in found.items():
+        flipped = [(dataset, learner, *row) for row in _flipped(one)]
+        rows += sorted(flipped, key=lambda row: (-row[4], not row[5], -len(row[6]), row[2]))
+    table = pd.DataFrame(rows, columns=FLIP_COLUMNS)
+    table["wrong_at"] = [" ".join(map(str, ratios)) for ratios in table["wrong_at"]]
+    with replacing(target) as part:
+        table.to_csv(part, index=False, float_format="%.6g", lineterminator="\n")
+
+
+def _flipped(found: Predictions) -> list[tuple[str, str, float, bool, list[float], str]]:
+    """Return key, class, first_ratio, lost_for_good, wrong_at and predicted of each image."""
+    ratios = list(found.predicted)
+    right = np.stack([found.correct(ratio).mean(axis=0) > 0.5 for ratio in ratios])
+    rows = []
+    for i in np.flatnonzero(right[0] & ~right.all(axis=0)):
+        wrong = [ratio for ratio, good in zip(ratios, right[:, i], strict=True) if not good]
+        # How many of the smallest ratios are wrong, without a right one between them.
+        last = int(np.argmax(right[::-1, i]))
+        first = ratios[-last] if last else wrong[0]
+        label = int(found.labels[i])
+        votes = np.bincount(found.predicted[first][:, i])
+        votes[found.labels[i] : found.labels[i] + 1] = (
+            0  # the right one, where a tie counts as wrong
+        )
+        rows.append(
+            (
+                found.keys[i],
+                found.classes[label],
+                first,
+                last > 0,
+                wrong,
+                found.classes[int(votes.argmax())],
+            )
+        )
+    return rows

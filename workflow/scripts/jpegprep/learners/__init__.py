@@ -1,0 +1,1 @@
+"""Training and testing, and the record that a run leaves."""

@@ -1,0 +1,190 @@
+"""One process's part of a training: the network, its loss, its schedule, its epochs.
+
+AdamW with a cosine schedule and linear warm-up; the epoch with the best validation accuracy (the
+first of equals) is kept. For one seed, one machine and one number of threads, two runs on a CPU
+give identical weights, also where one was killed and went on from its `checkpoint`.
+"""
+
+import tempfile
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+import lightning
+import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from timm.layers import convert_sync_batchnorm
+from timm.optim import create_optimizer_v2
+from torch import nn
+from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR
+
+from jpegprep.common.cpu import use_processors
+from jpegprep.datasets.weights import pretrained_model
+from jpegprep.learners import runs
+from jpegprep.learners.checkpoint import Checkpoint, identity_of
+from jpegprep.learners.data import ALONE, Normalization, Place, decoders, loader
+from jpegprep.learners.history import History
+from jpegprep.shards.shards import ShardReader
+
+_KEPT = 1 << 30  # bytes of decoded pixels
+
+
+class Classifier(lightning.LightningModule):
+    """A timm model with its loss and its optimizer."""
+
+    def __init__(self, model: nn.Module, recipe: Mapping[str, Any], steps: int) -> None:
+        """Train `model` by `recipe` for `steps` steps in all."""
+        super().__init__()
+        self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._recipe = recipe
+        self._steps = steps
+        self._normalization = Normalization(model)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Return logits (n, classes) for uint8 images (n, 3, height, width)."""
+        return self.model(self._normalization(images))
+
+    def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], _: int) -> torch.Tensor:
+        """Return the loss of one batch, with label smoothing."""
+        images, labels = batch
+        return nn.functional.cross_entropy(
+            self(images), labels, label_smoothing=self._recipe["label_smoothing"]
+        )
+
+    def validation_step(self, batch: tuple[torch.Tensor, torch.Tensor], _: int) -> None:
+        """Add one batch to the validation loss and accuracy."""
+        images, labels = batch
+        logits = self(images).float()
+        accuracy = (logits.argmax(1) == labels).float().mean()
+        loss = nn.functional.cross_entropy(logits, labels)
+        self.log("val_loss", loss, batch_size=len(labels), sync_dist=True)
+        self.log("val_accuracy", accuracy, batch_size=len(labels), sync_dist=True)
+
+    def predict_step(self, batch: tuple[torch.Tensor, torch.Tensor], _: int) -> torch.Tensor:
+        """Return the probabilities of one batch, (n, classes) float32."""
+        return self(batch[0]).float().softmax(1).cpu()
+
+    def configure_optimizers(self) -> Any:
+        """Return AdamW (no weight decay on biases and norms) and its schedule over steps."""
+        recipe = self._recipe
+        optimizer = create_optimizer_v2(
+            self.model, "adamw", lr=recipe["learning_rate"], weight_decay=recipe["weight_decay"]
+        )
+        warmup = max(1, round(self._steps * recipe["warmup_epochs"] / recipe["epochs"]))
+        schedule = SequentialLR(
+            optimizer,
+            [
+                LinearLR(optimizer, start_factor=1 / warmup, total_iters=warmup - 1),
+                CosineAnnealingLR(optimizer, T_max=max(1, self._steps - warmup)),
+            ],
+            milestones=[warmup],
+        )
+        return [optimizer], [{"scheduler": schedule, "interval": "step"}]
+
+
+def fit(
+    shards: Mapping[str, Sequence[str]],
+    weights: str,
+    recipe: Mapping[str, Any],
+    classes: int,
+    about: Mapping[str, Any],
+    checkpoint: str,
+    threads: int,
+    checkpoint_seconds: float,
+    terminal: TextIO | None = None,
+    place: Place = ALONE,
+) -> dict[str, Any]:
+    """Train, or take part in it.
+
+    Args:
+        shards: as in `train`.
+        weights: likewise.
+        recipe: likewise.
+        classes: likewise.
+        about: likewise.
+        checkpoint: the path of the checkpoint.
+        threads: processors that this process uses.
+        checkpoint_seconds: as in `train`.
+        terminal: likewise.
+        place: which of the processes this is.
+
+    Returns:
+        ``best``, the state of the `Classifier` in its best epoch; ``rows``, of the history;
+        ``resumed_after_epoch``, or None; ``trained``, seconds here; ``earlier``, seconds of the
+        epochs before the checkpoint; ``peak_memory_mib`` of this process.
+
+    Raises:
+        UserError: where a shard or the weights are damaged.
+    """
+    gpu = torch.cuda.is_available()
+    seed = about["seed"]
+    use_processors(threads)
+    warnings.filterwarnings("ignore", ".*does not have many workers.*")
+    lightning.seed_everything(seed, workers=True)
+    readers = {split: ShardReader(tars) for split, tars in shards.items()}
+    data = {
+        split: loader(
+            readers[split],
+            recipe,
+            seed=seed,
+            training=split == "train",
+            place=place,
+            **decoders(threads, _KEPT),
+        )
+        for split in ("train", "val")
+    }
+    network = pretrained_model(recipe["architecture"], weights, classes)
+    if gpu and place.of > 1:  # batch norm sees the whole batch, as on one GPU
+        network = convert_sync_batchnorm(network)
+    model = Classifier(network, recipe, steps=recipe["epochs"] * len(data["train"]))
+    history = History(runs.name_of(about), terminal)
+    checkpoints = Checkpoint(
+        Path(checkpoint), identity_of(about, recipe, weights, readers), seed, checkpoint_seconds
+    )
+    with tempfile.TemporaryDirectory(prefix="jpegprep-") as scratch:
+        trainer = trainer_of(recipe, gpu, scratch, [history, checkpoints], place.of)
+        found = checkpoints.find()
+        began = time.perf_counter()
+        trainer.fit(model, data["train"], data["val"], ckpt_path=found, weights_only=True)
+        trained = time.perf_counter() - began
+    resumed_after = checkpoints.resumed_after
+    return {
+        "best": checkpoints.best,
+        "rows": history.rows,
+        "resumed_after_epoch": resumed_after,
+        "trained": trained,
+        "earlier": sum(row["seconds"] for row in history.rows[: resumed_after or 0]),
+        "peak_memory_mib": runs.peak_memory_mib(),
+    }
+
+
+def trainer_of(
+    recipe: Mapping[str, Any],
+    gpu: bool,
+    scratch: str,
+    callbacks: Sequence[Any] = (),
+    processes: int = 1,
+) -> lightning.Trainer:
+    """Return a trainer that is silent, and as reproducible as the device allows."""
+    # Deterministic torch also fills every new tensor, to make the use of uninitialized memory
+    # reproducible: a third of the time of training on a CPU, for a mistake that layers don't make.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    return lightning.Trainer(
+        accelerator="gpu" if gpu else "cpu",
+        devices=processes,
+        strategy="ddp" if processes > 1 else "auto",
+        use_distributed_sampler=False,  # ours knows its place
+        precision=recipe["gpu_precision"] if gpu else "32-true",
+        max_epochs=recipe["epochs"],
+        deterministic="warn",
+        callbacks=list(callbacks),
+        plugins=[LightningEnvironment()],  # in a Slurm job, too: Snakemake sends it again
+        logger=False,
+        enable_checkpointing=bool(callbacks),
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        default_root_dir=scratch,
+    )

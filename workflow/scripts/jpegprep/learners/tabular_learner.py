@@ -1,0 +1,163 @@
+"""The learner `autogluon_tabular`: AutoGluon Tabular on features of the image files.
+
+The counterpart of the networks in the paper's comparison with tabular classifiers: it sees what the
+files store or a few pixels (`features`), not the images. AutoGluon trains the models of the recipe,
+weighs them by their predictions of the validation set, and the best there (mostly the weighted
+ensemble) is the run's. For one seed, one machine and one number of threads, two runs give identical
+predictions.
+"""
+
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from jpegprep.learners import runs
+from jpegprep.learners.features import feature_table
+from jpegprep.learners.model_tars import pack_model
+from jpegprep.shards.shards import ShardReader
+
+# Gigabytes that AutoGluon believes to have. By what is free it leaves out models and trees, so that
+# results would depend on the machine; one that is short of memory had better say so.
+_MEMORY = 1e6
+
+
+def train(
+    shards: Mapping[str, Sequence[str | Path]],
+    recipe: Mapping[str, Any],
+    classes: int,
+    about: Mapping[str, Any],
+    outputs: Mapping[str, str | Path],
+    threads: int,
+    terminal: TextIO | None = None,
+) -> None:
+    """Fit, predict the test set once, write the run.
+
+    The arguments are those of `training.train`, without weights; ``model`` becomes a tar of
+    AutoGluon's folder with the model that predicted. There are no epochs: the history is empty.
+
+    Args:
+        shards: the tars of the splits ``train``, ``val`` and ``test``.
+        recipe: ``features`` (kinds of `features.feature_names`), ``pixels_side`` (their ``side``),
+            ``hyperparameters`` (AutoGluon's: models and their parameters; empty: its default).
+        classes: the number of classes.
+        about: what run.json says the run is: dataset, variant, learner, seed, code.
+        outputs: the paths of ``history``, ``predictions``, ``run`` and ``model``.
+        threads: processors to use.
+        terminal: where a line says what is being done, if it is one.
+
+    Raises:
+        UserError: where a shard is damaged.
+    """
+    started = time.perf_counter()
+    readers = {split: ShardReader(tars) for split, tars in shards.items()}
+    tables = {
+        split: feature_table(reader, recipe["features"], recipe["pixels_side"], threads)
+        for split, reader in readers.items()
+    }
+    columns = tables["train"].shape[1]
+    with tempfile.TemporaryDirectory(prefix="jpegprep-") as scratch, _processors(threads):
+        from autogluon.tabular import TabularPredictor
+
+        folder = Path(scratch) / "predictor"
+        predictor = TabularPredictor(
+            label="label",
+            problem_type="multiclass",
+            eval_metric="accuracy",
+            path=str(folder),
+            # By default classes of fewer than ten images are left out.
+            learner_kwargs={"label_count_threshold": 1},
+        )
+        ready = time.perf_counter()
+        if terminal is not None and terminal.isatty():
+            print(f"{runs.name_of(about)}: {columns} features, fitting …", file=terminal)
+        with _seed(about["seed"]):
+            predictor.fit(
+                tables["train"].assign(label=readers["train"].labels),
+                tuning_data=_known(tables["val"], readers),
+                hyperparameters=recipe["hyperparameters"] or "default",
+                num_cpus=threads,
+                num_gpus=0,
+                memory_limit=_MEMORY,
+                keep_only_best=True,
+                save_space=True,
+            )
+        fitted = time.perf_counter()
+        # Threads would add the votes of a forest's trees in the order in which they come.
+        with _processors(1):
+            val = _predict(predictor, tables["val"], classes)
+            begun = time.perf_counter()
+            probabilities = _predict(predictor, tables["test"], classes)
+        predicted = time.perf_counter()
+        runs.write_run(
+            outputs,
+            readers,
+            [],
+            probabilities,
+            lambda path: pack_model(folder, path),
+            {
+                **about,
+                "recipe": dict(recipe),
+                "features": columns,
+                "best_model": predictor.model_best,
+                "best_epoch": None,
+                "val_accuracy": float((val.argmax(1) == readers["val"].labels).mean()),
+                "precision": "32-true",
+                "seconds": {
+                    "setup": round(ready - started, 2),
+                    "fit": round(fitted - ready, 2),
+                    "test": round(predicted - begun, 2),
+                },
+            },
+            threads,
+            gpu=False,
+        )
+
+
+def _known(table: pd.DataFrame, readers: Mapping[str, ShardReader]) -> pd.DataFrame:
+    """Return the validation table with its labels, without classes that are not trained on."""
+    labels = readers["val"].labels
+    known = np.isin(labels, readers["train"].labels)
+    return table.assign(label=labels)[known]
+
+
+def _predict(predictor: Any, table: pd.DataFrame, classes: int) -> npt.NDArray[np.float32]:
+    """Return the probabilities of all images, (n, classes); 0 for a class not trained on."""
+    by_class = predictor.predict_proba(table, as_pandas=False)
+    probabilities = np.zeros((len(table), classes), dtype=np.float32)
+    probabilities[:, np.asarray(predictor.class_labels, dtype=int)] = by_class
+    return probabilities
+
+
+@contextmanager
+def _processors(count: int) -> Iterator[None]:
+    """Let scikit-learn use `count` processors: AutoGluon's forests ask it for all there are."""
+    name = "LOKY_MAX_CPU_COUNT"  # heeded by joblib, whatever its backend
+    before = os.environ.get(name)
+    os.environ[name] = str(count)
+    try:
+        yield
+    finally:
+        os.environ.pop(name)
+        if before is not None:
+            os.environ[name] = before
+
+
+@contextmanager
+def _seed(seed: int) -> Iterator[None]:
+    """Give every model the run's seed; `fit` takes none, each model has the class's default."""
+    from autogluon.core.models import AbstractModel
+
+    before = AbstractModel.default_random_seed
+    AbstractModel.default_random_seed = seed
+    try:
+        yield
+    finally:
+        AbstractModel.default_random_seed = before

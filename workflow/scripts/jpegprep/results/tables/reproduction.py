@@ -1,0 +1,135 @@
+"""Published against ours: every number of the paper's tables beside the study's own."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from jpegprep.common.table_files import write_table
+from jpegprep.results.tables.published import read_all
+
+
+def reproduction(
+    published: str | Path, tables: Mapping[str, str | Path], learner: str, *targets: str | Path
+) -> None:
+    """Write every number that the paper prints in Tables I to IV, and ours.
+
+    Args:
+        published: the paper's numbers.
+        tables: the CSVs of the study's tables by the paper's number: ``I``, ``III``, and ``II`` and
+            ``IV`` where the study makes them.
+        learner: whose accuracy Table III is compared with.
+        targets: files to write, .csv (columns table, dataset, quantity, learner, paper, ours, low,
+            high, difference, inside, note), .md or .html. Inside: whether the paper's value lies in
+            the 95 % interval of ours; of a count, whether it is the same. Numbers of the paper that
+            the study has nothing beside are in the CSV alone.
+    """
+    paper = read_all(published)
+    ours = pd.DataFrame(_ours(tables, learner), columns=_OURS)
+    ours = ours.astype({name: float for name in ("ours", "low", "high")})  # also where all are None
+    # Table IV does not name its data set: each of ours stands beside the same number.
+    named = paper["row"] != _UNNAMED
+    table = pd.concat(
+        [
+            paper[named].merge(ours, how="left", on=["table", "row", "column"]),
+            paper[~named].drop(columns="row").merge(ours, how="left", on=["table", "column"]),
+        ],
+        ignore_index=True,
+    )
+    table["row"] = table["row"].fillna(_UNNAMED)
+    table["difference"] = table["ours"] - table["value"]
+    counted = table["low"].isna()
+    inside = (table["low"] <= table["value"]) & (table["value"] <= table["high"])
+    inside = inside.where(~counted, table["difference"] == 0)
+    known = table["difference"].notna() & (~counted | (table["table"] == "I"))
+    table["inside"] = inside.map({True: "yes", False: "no"}).where(known, "")
+    table = table.rename(columns={"row": "dataset", "column": "quantity", "value": "paper"})
+    table = table[_COLUMNS]
+    whole, table = table, table[table["ours"].notna()]
+    shown = pd.DataFrame(
+        {
+            "table": table["table"],
+            "data set": table["dataset"],
+            "quantity": table["quantity"].str.replace("_", " "),
+            "learner": table["learner"].fillna(""),
+            "paper": [_text(row.table, row.quantity, row.paper) for row in table.itertuples()],
+            "ours": [_with_interval(row) for row in table.itertuples()],
+            "difference": [
+                _text(row.table, row.quantity, row.difference, sign="+")
+                for row in table.itertuples()
+            ],
+            "inside": table["inside"],
+            "note": table["note"],
+        }
+    )
+    note = (
+        "Inside: whether the paper's value lies in our 95 % interval (of a count, whether it is "
+        f"the same). {_NOTHING}: the paper prints a number that nobody has copied into "
+        "config/published.csv yet. The paper's runs are single and have no interval. "
+        f"{len(whole) - len(table)} numbers of the paper have nothing beside them in this study; "
+        "they are in the CSV."
+    )
+    write_table(whole, shown, note, targets)
+
+
+_UNNAMED, _NOTHING = "unnamed", "–"
+_OURS = ["table", "row", "column", "learner", "ours", "low", "high"]
+_COLUMNS = ["table", "dataset", "quantity", "learner", "paper", "ours", "low", "high"]
+_COLUMNS += ["difference", "inside", "note"]
+_COUNTS = ("classes", "total", "train", "test", "validation")
+
+
+def _ours(tables: Mapping[str, str | Path], learner: str) -> Iterator[tuple[Any, ...]]:
+    """Yield our numbers: table, row, column, learner, value, low, high (None where none is)."""
+    for row in _rows(tables["I"]):
+        for name in _COUNTS:
+            yield "I", row["dataset"], name, None, row[name], None, None
+    for row in _rows(tables["II"]) if "II" in tables else []:
+        for part in ("small_original", "small_compressed", "large_original"):
+            network = row[part.partition("_")[0]]
+            place = ("II", row["dataset"])
+            yield *place, f"{part}_accuracy", network, *_bounded(row, part)
+            if f"{part}_drop" in row:
+                bounds = (row[f"{part}_drop{end}"] for end in ("", "_low", "_high"))
+                yield *place, f"{part}_drop", network, *bounds
+    for row in _rows(tables["III"]):
+        if row["learner"] != learner:
+            continue
+        for name in ("original_mib", "compressed_mib", "relative_size"):
+            yield "III", row["dataset"], name, None, row[name], None, None
+        for part in ("original", "compressed"):
+            yield "III", row["dataset"], f"{part}_accuracy", learner, *_bounded(row, part)
+        ratio = row["relative_accuracy"]
+        yield "III", row["dataset"], "relative_accuracy", learner, ratio, None, None
+    names = {"clean": "clean", "noisy": "noisy", "jpeg of noisy": "noisy_jpeg"}
+    for row in _rows(tables["IV"]) if "IV" in tables else []:
+        if row["headline"]:
+            value = (row["accuracy"], row["low"], row["high"])
+            column = f"{names[row['training']]}_accuracy"
+            yield "IV", row["dataset"], column, row["learner"], *value
+
+
+def _rows(path: str | Path) -> list[dict[Any, Any]]:
+    return pd.read_csv(path).to_dict("records")
+
+
+def _bounded(row: Mapping[Any, Any], part: str) -> tuple[Any, Any, Any]:
+    return row[f"{part}_accuracy"], row[f"{part}_low"], row[f"{part}_high"]
+
+
+def _text(table: Any, quantity: Any, value: Any, sign: str = "") -> str:
+    if pd.isna(value):
+        return _NOTHING
+    if table == "I":
+        return f"{value:{sign},.0f}"
+    if quantity.endswith("mib"):
+        return f"{value:{sign},.1f}"
+    if quantity.startswith("relative"):
+        return f"{100 * value:{sign}.2f} {'points' if sign else '%'}"
+    return f"{value:{'+' if quantity.endswith('drop') else sign}.4f}"
+
+
+def _with_interval(row: Any) -> str:
+    text = _text(row.table, row.quantity, row.ours)
+    return text if pd.isna(row.low) else f"{text} [{row.low:.4f}, {row.high:.4f}]"

@@ -1,0 +1,60 @@
+"""Tabular classifiers on features of the JPEG image, beside the deep network (paper, abstract)."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from jpegprep.common.table_files import INTERVALS, accuracy_with_interval, write_table
+from jpegprep.evaluation.decision import PAIRED_BRIEF, pairs_of, points
+
+
+def table5(
+    accuracy: str | Path,
+    differences: str | Path,
+    what: Mapping[str, str],
+    features: Sequence[str],
+    *targets: str | Path,
+) -> None:
+    """Write the accuracy of tabular classifiers and of the deep network at each ratio.
+
+    Args:
+        accuracy: the table of `evaluation.evaluate`.
+        differences: the table of `evaluation.compare`.
+        what: ``learner``, the tabular one, and ``deep``, the network.
+        features: the kinds of features, for the note.
+        targets: files to write, .csv, .md or .html: a row a (data set, ratio) at which both ran;
+            the difference is tabular less deep.
+    """
+    table = pd.read_csv(accuracy).dropna(subset="ratio")
+    sides = {}
+    for side, learner in (("tabular", what["learner"]), ("deep", what["deep"])):
+        names = {name: f"{side}_{name}" for name in ("accuracy", "low", "high")}
+        sides[side] = table[table["learner"] == learner].rename(columns=names)
+    keys = ["dataset", "ratio", "variant", "seeds", "n"]
+    columns = [f"{side}_{name}" for side in sides for name in ("accuracy", "low", "high")]
+    both = sides["tabular"].merge(
+        sides["deep"], on=["dataset", "ratio", "variant", "seeds", "n"], validate="one_to_one"
+    )
+    both = both[[*keys, *columns]]
+    pairs = pairs_of(differences)
+    both[["difference", "low", "high"]] = [
+        pairs[dataset, what["learner"], variant, what["deep"], variant]
+        for dataset, variant in zip(both["dataset"], both["variant"], strict=True)
+    ]
+    shown = pd.DataFrame(
+        {
+            "data set": both["dataset"],
+            "ratio": both["ratio"],
+            what["learner"]: accuracy_with_interval(both, "tabular"),
+            what["deep"]: accuracy_with_interval(both, "deep"),
+            "difference, points": points(both),
+            "test images": both["n"],
+            "seeds": both["seeds"],
+        }
+    )
+    note = (
+        f"Features: {' and '.join(features)}. Difference: tabular less deep. {INTERVALS} "
+        f"{PAIRED_BRIEF}"
+    )
+    write_table(both, shown, note, targets)

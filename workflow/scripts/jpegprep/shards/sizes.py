@@ -1,0 +1,69 @@
+"""What compression saves: the bytes of every data set's images at every ratio."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from jpegprep.common.parquet import read_parquet
+from jpegprep.datasets.problems import SET_ASIDE
+from jpegprep.shards.shards import read_index
+
+COLUMNS = [
+    *("dataset", "ratio", "variant", "images", "bytes", "relative_size", "mean_bytes"),
+    *("inflated", "kept", "shard_bytes", "source_format", "source_quality"),
+    *("source_quality_p10", "source_quality_p90"),
+]
+
+
+def measure(
+    variants: Sequence[tuple[str, float, str, Sequence[str | Path]]],
+    manifests: Mapping[str, str | Path],
+) -> pd.DataFrame:
+    """Measure the images of each data set at each ratio.
+
+    Args:
+        variants: data set, ratio, variant and tars; ratio 1.0, the original, is among each data
+            set's.
+        manifests: the manifest of each data set.
+
+    Returns:
+        One row a (data set, ratio): images, the sum of their files' bytes, that sum over the
+        original's, the mean, how many came out larger than their source (inflated) and how many
+        are their source (kept), the bytes of the tars; and of the source images the most frequent
+        format and the median, 10th and 90th percentile of the JPEG quality as estimated from the
+        quantization tables (NaN where there is no JPEG).
+    """
+    rows = []
+    for dataset, ratio, variant, tars in variants:
+        indexes = [read_index(tar) for tar in tars]
+        rows.append(
+            {
+                "dataset": dataset,
+                "ratio": ratio,
+                "variant": variant,
+                "images": sum(len(index) for index, _ in indexes),
+                "bytes": sum(int(index["bytes"].sum()) for index, _ in indexes),
+                "inflated": sum(facts["inflated"] for _, facts in indexes),
+                "kept": sum(facts["kept"] for _, facts in indexes),
+                "shard_bytes": sum(Path(tar).stat().st_size for tar in tars),
+            }
+        )
+    table = pd.DataFrame(rows)
+    original = table[table["ratio"] == 1.0].set_index("dataset")["bytes"]
+    table["relative_size"] = table["bytes"] / table["dataset"].map(original)
+    table["mean_bytes"] = table["bytes"] / table["images"]
+    sources = pd.DataFrame({name: _source(path) for name, path in manifests.items()}).T
+    return table.join(sources, on="dataset")[COLUMNS]
+
+
+def _source(manifest: str | Path) -> dict[str, object]:
+    images = read_parquet(manifest, ["handling", "format", "quality"]).to_pandas()
+    images = images[images["handling"] != SET_ASIDE]
+    quality = images["quality"].dropna().astype(float)
+    return {
+        "source_format": images["format"].mode().iloc[0],
+        "source_quality": quality.median(),
+        "source_quality_p10": quality.quantile(0.1),
+        "source_quality_p90": quality.quantile(0.9),
+    }

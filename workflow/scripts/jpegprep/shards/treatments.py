@@ -1,0 +1,119 @@
+"""Making shards: the originals from the archives, and the variants from the originals."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from jpegprep.common.errors import UserError
+from jpegprep.common.parallel import in_order
+from jpegprep.common.parquet import read_parquet
+from jpegprep.datasets.adapters import read_samples
+from jpegprep.images.images import codec
+from jpegprep.images.recompress import encoder, treat
+from jpegprep.images.variants import ORIGINAL, Treatment, parse_variant
+from jpegprep.shards.shards import Packed, ShardReader, pack, writing_shard
+
+
+def write_original_shards(
+    dataset: Mapping[str, Any],
+    archives: Sequence[str | Path],
+    split: str | Path,
+    manifest: str | Path,
+    shards: Mapping[tuple[str, int], str | Path],
+) -> None:
+    """Write all shards of a data set's originals in one pass over its archives.
+
+    Args:
+        dataset: the data set's entry in the registry.
+        archives: its archives, in the order of the registry.
+        split: the parquet file that says which sample is in which split and shard.
+        manifest: the manifest, which gives each member its key.
+        shards: the path of each (split, number).
+
+    Raises:
+        UserError: where the archives are not those that the manifest describes.
+    """
+    described, placed = read_parquet(manifest).to_pandas(), read_parquet(split).to_pandas()
+    rows = zip(*(described[name].tolist() for name in ("key", "member", "sha256")), strict=True)
+    columns = [placed[name].tolist() for name in ("label", "split", "shard")]
+    places = dict(zip(placed["key"].tolist(), zip(*columns, strict=True), strict=True))
+    with ExitStack() as stack:
+        writers = {
+            place: stack.enter_context(writing_shard(path, ORIGINAL, codec()))
+            for place, path in shards.items()
+        }
+        # The manifest has a row for each sample, in the order of the archives.
+        for row, sample in zip_longest(rows, read_samples(dataset, archives)):
+            key, member, sha256 = row or (None, None, None)
+            if not sample or (member, sha256) != (sample.member, _sha256(sample.data)):
+                raise UserError(
+                    f"{manifest}: {member or 'its end'} is not what the archives hold there; "
+                    "remove the manifest: it is made again"
+                )
+            if key in places:  # otherwise the manifest set it aside
+                label, part, shard = places[key]
+                writers[part, shard].append(pack([(key, label, sample.data, sample.data)]))
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def treat_shard(original: str | Path, variant: str, target: str | Path, threads: int = 1) -> None:
+    """Write a variant of one shard: the same samples in the same order, each image treated.
+
+    Memory does not grow with the shard: it is read and written piece by piece.
+
+    Args:
+        original: the tar of the originals.
+        variant: the variant's name.
+        target: the tar to write, its index beside it.
+        threads: how many threads decode and encode; the result is the same for any number.
+
+    Raises:
+        UserError: where an image is damaged.
+    """
+    reader = ShardReader([original])
+    chunks = list(_chunks(reader.sizes.tolist()))
+    treat_chunk = partial(_treat_chunk, reader, parse_variant(variant))
+    with writing_shard(target, variant, encoder()) as writer:
+        for packed in in_order(treat_chunk, chunks, min(threads, len(chunks))):
+            writer.append(packed)
+    print(f"{len(reader)} images, {writer.inflated} larger than before, {writer.kept} as they were")
+
+
+def _treat_chunk(reader: ShardReader, treatments: tuple[Treatment, ...], chunk: range) -> Packed:
+    return pack(_treated(reader, treatments, chunk))
+
+
+def _treated(
+    reader: ShardReader, treatments: tuple[Treatment, ...], chunk: range
+) -> Iterator[tuple[str, int, bytes, bytes]]:
+    for i in chunk:
+        key, label, data = str(reader.keys[i]), int(reader.labels[i]), reader.image(i)
+        try:
+            treated = treat(data, treatments, key)
+        except ValueError as error:
+            raise UserError(
+                f"{key}: {error}; remove its data set's manifest, so that the image is set aside"
+            ) from None
+        yield key, label, treated, data
+
+
+def _chunks(sizes: Sequence[int]) -> Iterator[range]:
+    """Cut images into runs of at most so many images and (but for one image) so many bytes."""
+    start = held = 0
+    for i, size in enumerate(sizes):
+        if i > start and (held + size > _CHUNK_BYTES or i - start == _CHUNK_IMAGES):
+            yield range(start, i)
+            start, held = i, 0
+        held += size
+    if start < len(sizes):
+        yield range(start, len(sizes))
+
+
+_CHUNK_IMAGES, _CHUNK_BYTES = 256, 1 << 20

@@ -1,0 +1,1 @@
+"""What a study is: its configuration, checked, and the runs that follow from it."""

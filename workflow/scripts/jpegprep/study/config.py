@@ -1,0 +1,483 @@
+"""Studies and registries: reading them, checking them, and what they mean.
+
+The schemas in workflow/schemas/ describe every key; the description beside a value is the fix that
+the user reads. `_check` adds what a schema cannot say: what one file means for another.
+"""
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+from jsonschema.validators import extend
+from referencing import Registry, Resource
+
+from jpegprep.common.errors import UserError
+from jpegprep.common.layout import Run
+from jpegprep.images.variants import ORIGINAL, noise_variants, variant_of_ratio
+
+# A learner and the variant that it was trained and tested on.
+Side = tuple[str, str]
+
+_SCHEMAS = Path(__file__).parents[3] / "schemas"
+
+
+@dataclass(frozen=True)
+class Study:
+    """A checked study with the registries it draws on.
+
+    Attributes:
+        name: the study's name and folder.
+        datasets: the entries of its data sets, by name, in the study's order.
+        ratios: its compression ratios, from 1.0 down.
+        seeds: one run is made for each.
+        storage_ratio: the ratio that Table III compares with the original.
+        margin: the loss of accuracy that is accepted, a fraction.
+        never_inflate: whether an image that compression would make larger keeps its source.
+        archives: a folder of archives that are already on this machine, or None.
+        learners: the learners' entries, by name, in the study's order.
+        weights: the registry of weights.
+        model_size: what Table II compares (small, large, ratio), or None.
+        noise: what Table IV does (learner, datasets, ratio, test), or None.
+        tabular: what the table of tabular classifiers compares (learner, deep), or None.
+        train_test: whose models are tested at all ratios (learner), or None.
+        reading: what reading and decoding is measured at (learner, bandwidths in MB/s), or None.
+    """
+
+    name: str
+    datasets: Mapping[str, Any]
+    ratios: Sequence[float]
+    seeds: Sequence[int]
+    storage_ratio: float
+    margin: float
+    never_inflate: bool
+    archives: str | None
+    learners: Mapping[str, Any]
+    weights: Mapping[str, Any]
+    model_size: Mapping[str, Any] | None = None
+    noise: Mapping[str, Any] | None = None
+    tabular: Mapping[str, Any] | None = None
+    train_test: Mapping[str, Any] | None = None
+    reading: Mapping[str, Any] | None = None
+
+    def runs(self) -> list[Run]:
+        """Return every run of the study, by data set, learner, variant and seed."""
+        return [
+            Run(dataset, variant, learner, seed)
+            for dataset in self.datasets
+            for learner in self.learners
+            for variant in self._learner_variants(dataset, learner)
+            for seed in self.learner_seeds(learner)
+        ]
+
+    def _learner_variants(self, dataset: str, learner: str) -> list[str]:
+        """Return the variants of a data set that a learner is trained on."""
+        ratios = [self.variant(ratio) for ratio in self.learner_ratios(learner)]
+        noisy = learner == self.noise["learner"] if self.noise else False
+        return ratios + (
+            self.noise_variants() if noisy and dataset in self.noise_datasets() else []
+        )
+
+    def noise_variants(self) -> list[str]:
+        """Return the variants of Table IV beside the original, or none without that table."""
+        return noise_variants(self.noise["ratio"]) if self.noise else []
+
+    def noise_datasets(self) -> list[str]:
+        """Return the data sets of Table IV."""
+        return list(self.noise["datasets"]) if self.noise else []
+
+    def transfers(self) -> list[tuple[Run, str]]:
+        """Return the runs that are tested on another variant than their own, and that variant.
+
+        Those of Table IV: each model of noisy images on clean ones too.
+        """
+        return [(run, ORIGINAL) for run in self.runs() if run.variant in self.noise_variants()]
+
+    def pairs(self) -> list[tuple[str, Side, Side]]:
+        """Return what is compared on the same test images: data set, the one side, the other.
+
+        Each variant with its learner's original; JPEG of noisy images with noisy ones; the large
+        network with the small one; the tabular learner with the deep one at each common ratio.
+        """
+        found = []
+        for dataset in self.datasets:
+            trained = {
+                learner: self._learner_variants(dataset, learner) for learner in self.learners
+            }
+            for learner, variants in trained.items():
+                found += [
+                    (dataset, (learner, variant), (learner, ORIGINAL))
+                    for variant in variants
+                    if variant != ORIGINAL
+                ]
+            if dataset in self.noise_datasets() and self.noise:
+                noisy, compressed = self.noise_variants()
+                learner = self.noise["learner"]
+                found.append((dataset, (learner, compressed), (learner, noisy)))
+            if self.model_size:
+                small, large = self.model_size["small"], self.model_size["large"]
+                found.append((dataset, (large, ORIGINAL), (small, ORIGINAL)))
+            if self.tabular:
+                one, other = self.tabular["learner"], self.tabular["deep"]
+                found += [
+                    (dataset, (one, variant), (other, variant))
+                    for variant in trained[one]
+                    if variant in trained[other]
+                ]
+        return found
+
+    def learner_ratios(self, learner: str) -> list[float]:
+        """Return the ratios at which a learner runs, from 1.0 down."""
+        return sorted(self.learners[learner].get("ratios", self.ratios), reverse=True)
+
+    def learner_seeds(self, learner: str) -> list[int]:
+        """Return the seeds of a learner's runs."""
+        return list(self.learners[learner].get("seeds", self.seeds))
+
+    def variants(self) -> list[str]:
+        """Return the variants of the study, from the original down."""
+        return [self.variant(ratio) for ratio in self.ratios]
+
+    def variant(self, ratio: float) -> str:
+        """Return the study's variant of a ratio."""
+        return variant_of_ratio(ratio, self.never_inflate)
+
+    def needs_gpu(self, learner: str) -> bool:
+        """Tell whether a learner's jobs end at once on a machine without a GPU."""
+        return bool(self.learners[learner].get("needs_gpu", False))
+
+    def recipe(self, learner: str) -> dict[str, Any]:
+        """Return what a learner learns by: its recipe and, with weights, their architecture."""
+        entry = self.learners[learner]
+        if "weights" not in entry:
+            return dict(entry["recipe"])
+        return {"architecture": self.weights[entry["weights"]]["architecture"], **entry["recipe"]}
+
+
+def load_study(config: Mapping[str, Any], source: str, registries: str | Path) -> Study:
+    """Check a study and the registries, and return the study.
+
+    Args:
+        config: the study as Snakemake read it.
+        source: what to call it in messages: the config file's path.
+        registries: the project's folder of datasets.yaml and weights.yaml; those in the study's own
+            folder come before.
+
+    Raises:
+        UserError: at the first mistake: file, key, value, and what is right.
+    """
+    # Plain lists and dicts, whatever Snakemake made; a date in YAML is meant as text.
+    study = json.loads(json.dumps(config, default=str))
+    for key in ("ratios", "seeds") if isinstance(study, dict) else ():
+        # Snakemake hands on the numbers of --config 'seeds=[0, 1]' as text.
+        if isinstance(study.get(key), list):
+            study[key] = [yaml.safe_load(x) if isinstance(x, str) else x for x in study[key]]
+    if isinstance(study, dict) and study.get("never_inflate") in ("true", "false"):
+        study["never_inflate"] = study["never_inflate"] == "true"  # likewise
+    validate(study, "study", source)
+    loaded, files = {}, {}
+    own = Path(study.get("registries", registries))
+    if not own.is_dir():
+        raise UserError(f"{source}: registries is {str(own)!r}, which is no folder")
+    for name in ("datasets", "weights"):
+        path = own / f"{name}.yaml"
+        if not path.exists():
+            path = Path(registries) / f"{name}.yaml"
+        loaded[name], files[name] = read_yaml(path), _shown(path)
+        validate(loaded[name], name, _shown(path))
+        _check_registry(name, loaded[name], _shown(path))
+    _check(study, loaded, files, source)
+    return Study(
+        name=study["study"],
+        datasets={name: loaded["datasets"][name] for name in study["datasets"]},
+        ratios=sorted(study["ratios"], reverse=True),
+        seeds=study["seeds"],
+        storage_ratio=study["storage_ratio"],
+        margin=study["margin"],
+        never_inflate=study.get("never_inflate", False),
+        archives=study.get("archives"),
+        learners=study["learners"],
+        weights=loaded["weights"],
+        **{name: study.get(name) for name in _EXPERIMENTS},
+    )
+
+
+# The experiments of a study that may be left out, and the keys in each that name a learner.
+_EXPERIMENTS = {
+    "model_size": ("small", "large"),
+    "noise": ("learner",),
+    "tabular": ("learner", "deep"),
+    "train_test": ("learner",),
+    "reading": ("learner",),
+}
+
+
+def _shown(path: Path) -> str:
+    """Return a path as a user would write it: from the current folder, where it lies below."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def read_yaml(path: Path) -> Any:
+    """Read a YAML file.
+
+    Raises:
+        UserError: where it is missing or not YAML.
+    """
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; restore it from the repository") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+
+
+def validate(value: Any, schema: str, source: str) -> None:
+    """Compare a value with ``workflow/schemas/<schema>.schema.yaml``.
+
+    Raises:
+        UserError: at the first difference, in the order of the file.
+    """
+    errors = sorted(_validator(schema).iter_errors(value), key=_importance)
+    if errors:
+        raise UserError(f"{source}: {_explain(errors[0])}")
+
+
+def _importance(error: ValidationError) -> tuple[int, str]:
+    """Constants first, since they say what else may stand there; then unknown keys.
+
+    What is missing comes last: often it is the unknown key, misspelt.
+    """
+    order = ["enum", "additionalProperties"]
+    rank = order.index(error.validator) if error.validator in order else len(order)
+    return (rank, str(error.json_path))
+
+
+# JSON Schema takes 2.0 for an integer, and not-a-number for a number within every bound.
+_Validator: Any = extend(  # type: ignore[no-untyped-call]
+    Draft202012Validator,
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine(
+        "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
+    ).redefine(
+        "number",
+        lambda _, value: (
+            isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+        ),
+    ),
+)
+
+
+@cache
+def _validator(schema: str) -> Any:
+    resources = [
+        (path.name, Resource.from_contents(read_yaml(path)))
+        for path in _SCHEMAS.glob("*.schema.yaml")
+    ]
+    registry: Registry[Any] = Registry().with_resources(resources)
+    return _Validator(
+        registry.contents(f"{schema}.schema.yaml"), registry=registry.with_resources(resources)
+    )
+
+
+def _explain(error: ValidationError) -> str:
+    """Return one line: where, what stands there, and what is right."""
+    place = _place(error.absolute_path)
+    schema: Any = error.schema
+    wanted: Any = error.validator_value
+    instance: Any = error.instance
+    fix = schema.get("description", error.message)
+    if error.validator == "additionalProperties":
+        known = list(schema["properties"])
+        unknown = next(key for key in instance if key not in known)
+        near = difflib.get_close_matches(str(unknown), known, n=1, cutoff=0)
+        return (
+            f"the key {_place([*error.absolute_path, unknown])} is unknown; did you mean {near[0]}?"
+        )
+    if error.validator == "required":
+        missing = next(key for key in wanted if key not in instance)
+        return f"{_place([*error.absolute_path, missing])} is missing; {fix}"
+    if error.validator == "uniqueItems":
+        items = list(instance)
+        twice = next(item for i, item in enumerate(items) if item in items[:i])
+        return f"{place} holds {_short(twice)} twice; {fix}"
+    if isinstance(error.parent, ValidationError) or "propertyNames" in error.absolute_schema_path:
+        return f"the name {_short(error.instance)} cannot be; {fix}"
+    return f"{place or 'the file'} is {_short(error.instance)}; {fix}"
+
+
+def _place(path: Iterable[str | int]) -> str:
+    """Return a path into a file as a person writes it: ``learners.x.ratios[3]``."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def _known(name: str, names: Iterable[str], place: str, file: str) -> None:
+    """Raise where `name` is not among `names`, with the nearest that is."""
+    names = list(names)
+    if name not in names:
+        near = difflib.get_close_matches(name, names, n=1, cutoff=0)
+        meant = f"; did you mean {near[0]}?" if near else ""
+        raise UserError(f"{place} is {name!r}, which is not in {file}{meant}")
+
+
+def _check(
+    study: Mapping[str, Any], loaded: Mapping[str, Any], files: Mapping[str, str], source: str
+) -> None:
+    """Check what no schema can: names that other files must know, and numbers that must agree."""
+    for i, name in enumerate(study["datasets"]):
+        _known(name, loaded["datasets"], f"{source}: datasets[{i}]", files["datasets"])
+    check_learners(study["learners"], study["ratios"], loaded["weights"], source, files["weights"])
+    ratio = study["storage_ratio"]
+    if ratio == 1 or ratio not in study["ratios"]:
+        raise UserError(f"{source}: storage_ratio is {ratio}; it is one of ratios below 1.0")
+    if not any(ratio in entry.get("ratios", [ratio]) for entry in study["learners"].values()):
+        raise UserError(
+            f"{source}: storage_ratio is {ratio}, and no learner runs there; add it to one's ratios"
+        )
+    _check_experiments(study, source)
+
+
+def check_learners(
+    learners: Mapping[str, Any],
+    ratios: Sequence[float],
+    weights: Mapping[str, Any],
+    source: str,
+    weights_file: str,
+) -> None:
+    """Check the learners of a study, and its ratios.
+
+    Args:
+        learners: their entries, by name.
+        ratios: the study's.
+        weights: the registry of weights.
+        source: what to call the study's file in messages.
+        weights_file: likewise the registry's.
+
+    Raises:
+        UserError: at the first mistake.
+    """
+    for place, of_place in [("ratios", ratios)] + [
+        (f"learners.{name}.ratios", learner.get("ratios", [])) for name, learner in learners.items()
+    ]:
+        for i, ratio in enumerate(of_place):
+            try:
+                variant_of_ratio(ratio)
+            except UserError:
+                raise UserError(
+                    f"{source}: {place}[{i}] is {ratio}; a ratio is a whole hundredth in (0, 1], "
+                    "as JPEG quality is 100 times it"
+                ) from None
+            if ratio not in ratios:
+                raise UserError(f"{source}: {place}[{i}] is {ratio}; add it to ratios")
+    for name, learner in learners.items():
+        place = f"{source}: learners.{name}"
+        recipe = learner["recipe"]
+        if name.startswith("probe") != (learner["framework"] == "probe"):
+            raise UserError(
+                f"{place} is of framework {learner['framework']}; the names of probes, and no "
+                "others, begin with probe: nobody is to take them for fine-tuned networks"
+            )
+        if "weights" not in learner:
+            continue
+        _known(learner["weights"], weights, f"{place}.weights", weights_file)
+        if recipe.get("warmup_epochs", 0) >= recipe.get("epochs", 1):
+            raise UserError(
+                f"{place}.recipe.warmup_epochs is {recipe['warmup_epochs']}; "
+                f"it is below epochs, {recipe['epochs']}"
+            )
+        if recipe.get("batch_size", 1) % recipe.get("gpus", 1):
+            raise UserError(
+                f"{place}.recipe.gpus is {recipe['gpus']}; a batch is divided among them: "
+                f"it divides batch_size, {recipe['batch_size']}"
+            )
+        low, high = recipe.get("augmentation", {}).get("crop_scale", (0, 1))
+        if low > high:
+            raise UserError(
+                f"{place}.recipe.augmentation.crop_scale is [{low}, {high}]; the least comes first"
+            )
+
+
+def _check_experiments(study: Mapping[str, Any], source: str) -> None:
+    """Check that the experiments name learners that run at their ratios, and data sets."""
+    for experiment, keys in _EXPERIMENTS.items():
+        entry = study.get(experiment)
+        if entry is None:
+            continue
+        ratio = entry.get("ratio")
+        if ratio is not None and (ratio == 1 or ratio not in study["ratios"]):
+            raise UserError(
+                f"{source}: {experiment}.ratio is {ratio}; it is one of ratios below 1.0"
+            )
+        for key in keys:
+            place = f"{source}: {experiment}.{key}"
+            _known(entry[key], study["learners"], place, f"the learners of {source}")
+            learner = study["learners"][entry[key]]
+            framework = _FRAMEWORKS.get((experiment, key))
+            if framework and learner["framework"] not in framework:
+                raise UserError(
+                    f"{place} is {entry[key]!r}, whose framework is {learner['framework']}; name "
+                    f"a learner of {' or '.join(framework)}"
+                )
+            if ratio is not None and experiment == "model_size":
+                ratios = learner.get("ratios", study["ratios"])
+                if ratio not in ratios:
+                    raise UserError(
+                        f"{place} is {entry[key]!r}, which does not run at ratio {ratio}; add it "
+                        f"to learners.{entry[key]}.ratios"
+                    )
+        if experiment == "model_size" and entry["small"] == entry["large"]:
+            raise UserError(
+                f"{source}: model_size.large is {entry['large']!r}, as small is; name two learners"
+            )
+        for i, name in enumerate(entry.get("datasets", [])):
+            _known(name, study["datasets"], f"{source}: {experiment}.datasets[{i}]", "datasets")
+
+
+_FRAMEWORKS = {
+    ("model_size", "small"): ("timm",),
+    ("model_size", "large"): ("timm",),
+    ("noise", "learner"): ("timm", "autogluon"),
+    ("tabular", "learner"): ("autogluon_tabular",),
+    ("tabular", "deep"): ("timm", "autogluon"),
+    ("train_test", "learner"): ("timm", "probe"),
+    ("reading", "learner"): ("timm", "autogluon"),
+}
+
+
+def _check_registry(kind: str, registry: Mapping[str, Any], source: str) -> None:
+    if kind != "datasets":
+        return
+    for name, dataset in registry.items():
+        archives = [archive["name"] for archive in dataset["archives"]]
+        if twice := {a for a in archives if archives.count(a) > 1}:
+            raise UserError(f"{source}: {name}.archives names {twice.pop()} twice; names differ")
+        needed = {"photo_patches": {"patch", "crop"}}.get(dataset["adapter"], set())
+        if missing := needed - set(dataset.get("options", {})):
+            raise UserError(
+                f"{source}: {name}.options.{min(missing)} is missing; the adapter "
+                f"{dataset['adapter']} needs {' and '.join(sorted(needed))}"
+            )
+        split = dataset["split"]
+        if split["val"] + split["test"] >= 1:
+            raise UserError(
+                f"{source}: {name}.split leaves nothing to train on; val and test sum to below 1"
+            )
+        names = dataset.get("class_names")
+        if names is not None and len(names) != dataset["classes"]:
+            raise UserError(
+                f"{source}: {name}.classes is {dataset['classes']}; class_names has {len(names)}"
+            )

@@ -1,0 +1,93 @@
+"""The study of a user's own images: what `snakemake recommend` makes of a path."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from jpegprep.common.errors import UserError
+from jpegprep.datasets.own_images import inspect, registry_entry
+from jpegprep.study.config import Study, check_learners, read_yaml, validate
+
+# A training step costs about this many forward passes.
+_STEP = 3
+
+
+def own_study(
+    config: Mapping[str, Any], source: str, registries: str | Path, kept_in: str | Path
+) -> tuple[Study, dict[str, Any]]:
+    """Return the study of a user's own images, and the checked configuration.
+
+    The study has one data set, ``own-<name>``, whose variants never make an image larger; the probe
+    runs at all ratios, the learner that confirms at the original alone: at which other ratio it
+    runs is known once the probe has.
+
+    Args:
+        config: what Snakemake read: config/recommend.yaml and the command line.
+        source: what to call it in messages.
+        registries: the project's folder of weights.yaml.
+        kept_in: a folder that keeps what was found in archives.
+
+    Raises:
+        UserError: at the first mistake in the configuration or the images.
+    """
+    what = json.loads(json.dumps(config, default=str))
+    for key, value in what.items():
+        # What stands on the command line comes as text.
+        if isinstance(value, str) and key not in ("images", "name", "probe"):
+            what[key] = yaml.safe_load(value)
+    for key in ("images", "name"):
+        if key in what:
+            what[key] = str(what[key])
+    validate(what, "recommend", source)
+    path = Path(registries) / "weights.yaml"
+    weights = read_yaml(path)
+    check_learners(what["learners"], what["ratios"], weights, source, str(path))
+    _check(what, source)
+    images = inspect(what["images"], kept_in)
+    name = what.setdefault("name", images.name)
+    what["images"] = images.path
+    learners = {what["probe"]: what["learners"][what["probe"]]}
+    if what["confirm"]:
+        learners[what["confirm"]] = {**what["learners"][what["confirm"]], "ratios": [1.0]}
+    split = what["split"]
+    entry = registry_entry(images, None, split["val"], split["test"], split["seed"])
+    entry["split"] |= {"duplicates": split["duplicates"], "limit": affordable(what)}
+    study = Study(
+        name=f"recommend/{name}",
+        datasets={f"own-{name}": entry},
+        ratios=sorted(what["ratios"], reverse=True),
+        seeds=what["seeds"],
+        storage_ratio=min(what["ratios"]),
+        margin=what["margin"],
+        never_inflate=True,
+        archives=None,
+        learners=learners,
+        weights=weights,
+    )
+    return study, what
+
+
+def affordable(what: Mapping[str, Any]) -> int:
+    """Return how many images the time budget allows: each passes the network so many times."""
+    passes = float(len(what["ratios"]))
+    if what["confirm"]:
+        train = 1 - what["split"]["val"] - what["split"]["test"]
+        epochs = what["learners"][what["confirm"]]["recipe"]["epochs"]
+        passes += 2 * len(what["seeds"]) * (epochs * (_STEP * train + what["split"]["val"]))
+    return int(60 * what["minutes"] * what["images_per_second"] / passes)
+
+
+def _check(what: Mapping[str, Any], source: str) -> None:
+    for key, framework in (("probe", "probe"), ("confirm", "timm")):
+        if what[key] is False:
+            continue
+        entry = what["learners"].get(what[key])
+        if entry is None or entry["framework"] != framework:
+            raise UserError(
+                f"{source}: {key} is {what[key]!r}; name a learner of framework {framework}"
+            )
+    if what["split"]["val"] + what["split"]["test"] >= 1:
+        raise UserError(f"{source}: split leaves nothing to train on; val and test sum to below 1")
