@@ -73,11 +73,12 @@ conda: $(READY) ## try --use-conda with a stand-in for conda that serves the loc
 drill: $(READY) ## kill studies at random, damage files, fill disks: is anything lost? as root
 	@$(RUN) python tests/system/drill.py
 
-lint: $(READY) ## check style, types and workflow
+lint: $(READY) ## check style, types, imports and workflow
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) snakefmt --check --compact-diff Snakefile workflow
 	$(RUN) mypy
+	$(RUN) lint-imports --quiet --no-cache
 	$(RUN) snakemake --lint
 
 format: $(READY) ## put the code into shape

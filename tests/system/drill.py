@@ -240,30 +240,39 @@ def without(*names: str) -> Callable[[Project], None]:
 
 
 PREDICTIONS = without(f"{RUN}/predictions.parquet")
-TREATED = without(SHARD, SHARD.replace(".tar", ".index.parquet"))
+
+
+def without_folder(name: str) -> Callable[[Project], None]:
+    """Return a function that removes a folder of a project."""
+    return lambda project: shutil.rmtree(project.path(name))
+
+
+SHARDS = str(Path(SHARD).parent)
+TREATED = without_folder(SHARDS)
 ORIGINAL = SHARD.replace("jpeg-q30", "original")
+ORIGINALS = str(Path(ORIGINAL).parent)
 WEIGHTS = "resources/weights/tf_efficientnet_lite0.safetensors"
 # Of each fault: its name; what happens to a finished study; what the error line tells to do.
 FAULTS: list[tuple[str, Callable[[Project], None], Callable[[Project], None] | None]] = [
     (
         "a shard with a flipped bit",
         lambda p: (flip(p.path(SHARD)), PREDICTIONS(p)),
-        lambda p: p.path(SHARD).unlink(),
+        without_folder(SHARDS),
     ),
     (
         "a shard cut short",
         lambda p: (cut(p.path(SHARD)), PREDICTIONS(p)),
-        lambda p: p.path(SHARD).unlink(),
+        without_folder(SHARDS),
     ),
     (
         "an original shard with a flipped bit",
         lambda p: (flip(p.path(ORIGINAL)), TREATED(p)),
-        lambda p: p.path(ORIGINAL).unlink(),
+        without_folder(ORIGINALS),
     ),
     (
         "an index cut short",
         lambda p: (cut(p.path(SHARD.replace(".tar", ".index.parquet"))), PREDICTIONS(p)),
-        lambda p: p.path(SHARD).unlink(),
+        without_folder(SHARDS),
     ),
     (
         "weights cut short",

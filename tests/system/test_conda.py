@@ -111,7 +111,7 @@ def test_every_environment_solves(tmp_path: Path, conda: Conda) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     made = environments(project)
     print(f"{len(made)} environments in {time.monotonic() - began:.0f} s: {sorted(made)}")
-    assert {"train_timm", "train_autogluon", "figures", "shards", "evaluate"} <= set(made)
+    assert {"learners_timm", "learners_autogluon", "results", "shards", "evaluation"} <= set(made)
     assert all(python.exists() for python in made.values())
 
 
@@ -127,8 +127,8 @@ def test_the_tables_are_those_without_conda(finished: Project, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("environment", "has", "lacks"),
     [
-        ("train_timm", "torch", "seaborn"),
-        ("evaluate", "statsmodels", "torch"),
+        ("learners_timm", "torch", "seaborn"),
+        ("evaluation", "statsmodels", "torch"),
         ("shards", "PIL", "torch"),
     ],
 )
@@ -142,7 +142,7 @@ def test_environments_stay_apart(finished: Project, environment: str, has: str, 
 def test_a_wrong_pin_fails(conda: Conda, tmp_path: Path) -> None:
     """Of a version that there is not, Snakemake says so, before any job."""
     project = short(tmp_path)
-    path = project.path("envs/evaluate.yaml")
+    path = project.path("envs/evaluation.yaml")
     path.write_text(path.read_text().replace("pandas =", "pandas =99."))
     done = conda.run(project, *SHORT_TABLES)
     assert done.returncode == 1

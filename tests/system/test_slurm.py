@@ -21,8 +21,8 @@ RUN = "results/runs/photo-patches/jpeg-q30/tf_efficientnet_lite0/seed0"
 LOG = "results/logs/train_timm/photo-patches/jpeg-q30/tf_efficientnet_lite0/seed0.log"
 # This machine's size; the profile is written for a cluster's nodes.
 HERE = [
-    *("--set-threads", "train_timm=2", "treat_shard=1"),
-    *("--resources", "network=1", "shards_at_once=2"),
+    *("--set-threads", "train_timm=2"),
+    *("--resources", "network=1"),
     *("--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "6"),
     *("--slurm-no-account", "--latency-wait", "20"),
 ]
@@ -41,7 +41,7 @@ class Cluster:
     def command(self, *arguments: str, resources: str = "mem_mb=3000 runtime=10") -> list[str]:
         """Return the command line: the shipped profile, and what this machine has of it."""
         own = [f"train_timm:{resource}" for resource in resources.split()]
-        own += ["train_timm:slurm_partition=gpu", "treat_shard:shards_at_once=1"]
+        own += ["train_timm:slurm_partition=gpu"]
         snakemake = self.project.command(*arguments)
         snakemake = [part for part in snakemake if part not in ("--cores", "2")]
         return [

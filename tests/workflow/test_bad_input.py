@@ -116,15 +116,15 @@ def folders(fresh, tmp_path):
     return fresh, archive
 
 
-SHARD = "results/shards/animals/jpeg-q30/test-0.tar"
+SHARDS = "results/shards/animals/jpeg-q30"
 
 
 def test_class_folders_become_shards(folders):
     """Without a mistake the archive becomes shards."""
     project, _ = folders
-    run = project.snakemake(SHARD)
+    run = project.snakemake(SHARDS)
     assert run.returncode == 0, run.stderr
-    with tarfile.open(project.path(SHARD)) as tar:
+    with tarfile.open(project.path(f"{SHARDS}/test-0.tar")) as tar:
         assert len(tar.getnames()) == 2 * 5  # a fifth of 24, and a label for each
 
 
@@ -138,7 +138,7 @@ def test_a_wrong_checksum_leaves_no_archive(folders):
         registry["animals"]["archives"][0]["sha256"] = wrong
 
     project.edit("config/datasets.yaml", lie)
-    line = one_line(project.snakemake(SHARD))
+    line = one_line(project.snakemake(SHARDS))
     assert "resources/archives/animals/animals.tar" in line and right in line and wrong in line
     assert not any(project.path("resources").rglob("*animals*tar*"))
 
@@ -152,7 +152,7 @@ def test_a_truncated_archive_is_named(folders):
         del registry["animals"]["archives"][0]["sha256"]
 
     project.edit("config/datasets.yaml", unknown)
-    line = one_line(project.snakemake(SHARD))
+    line = one_line(project.snakemake(SHARDS))
     assert "resources/archives/animals/animals.tar: " in line and "truncated" in line
     assert not project.path("results/manifests/animals.parquet").exists()
 
@@ -166,7 +166,7 @@ def test_a_missing_class_folder_is_named(folders):
         del registry["animals"]["archives"][0]["sha256"]
 
     project.edit("config/datasets.yaml", unknown)
-    line = one_line(project.snakemake(SHARD))
+    line = one_line(project.snakemake(SHARDS))
     assert "animals.tar: class folder 'coffee' is missing or holds no image" in line
 
 
@@ -185,7 +185,7 @@ def test_a_class_of_two_images_is_named(folders):
         del registry["animals"]["archives"][0]["sha256"]
 
     project.edit("config/datasets.yaml", register)
-    line = one_line(project.snakemake(SHARD))
+    line = one_line(project.snakemake(SHARDS))
     assert "results/manifests/animals.parquet: class 'coffee' has 2 images, too few for" in line
     assert not project.path("results/splits/animals.parquet").exists()
 
@@ -225,8 +225,8 @@ def test_one_failing_run_leaves_the_others_alone(folders):
             del study[experiment]
 
     project.edit("config/config.yaml", only_lite0)
-    damaged = "results/shards/animals/jpeg-q30/train-0.tar"
-    assert project.snakemake(damaged).returncode == 0
+    damaged = f"{SHARDS}/train-0.tar"
+    assert project.snakemake(SHARDS).returncode == 0
     content = bytearray(project.path(damaged).read_bytes())
     content[len(content) // 2] ^= 1
     time = project.path(damaged).stat()
@@ -236,6 +236,7 @@ def test_one_failing_run_leaves_the_others_alone(folders):
     run = project.snakemake(*runs)
     line = one_line(run)
     assert damaged in line and "is damaged (its CRC-32 differs" in line
+    assert f"remove {SHARDS}: its shards are made again" in line
     assert "(log: results/logs/train_timm/animals/jpeg-q30/lite0/seed0.log)" in run.stderr
     assert "run 1 of 2 done: animals/original/lite0/seed0" in run.stderr
     assert not project.path("results/runs/animals/jpeg-q30/lite0/seed0/run.json").exists()

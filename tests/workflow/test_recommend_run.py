@@ -71,7 +71,7 @@ def test_asked_again_nothing_runs_and_a_changed_image_is_noticed(asked):
     about = ("recommend", "--config", f"images={images}")
     assert project.planned(*about) == {}
     jobs = project.planned(*about, "margin=0.25")
-    assert not {"train_timm", "treat_shard", "extract_features", "train_probe"} & set(jobs)
+    assert not {"train_timm", "shard_variant", "extract_features", "train_probe"} & set(jobs)
     assert "propose_ratio" in jobs
     image = images / "brick" / "it's 0.png"
     content = image.read_bytes()

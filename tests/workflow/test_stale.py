@@ -3,15 +3,16 @@
 # What follows when an accuracy may have changed.
 AFTER_RUNS = dict.fromkeys(
     (
-        *("evaluate_runs", "make_table3", "make_table4", "make_table5", "measure_convergence"),
-        *("compare_published", "draw_fig2", "draw_fig3", "write_report"),
-        *("compare_runs", "make_comparison", "make_decision", "draw_differences"),
-        *("compare_probes", "cross_test_timm", "make_train_test", "draw_train_test"),
-        *("list_losses", "draw_flips", "make_reading_table", "draw_reading"),
+        *("evaluate_runs", "compare_runs", "cross_test_timm", "write_report"),
+        *("make_table3_storage", "make_table4_noise", "make_table5_tabular", "make_convergence"),
+        *("make_comparison", "make_decision", "make_probe_agreement", "make_train_test"),
+        *("make_classes", "make_flips", "make_reading", "make_reproduction"),
+        *("draw_fig2_accuracy_vs_ratio", "draw_fig3_convergence", "draw_difference_vs_ratio"),
+        *("draw_train_test", "draw_flips_dataset", "draw_reading"),
     ),
     1,
 )
-STORAGE = {"make_table1", "list_problems", "measure_sizes", "draw_sizes"}
+STORAGE = {"make_table1_datasets", "make_problems", "make_size_vs_ratio", "draw_size_vs_ratio"}
 # These show the study as a whole: any change of it draws them again.
 OF_THE_STUDY = {"draw_rulegraph": 1}
 
@@ -25,7 +26,7 @@ def test_a_finished_study_has_nothing_to_do(project):
 
 def test_a_comment_in_the_trainer_reruns_nothing(changed):
     """Comments, docstrings and blank lines mean nothing."""
-    trainer = changed.path("workflow/scripts/jpegprep/learners/training.py")
+    trainer = changed.path("workflow/scripts/jpegprep/learners/fitting.py")
     text = trainer.read_text("utf-8")
     text = text.replace("import tempfile\n", "# A comment.\nimport tempfile\n\n", 1)
     docstring = '"""Return the loss of one batch, with label smoothing."""'
@@ -36,20 +37,48 @@ def test_a_comment_in_the_trainer_reruns_nothing(changed):
 
 def test_a_comment_in_an_adapter_reruns_nothing(changed):
     """Snakemake by itself would rerun a job when its script's time changes."""
-    adapter = changed.path("workflow/scripts/train_timm.py")
+    adapter = changed.path("workflow/scripts/train.py")
     adapter.write_text(adapter.read_text("utf-8") + "# A comment.\n")
+    assert changed.planned() == {}
+
+
+def test_a_module_in_another_folder_reruns_nothing(changed):
+    """What decodes images may lie elsewhere, under another name, with its imports put right."""
+    package = changed.path("workflow/scripts/jpegprep")
+    moved, kept = package / "common/decoding.py", package / "images/images.py"
+    moved.write_bytes(kept.read_bytes())
+    before = kept.read_bytes()
+    for path in package.rglob("*.py"):
+        text = path.read_text("utf-8")
+        if "jpegprep.images.images" in text:
+            path.write_text(text.replace("jpegprep.images.images", "jpegprep.common.decoding"))
+    kept.unlink()
+    try:
+        assert changed.planned() == {}
+    finally:
+        kept.write_bytes(before)
+        moved.unlink()
+
+
+def test_an_adapter_reruns_nothing(changed):
+    """How a function is called is no part of what it makes."""
+    adapter = changed.path("workflow/scripts/call.py")
+    adapter.write_text(adapter.read_text("utf-8") + "\nx = 1\n")
     assert changed.planned() == {}
 
 
 def test_a_colour_reruns_figures_and_report(changed):
     """A change to the plotting code draws again and trains nothing."""
-    drawing = changed.path("workflow/scripts/jpegprep/results/figures/panels.py")
+    drawing = changed.path("workflow/scripts/jpegprep/results/figures/drawing.py")
     text = drawing.read_text("utf-8")
     assert '"colorblind"' in text
     drawing.write_text(text.replace('"colorblind"', '"deep"'))
-    drawn = ("draw_sizes", "draw_fig1", "draw_fig2", "draw_fig3", "draw_noise", "draw_rulegraph")
-    drawn += ("draw_differences", "draw_train_test", "draw_flips", "draw_reading")
-    assert changed.planned() == dict.fromkeys((*drawn, "write_report"), 1)
+    drawn = (
+        *("size_vs_ratio", "fig1_schematic", "fig2_accuracy_vs_ratio", "fig3_convergence"),
+        *("noise_examples_dataset", "rulegraph", "difference_vs_ratio", "train_test"),
+        *("flips_dataset", "reading"),
+    )
+    assert changed.planned() == {**{f"draw_{name}": 1 for name in drawn}, "write_report": 1}
 
 
 def test_a_learning_rate_reruns_its_learner_and_what_follows(changed):
@@ -63,15 +92,15 @@ def test_a_learning_rate_reruns_its_learner_and_what_follows(changed):
 
 
 def test_a_ratio_makes_its_shards_its_run_and_the_results(changed):
-    """One variant (four shards), one run, tables and figures; Table I does not depend on it."""
+    """One variant, one run, tables and figures; Table I does not depend on it."""
     changed.edit("config/config.yaml", lambda study: study["ratios"].insert(1, 0.5))
     assert changed.planned() == {
-        "treat_shard": 4,
+        "shard_variant": 1,
         "train_timm": 1,
         "extract_features": 1,
         "train_probe": 1,  # all of its seeds
-        "measure_sizes": 1,
-        "draw_sizes": 1,
+        "make_size_vs_ratio": 1,
+        "draw_size_vs_ratio": 1,
         "measure_reading": 1,
         **AFTER_RUNS,
         **OF_THE_STUDY,
@@ -87,28 +116,31 @@ def test_a_further_data_set_leaves_the_others_alone(changed):
     changed.edit("config/datasets.yaml", register)
     changed.edit("config/config.yaml", lambda study: study["datasets"].append("animals"))
     planned = changed.planned()
-    assert planned["shard_originals_animals"] == 1
-    assert "shard_originals_photo_patches" not in planned
+    assert planned["shard_originals"] == 1
     assert {rule: count for rule, count in planned.items() if rule.startswith("train_")} == {
         "train_timm": 3,
         "train_autogluon": 1,  # Table IV is of the data sets that the study names there
         "train_tabular": 2,
         "train_probe": 3,
     }
-    assert planned["treat_shard"] == 8
-    assert planned["draw_fig2_dataset"] == planned["draw_fig3_dataset"] == 2
-    assert "draw_noise" not in planned
+    assert planned["shard_variant"] == 2
+    assert (
+        planned["draw_fig2_accuracy_vs_ratio_dataset"]
+        == planned["draw_fig3_convergence_dataset"]
+        == 2
+    )
+    assert "draw_noise_examples_dataset" not in planned
 
 
 def test_a_changed_trainer_trains_again(changed):
     """The trainer's code is part of what a run means; AutoGluon's runs do not use it."""
-    trainer = changed.path("workflow/scripts/jpegprep/learners/training.py")
+    trainer = changed.path("workflow/scripts/jpegprep/learners/fitting.py")
     text = trainer.read_text("utf-8")
     assert '"adamw"' in text
     trainer.write_text(text.replace('"adamw"', '"sgd"'))
     planned = changed.planned()
     assert planned["train_timm"] == 3
-    others = {"train_autogluon", "train_tabular", "treat_shard", "fetch_weights"}
+    others = {"train_autogluon", "train_tabular", "shard_variant", "fetch_weights"}
     assert not others & set(planned)
 
 
@@ -118,7 +150,7 @@ def test_a_pinned_version_reruns_its_stage(changed):
     text = environment.read_text("utf-8")
     environment.write_text(text.replace("pillow =", "pillow =1"))
     planned = changed.planned()
-    assert planned["treat_shard"] == 16  # four shards of each of four variants
+    assert planned["shard_variant"] == 4
     assert planned["train_timm"] == 3
     assert "download_archive" not in planned
 
@@ -138,7 +170,8 @@ def test_a_second_study_shares_the_runs(changed):
     """Another study over the same runs trains nothing."""
     changed.edit("config/config.yaml", lambda study: study.update(study="other"))
     planned = changed.planned()
-    others = {"evaluate_transfers", "draw_fig1", "draw_noise", "compare_seeds", "measure_reading"}
+    others = {"evaluate_transfers", "measure_reading", "make_same_against_same"}
+    others |= {"draw_fig1_schematic", "draw_noise_examples_dataset"}
     assert set(planned) == {*AFTER_RUNS, *OF_THE_STUDY} | STORAGE | others
 
 
@@ -148,8 +181,8 @@ def test_a_deleted_figure_is_redrawn_alone(project):
     before = figure.read_bytes()
     figure.unlink()
     name = str(figure.relative_to(project.folder))
-    assert project.planned() == {"draw_fig2": 1, "write_report": 1}
-    assert project.planned(name) == {"draw_fig2": 1}
+    assert project.planned() == {"draw_fig2_accuracy_vs_ratio": 1, "write_report": 1}
+    assert project.planned(name) == {"draw_fig2_accuracy_vs_ratio": 1}
     assert project.snakemake(name).returncode == 0
     assert figure.read_bytes() == before
     assert project.snakemake().returncode == 0  # the report, which shows it

@@ -264,7 +264,7 @@ def test_a_killed_study_ends_with_the_same_predictions(project, learner):
 
 
 def test_the_lock_of_a_living_snakemake_is_left_alone(project):
-    """While a Snakemake works in the folder, `jpegprep.common.locks` says so and unlocks nothing."""
+    """While a Snakemake works in the folder, `locks` says so and unlocks nothing."""
     lock = project.path(".snakemake/locks/0.input.lock")
     lock.parent.mkdir(exist_ok=True)
     lock.write_text("results/small/report.html\n", encoding="utf-8")
@@ -302,8 +302,9 @@ def test_a_lock_is_kept_while_the_study_has_a_mistake(project):
 
 
 def test_the_reference_is_a_copy_of_the_results(project):
-    """`make reference` copies tables, figures and run records, and puts the numbers into README."""
-    shutil.copy(ROOT / "README.md", project.folder)
+    """`make reference` copies tables, figures and run records; its numbers go into READMEs."""
+    for name in ("README.md", "results/README.md"):
+        shutil.copy(ROOT / name, project.path(name))
     project.path("results/demo").symlink_to("small")
     try:
         run = project.python("-m", "jpegprep.results.reference")
@@ -315,6 +316,6 @@ def test_the_reference_is_a_copy_of_the_results(project):
         assert copy == project.path(f"results/small/{name}").read_bytes()
     for run in pd.read_csv(project.path("results/small/tables/runs.csv"))["run"]:
         assert project.path(run.replace("results/", "results/reference/", 1)).exists()
-    readme = project.path("README.md").read_text("utf-8")
+    readme = project.path("results/README.md").read_text("utf-8")
     table = project.path("results/small/tables/table3_storage.md").read_text("utf-8")
     assert table.strip() in readme

@@ -1,20 +1,36 @@
-# The study and the names of its files, for every other rule file.
+# The study, the names of paths, and what every rule file uses.
 #
 # Requires: `config`, a study as workflow/schemas/study.schema.yaml describes it.
-# Gives: STUDY, and functions from wildcards to paths, parameters and fingerprints.
+# Gives: STUDY, RESULTS, pathvars, and functions from wildcards to paths and parameters.
 import json
 import time
-from functools import cache
 
-from jpegprep.study.config import load_study
+from jpegprep.answers.plan import facts_of
 from jpegprep.common.clock import mend_times
 from jpegprep.common.errors import UserError, failures
-from jpegprep.common.fingerprint import fingerprint
-from jpegprep.common.layout import SPLITS, Run, index_of
-from jpegprep.images.variants import ORIGINAL, PATTERN, ratio_of_variant
+from jpegprep.common.fingerprint import fingerprint, structure
+from jpegprep.common.jobs import flat, shape
+from jpegprep.common.layout import (
+    ARCHIVES,
+    BENCHMARKS,
+    FEATURES,
+    LOGS,
+    MANIFEST,
+    ORIGINALS,
+    RUN,
+    SHARDS,
+    SPLIT,
+    WEIGHTS,
+    Run,
+)
+from jpegprep.images.variants import PATTERN
+from jpegprep.results.catalogue import results_of
+from jpegprep.study.config import load_study
+from jpegprep.study.study import identity
 
-ROOT = Path(workflow.basedir)
 STARTED = time.time()
+# What a second Snakemake starts; where this workflow is a module of another, not that one.
+SNAKEFILE = str(ROOT / "workflow/Snakefile")
 
 SOURCE = " + ".join(map(str, workflow.overwrite_configfiles)) or f"config/{DEFAULT}"
 # What config/recommend.yaml says, where the study is one of a user's own images.
@@ -29,105 +45,21 @@ try:
 except UserError as error:
     sys.exit(f"error: {error}")
 
-
 RUNS = STUDY.runs()
-RUN_RECORD = ("history.csv", "predictions.parquet", "run.json")
-
-
-def result(path):
-    """Return the path of a file of the study's own folder."""
-    return f"results/{STUDY.name}/{path}"
-
-
+RESULTS = results_of(STUDY)
+# Whose models are tested at all ratios, and at which.
+CROSSED = STUDY.train_test["learner"] if STUDY.train_test else None
+CROSSED_RATIOS = STUDY.learner_ratios(CROSSED) if CROSSED else []
+# The one data set of a user's own images; of a study the first.
+OWN_DATASET = next(iter(STUDY.datasets))
 # The predictions of models on other test images than their runs'.
-TRANSFERS = [
-    f"results/runs/{run.folder}/tests/{tested}.parquet" for run, tested in STUDY.transfers()
-]
-# What is trained epoch by epoch at the paper's ratios: the curves of Figure 3.
-CURVES = [
-    run
-    for run in RUNS
-    if STUDY.learners[run.learner]["framework"] in ("timm", "autogluon")
-    and ratio_of_variant(run.variant) is not None
-]
-NETWORKS = [name for name, entry in STUDY.learners.items() if entry["framework"] == "timm"]
-PROBES = [name for name, entry in STUDY.learners.items() if entry["framework"] == "probe"]
-# Runs of the originals, of learners with several seeds.
-REPEATED = [
-    run for run in RUNS if run.variant == ORIGINAL and len(STUDY.learner_seeds(run.learner)) > 1
-]
-# The paper's Table III is of its small network.
-PAPERS_LEARNER = STUDY.model_size["small"] if STUDY.model_size else list(STUDY.learners)[0]
+TRANSFERS = [run.file(f"tests/{tested}.parquet") for run, tested in STUDY.transfers()]
 
-EXPERIMENTS = {
-    "table2_model_size": STUDY.model_size,
-    "table2_all_models": STUDY.model_size,
-    "table4_noise": STUDY.noise,
-    "table5_tabular": STUDY.tabular,
-}
-TABLES = [
-    result(f"tables/{name}.{kind}")
-    for name in (
-        "table1_datasets",
-        "problems",
-        "size_vs_ratio",
-        "table3_storage",
-        "convergence",
-        *(name for name, experiment in EXPERIMENTS.items() if experiment),
-        "comparison",
-        "decision",
-        *(["probe_agreement"] if PROBES and len(STUDY.learners) > len(PROBES) else []),
-        *(["same_against_same"] if REPEATED else []),
-        *(["train_test"] if STUDY.train_test else []),
-        *(["reading"] if STUDY.reading else []),
-        "classes",
-        "reproduction",
-    )
-    for kind in ("csv", "md", "html")
-]
-TABLES.append(result("tables/flips.csv"))
-FIGURES = [
-    result(f"figures/{name}.{kind}")
-    for name in (
-        "size_vs_ratio",
-        "fig2_accuracy_vs_ratio",
-        "fig3_convergence",
-        "difference_vs_ratio",
-        *(
-            f"{figure}_{name}"
-            for figure in ("fig2_accuracy_vs_ratio", "fig3_convergence")
-            for name in STUDY.datasets
-            if len(STUDY.datasets) > 1
-        ),
-        *(["accuracy_vs_parameters"] if STUDY.model_size else []),
-        *(f"noise_examples_{name}" for name in STUDY.noise_datasets()),
-        *(f"flips_{name}" for name in STUDY.datasets),
-        *(["train_test"] if STUDY.train_test else []),
-        *(["reading"] if STUDY.reading else []),
-        "fig1_schematic",
-        "rulegraph",
-    )
-    for kind in ("svg", "png")
-]
-# Whose numbers stand beside the paper's, by the paper's number.
-REPRODUCED = {
-    number: result(f"tables/{name}.csv")
-    for number, name in {
-        "I": "table1_datasets",
-        "II": "table2_model_size",
-        "III": "table3_storage",
-        "IV": "table4_noise",
-    }.items()
-    if EXPERIMENTS.get(name, True)
-}
-# What there is without training: `snakemake storage`.
-STORAGE = [
-    file
-    for file in (*TABLES, *FIGURES)
-    if Path(file).stem in ("table1_datasets", "problems", "size_vs_ratio")
-]
-MANIFESTS = [f"results/manifests/{name}.parquet" for name in STUDY.datasets]
-DATASET_SPLITS = [f"results/splits/{name}.parquet" for name in STUDY.datasets]
+
+# Only what has no wildcards: Snakemake (9.27) constrains none inside a pathvar.
+pathvars:
+    logs=LOGS,
+    benchmarks=BENCHMARKS,
 
 
 wildcard_constraints:
@@ -135,41 +67,71 @@ wildcard_constraints:
     variant=PATTERN,
     test_variant=PATTERN,
     learner="[a-z0-9][a-z0-9_]*",
-    split="train|val|test",
-    k=r"\d+",
     seed=r"\d+",
 
 
-def code(script, environment):
-    """Return the fingerprint of a script and of its environment's versions.
+def calls(function, environment):
+    """Return the params of a rule that calls a function of the package.
 
-    It stands among the params of each rule: a change in meaning reruns the rule, a comment does not.
+    `code` is the fingerprint of the function's module, of all that it imports, and of the
+    environment's versions: a change in meaning reruns the rule, a comment does not. Nor does
+    another name: with `output` among its arguments a parameter triggers no rerun.
     """
-    return fingerprint(ROOT / "workflow/scripts" / script, ROOT / "envs" / environment)
+    return {
+        "call": lambda wildcards, output: function,
+        "code": fingerprint(function, ROOT / "envs" / environment),
+    }
 
 
-def dataset(wildcards):
-    """Return the registry's entry of a data set."""
-    return STUDY.datasets[wildcards.dataset]
+def shapes(files):
+    """Return how inputs are nested, mappings and lists, for the function that the rule calls."""
+    return {name: shape(nested) for name, nested in files.items()}
 
 
-def content(name):
-    """Return what the registry says of a data set's content: what the manifest depends on."""
-    keys = ("adapter", "options", "classes", "class_names", "images")
-    return {key: STUDY.datasets[name][key] for key in keys if key in STUDY.datasets[name]}
-
-
-def archives(wildcards):
-    """Return the archives of a data set, in the order of the registry."""
+def targets(*folders):
+    """Return the files of the study's results in some folders: tables, figures."""
     return [
-        f"resources/archives/{wildcards.dataset}/{archive['name']}"
-        for archive in dataset(wildcards)["archives"]
+        file for result in RESULTS if result.folder in folders for file in result.targets(STUDY)
     ]
+
+
+def run_files(*names):
+    """Return the files of these names of every run of the study."""
+    return [run.file(name) for name in names for run in RUNS]
+
+
+# Every training counts them: a list of its own for each would take gigabytes.
+RECORDS = run_files("run.json")
+
+
+def of_dataset(key):
+    """Return a function from wildcards to what the registry says of the data set."""
+    return lambda wildcards: STUDY.datasets[wildcards.dataset][key]
+
+
+def content(wildcards):
+    """Return what the registry says of a data set's content."""
+    return STUDY.content(wildcards.dataset)
+
+
+def recipe(wildcards):
+    """Return what a learner learns by."""
+    return STUDY.recipe(wildcards.learner)
+
+
+def learners_of(framework):
+    """Return a pattern of the learners of a framework; of none, where there are none."""
+    return "|".join(STUDY.learners_of(framework)) or "(?!)"
+
+
+def weights_of(kind):
+    """Return a function from wildcards to a file of the learner's weights."""
+    return lambda wildcards: f"{WEIGHTS}/{STUDY.learners[wildcards.learner]['weights']}.{kind}"
 
 
 def image_threads(wildcards):
     """Return how many threads a job on the images of a data set may use: one, where they are few."""
-    return 4 if dataset(wildcards)["images"] > 5000 else 1
+    return 4 if STUDY.datasets[wildcards.dataset]["images"] > 5000 else 1
 
 
 def training_threads(wildcards, each=1):
@@ -184,86 +146,115 @@ def training_threads(wildcards, each=1):
     return max(1, min(8, settings.cores // in_all) * each)
 
 
+def alone():
+    """Return how many GPUs a job asks for that is to have the machine for itself, if it is one."""
+    in_all = workflow.resource_settings.resources.get("gpu")
+    return (in_all.value or 1) if OWN and in_all else 1
+
+
+def of_variants(path, variants):
+    """Return a path for each of these variants."""
+    return [
+        path.format(dataset="{dataset}", variant=variant, learner="{learner}")
+        for variant in variants
+    ]
+
+
+def of_seeds(learner, variants, file):
+    """Return a file of the runs of a learner on these variants, for each variant one a seed."""
+    return [
+        Run("{dataset}", variant, "{learner}", seed).file(file)
+        for variant in variants
+        for seed in STUDY.learner_seeds(learner)
+    ]
+
+
 def gpus(wildcards):
     """Return on how many GPUs a learner trains."""
     return STUDY.recipe(wildcards.learner).get("gpus", 1)
 
 
-def shards(name, variant, split):
-    """Return the tars of one split of one variant of a data set."""
-    return [
-        f"results/shards/{name}/{variant}/{split}-{k}.tar"
-        for k in range(STUDY.datasets[name]["shards"][split])
+def archive_source(wildcards):
+    """Return the registry's entry of an archive."""
+    archives = STUDY.datasets[wildcards.dataset]["archives"]
+    return next(archive for archive in archives if archive["name"] == wildcards.archive)
+
+
+def archives_of(wildcards):
+    """Return the archives of a data set, in the order of the registry."""
+    folder = ARCHIVES.format(dataset=wildcards.dataset)
+    return [f"{folder}/{entry['name']}" for entry in of_dataset("archives")(wildcards)]
+
+
+def files_read(result):
+    """Return the named inputs of a result: functions, since it may be one of each data set."""
+
+    def named(name):
+        return lambda wildcards: flat(result.read(STUDY, wildcards.get("dataset", ""))[name])
+
+    return {name: named(name) for name in result.read(STUDY, OWN_DATASET)}
+
+
+def outputs(result):
+    """Return a result's files by kind, one of them with its entry in the report.
+
+    One label an entry: of two with two values each the report makes two switches, and its page
+    breaks where a combination of them is no result.
+    """
+    files = {kind: result.file(STUDY, kind) for kind in result.kinds}
+    if result.shown:
+        files[result.shown] = report(
+            files[result.shown],
+            caption="../report/result.rst",
+            category=result.folder.title(),
+            labels={result.label: result.title},
+        )
+    return files
+
+
+def caption_of(result):
+    """Return the param that workflow/report/result.rst shows; with `output` it reruns nothing."""
+    return lambda wildcards, output: result.caption.format(study=STUDY, **wildcards)
+
+
+def crossed(file):
+    """Return an input function: that file of a seed's runs, from ratio 1.0 down."""
+    return lambda wildcards: [
+        run.file(file) for run in STUDY.crossed_runs(wildcards.dataset, wildcards.seed)
     ]
 
 
-def all_shards(name, variant):
-    """Return the tars of all splits of one variant of a data set."""
-    return [tar for split in SPLITS for tar in shards(name, variant, split)]
+def crossed_paths(path):
+    """Return an input function: a path at each ratio, from 1.0 down."""
+    return lambda wildcards: [
+        path.format(**run._asdict()) for run in STUDY.crossed_runs(wildcards.dataset, 0)
+    ]
 
 
-def with_indexes(tars):
-    """Return tars and the index beside each."""
-    return [*tars, *(str(index_of(tar)) for tar in tars)]
+def latest_benchmark(wildcards):
+    """Return when the last job of all ended, but for what sums them up; 0 where there was none."""
+    found = Path(BENCHMARKS).rglob("*.tsv")
+    return max((path.stat().st_mtime for path in found if path.parent.name != "costs"), default=0)
 
 
-@cache
-def run_files(name):
-    """Return the file of that name of every run of the study.
-
-    Every training counts them: a list of its own for each would take gigabytes.
-    """
-    return [f"results/runs/{run.folder}/{name}" for run in RUNS]
+def proposed_ratio():
+    """Return the ratio that is to be confirmed; None, where there is none."""
+    file = checkpoints.propose_ratio.get().output[0]
+    return json.loads(Path(file).read_text(encoding="utf-8"))["ratio"]
 
 
-def archive_source(wildcards):
-    """Return the registry's entry of an archive."""
-    return next(
-        archive
-        for archive in dataset(wildcards)["archives"]
-        if archive["name"] == wildcards.archive
-    )
+def confirming(compressed):
+    """Return an input function: run.json of the fine-tuned network, a seed each; maybe none."""
+
+    def records(wildcards):
+        ratio = OWN["confirm"] and proposed_ratio()
+        variant = ratio and STUDY.variant(ratio if compressed else 1.0)
+        seeds = OWN["seeds"] if ratio else []
+        return [Run(OWN_DATASET, variant, OWN["confirm"], seed).file("run.json") for seed in seeds]
+
+    return records
 
 
-def identity(source):
-    """Return what a file is: its checksum where one is known; another mirror of it is no change."""
-    where = ("source", "urls", "path", "repo", "revision", "distribution", "digest")
-    checksum = source.get("sha256") or source.get("md5")
-    return checksum or {key: source[key] for key in where if key in source}
-
-
-def learners_by(framework):
-    """Return a pattern of the learners of a framework; of none, where there are none."""
-    names = [name for name, learner in STUDY.learners.items() if learner["framework"] == framework]
-    return "|".join(names) or "(?!)"
-
-
-def training_weights(wildcards):
-    """Return a learner's weights and their sidecar."""
-    name = STUDY.learners[wildcards.learner]["weights"]
-    return [f"resources/weights/{name}.safetensors", f"resources/weights/{name}.json"]
-
-
-def training_shards(split):
-    """Return an input function: the shards of a split and their indexes."""
-    return lambda wildcards: with_indexes(shards(wildcards.dataset, wildcards.variant, split))
-
-
-def testing_shards(wildcards):
-    """Return the test shards and indexes of the variant that a trained model is tested on."""
-    return with_indexes(shards(wildcards.dataset, wildcards.test_variant, "test"))
-
-
-def curve(run):
-    """Return what Figure 3 says of a run."""
-    return {
-        "dataset": run.dataset,
-        "learner": run.learner,
-        "ratio": ratio_of_variant(run.variant),
-        "seed": run.seed,
-    }
-
-
-def curves_of(wildcards):
-    """Return the runs of Figure 3 of one data set."""
-    return [run for run in CURVES if run.dataset == wildcards.dataset]
+def compared_shards(wildcards):
+    """Return the shards of the original and of the proposed variant, by ratio."""
+    return {ratio: STUDY.shards(OWN_DATASET, ratio) for ratio in (1.0, proposed_ratio())}

@@ -1,100 +1,75 @@
-# From archives to shards: what is in them, which image goes where, and each variant of it.
+# The images of every variant as shards, and how fast they are read.
 #
-# Requires: resources/archives/<dataset>/….
-# Gives: results/manifests/<dataset>.parquet, results/splits/<dataset>.parquet,
-#        results/shards/<dataset>/<variant>/<split>-<k>.tar with an index beside each.
+# Requires: resources/archives/<dataset>/…, manifests and splits.
+# Gives: results/shards/<dataset>/<variant>/ with <split>-<k>.tar and an index beside each;
+#        results/<study>/reading/<dataset>.csv, where the study has the experiment.
 
 
-rule build_manifest:
+rule shard_originals:
     input:
-        archives=archives,
+        archives=archives_of,
+        manifest=MANIFEST,
+        split=SPLIT,
     output:
-        manifest="results/manifests/{dataset}.parquet",
+        directory(ORIGINALS),
     log:
-        "results/logs/build_manifest/{dataset}.log",
+        "<logs>/shard_originals/{dataset}.log",
     benchmark:
-        "results/benchmarks/build_manifest/{dataset}.tsv"
-    conda:
-        "../../envs/shards.yaml"
-    threads: image_threads
-    params:
-        content=lambda wildcards: content(wildcards.dataset),
-        code=code("build_manifest.py", "shards.yaml"),
-    script:
-        "../scripts/build_manifest.py"
-
-
-rule split_dataset:
-    input:
-        manifest="results/manifests/{dataset}.parquet",
-    output:
-        split="results/splits/{dataset}.parquet",
-    log:
-        "results/logs/split_dataset/{dataset}.log",
-    benchmark:
-        "results/benchmarks/split_dataset/{dataset}.tsv"
+        "<benchmarks>/shard_originals/{dataset}.tsv"
     conda:
         "../../envs/shards.yaml"
     params:
-        split=lambda wildcards: dataset(wildcards)["split"],
-        shards=lambda wildcards: dataset(wildcards)["shards"],
-        code=code("split_dataset.py", "shards.yaml"),
+        **calls("shards.treatments:write_original_shards", "shards.yaml"),
+        content=content,
+        counts=of_dataset("shards"),
     script:
-        "../scripts/split_dataset.py"
+        "../scripts/call.py"
 
 
-# One rule a data set, since the number of its shards stands in the registry and all of them are
-# written in one pass over its archives.
-for name in STUDY.datasets:
-
-    rule:
-        name:
-            f"shard_originals_{name.replace('-', '_')}"
-        input:
-            archives=[
-                f"resources/archives/{name}/{archive['name']}"
-                for archive in STUDY.datasets[name]["archives"]
-            ],
-            manifest=f"results/manifests/{name}.parquet",
-            split=f"results/splits/{name}.parquet",
-        output:
-            shards=all_shards(name, ORIGINAL),
-            indexes=[str(index_of(tar)) for tar in all_shards(name, ORIGINAL)],
-        log:
-            f"results/logs/shard_originals/{name}.log",
-        benchmark:
-            f"results/benchmarks/shard_originals/{name}.tsv"
-        conda:
-            "../../envs/shards.yaml"
-        params:
-            content=content(name),
-            places=[
-                (split, k)
-                for split in SPLITS
-                for k in range(STUDY.datasets[name]["shards"][split])
-            ],
-            code=code("shard_originals.py", "shards.yaml"),
-        script:
-            "../scripts/shard_originals.py"
-
-
-rule treat_shard:
+rule shard_variant:
     input:
-        shard="results/shards/{dataset}/original/{split}-{k}.tar",
-        index="results/shards/{dataset}/original/{split}-{k}.index.parquet",
+        originals=ORIGINALS,
     output:
-        shard="results/shards/{dataset}/{variant}/{split}-{k}.tar",
-        index="results/shards/{dataset}/{variant}/{split}-{k}.index.parquet",
+        directory(SHARDS),
     log:
-        "results/logs/treat_shard/{dataset}/{variant}/{split}-{k}.log",
+        "<logs>/shard_variant/{dataset}/{variant}.log",
     benchmark:
-        "results/benchmarks/treat_shard/{dataset}/{variant}/{split}-{k}.tsv"
+        "<benchmarks>/shard_variant/{dataset}/{variant}.tsv"
     wildcard_constraints:
         variant=f"(?!original)({PATTERN})",
     conda:
         "../../envs/shards.yaml"
     threads: image_threads
     params:
-        code=code("treat_shard.py", "shards.yaml"),
+        **calls("shards.treatments:write_variant_shards", "shards.yaml"),
     script:
-        "../scripts/treat_shard.py"
+        "../scripts/call.py"
+
+
+if STUDY.reading:
+
+    # A measurement, and no two are equal. Nothing else may run beside it: it asks for the threads of
+    # a training and, GPU or not, for the gpu=1 that keeps trainings apart. On more cores than these
+    # a job without either may still start.
+    rule measure_reading:
+        input:
+            shards=lambda wildcards: flat(STUDY.by_ratio(wildcards.dataset)),
+        output:
+            STUDY.file("reading/{dataset}.csv"),
+        log:
+            f"<logs>/measure_reading/{STUDY.name}/{{dataset}}.log",
+        benchmark:
+            f"<benchmarks>/measure_reading/{STUDY.name}/{{dataset}}.tsv"
+        conda:
+            "../../envs/shards.yaml"
+        threads: 8
+        resources:
+            gpu=1,
+            mem_mb=4000,
+            runtime=60,
+        params:
+            **calls("shards.reading:measure_reading", "shards.yaml"),
+            shapes=lambda wildcards: shapes({"shards": STUDY.by_ratio(wildcards.dataset)}),
+            bandwidths=STUDY.reading["bandwidths"],
+        script:
+            "../scripts/call.py"

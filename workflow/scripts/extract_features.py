@@ -1,24 +1,31 @@
-"""Adapter of the rule extract_features."""
+"""The adapter of the rule extract_features."""
 
 from jpegprep.common.errors import reported
 
 with reported(snakemake.log[0]) as terminal:
-    from jpegprep.learners.extraction import extract_features
-    from jpegprep.learners.gpus import take_gpus
+    from jpegprep.common.gpus import take_gpus
+    from jpegprep.learners.extraction import extract_features, load_backbone
     from jpegprep.learners.runs import require_gpu
+    from jpegprep.shards.shards import splits_of
     from jpegprep.shards.staging import staged
 
     take_gpus()
-    about = {name: snakemake.wildcards[name] for name in ("dataset", "variant", "learner")}
-    if snakemake.params.needs_gpu:
+    params, weights = snakemake.params, snakemake.input.weights
+    about = {name: snakemake.wildcards[name] for name in ("dataset", "learner")}
+    if params.needs_gpu:
         require_gpu(about["learner"])
-    with staged(snakemake.params.shards) as shards:
-        extract_features(
-            shards,
-            snakemake.input.weights[0],
-            snakemake.params.recipe,
-            {**about, "code": snakemake.params.code},
-            snakemake.output.features,
-            snakemake.threads,
-            terminal=terminal,
-        )
+    backbone = load_backbone(params.recipe, weights, snakemake.threads)
+    for variant, folder, target in zip(
+        params.variants, snakemake.input.shards, snakemake.output.features, strict=True
+    ):
+        with staged(splits_of(folder)) as shards:
+            extract_features(
+                shards,
+                weights,
+                params.recipe,
+                {**about, "variant": variant, "code": params.code},
+                target,
+                snakemake.threads,
+                terminal,
+                backbone,
+            )

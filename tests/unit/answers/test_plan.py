@@ -15,10 +15,9 @@ job                     count
 --------------------  -------
 all                         1
 fetch_weights               1
-shard_originals_dtd         1
-shard_originals_sun397      1
-treat_shard              1755
-total                    1759
+shard_originals             2
+shard_variant              64
+total                      68
 
 
 [Tue Nov 24 15:00:00 2026]
@@ -29,9 +28,9 @@ localrule fetch_weights:
     resources: tmpdir=<TBD>
 
 [Tue Nov 24 15:00:00 2026]
-rule treat_shard:
-    input: results/shards/dtd/original/test-0.tar
-    output: results/shards/dtd/jpeg-q10/test-0.tar, results/shards/dtd/jpeg-q10/test-0.index.parquet
+rule shard_variant:
+    input: results/shards/dtd/original
+    output: results/shards/dtd/jpeg-q10
 """
 # 1,000 images: 600 train, 200 validate, 200 test.
 DATASET = {
@@ -44,11 +43,11 @@ NOTHING = plan.ToDo({}, frozenset())
 
 
 def test_jobs_are_counted_as_the_dry_run_counts_them() -> None:
-    """The stats are read; the target is no job, and original shards are one rule."""
+    """The stats are read; the target is no job."""
     assert plan.read_jobs(DRY_RUN) == {
         "fetch_weights": 1,
         "shard_originals": 2,
-        "treat_shard": 1755,
+        "shard_variant": 64,
     }
 
 
@@ -62,8 +61,7 @@ def test_files_to_be_written_are_found() -> None:
     assert plan.read_outputs(DRY_RUN) == {
         "resources/weights/b0.safetensors",
         "resources/weights/b0.json",
-        "results/shards/dtd/jpeg-q10/test-0.tar",
-        "results/shards/dtd/jpeg-q10/test-0.index.parquet",
+        "results/shards/dtd/jpeg-q10",
     }
 
 
@@ -197,13 +195,15 @@ def test_the_size_of_a_variant(dataset: str, variant: str, expected: float | Non
 
 
 def test_shards_that_are_there_are_measured(tmp_path: Path) -> None:
-    """All tars there: their bytes; one missing: an estimate of 1,800 bytes an image beside it."""
-    tars = [str(tmp_path / f"train-{k}.tar") for k in range(2)]
-    Path(tars[0]).write_bytes(bytes(5))
-    assert plan.shard_bytes(tars, 1000, 1e6, 0.5) == 500_000 + 1_800_000
-    assert plan.shard_bytes(tars, 1000, None, 0.5) is None
-    Path(tars[1]).write_bytes(bytes(6))
-    assert plan.shard_bytes(tars, 1000, None, None) == 11
+    """Where the folder is: the bytes of its tars; else an estimate of 1,800 bytes an image more."""
+    folder = tmp_path / "jpeg-q50"
+    assert plan.shard_bytes(str(folder), 1000, 1e6, 0.5) == 500_000 + 1_800_000
+    assert plan.shard_bytes(str(folder), 1000, None, 0.5) is None
+    folder.mkdir()
+    for k, size in enumerate((5, 6)):
+        (folder / f"train-{k}.tar").write_bytes(bytes(size))
+        (folder / f"train-{k}.index.parquet").write_bytes(bytes(100))
+    assert plan.shard_bytes(str(folder), 1000, None, None) == 11
 
 
 @pytest.fixture
@@ -219,7 +219,7 @@ def study() -> dict[str, Any]:
         "name": "mine",
         "datasets": {"a": DATASET},
         "archives": None,
-        "shards": {"a": {v: [f"results/shards/a/{v}/train-0.tar"] for v in variants}},
+        "shards": {"a": {v: f"results/shards/a/{v}" for v in variants}},
         "learners": learners,
         "weights": {"w": {"source": "url", "about_bytes": 2e7}},
         "runs": [("a", name, f"results/runs/a/{name}/run.json") for name in learners]

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jpegprep.answers.recommend import propose, recommend
+from jpegprep.answers.proposal import propose
+from jpegprep.answers.recommend import recommend
 from jpegprep.common.records import write_record
 from jpegprep.learners.runs import write_predictions
 
@@ -110,11 +111,11 @@ class Folder:
         recommend(
             WHAT,
             self.path / "proposal.json",
-            {name: self.path / f"{name}.csv" for name in ("differences", "accuracy", "sizes")},
-            {name: self.path / f"{name}.parquet" for name in ("manifest", "split")},
-            runs,
-            reading,
+            *(self.path / f"{name}.csv" for name in ("differences", "accuracy", "sizes")),
+            *(self.path / f"{name}.parquet" for name in ("manifest", "split")),
             *targets,
+            **runs,
+            reading=reading,
         )
         assert all(target.stat().st_size for target in targets)
         return json.loads(targets[1].read_text()), targets[0].read_text()

@@ -10,6 +10,8 @@ import pytest
 import yaml
 from packaging.markers import Marker
 
+from jpegprep.results.catalogue import CATALOGUE
+
 ROOT = Path(__file__).parents[3]
 SCRIPTS = ROOT / "workflow" / "scripts"
 PACKAGE = SCRIPTS / "jpegprep"
@@ -52,16 +54,31 @@ def locked() -> dict[str, str]:
     return found
 
 
-def stages() -> dict[str, list[str]]:
-    """Return the scripts of each environment, as the rules pair them."""
-    found: dict[str, list[str]] = {}
+def rules() -> Iterator[tuple[str, str, str]]:
+    """Yield the function that each rule calls, its adapter and its environment."""
     for path in sorted((ROOT / "workflow" / "rules").glob("*.smk")):
-        rules = re.split(r"^\s*rule\b.*:\s*$", path.read_text(encoding="utf-8"), flags=re.M)
-        for rule in rules[1:]:
-            script = re.search(r'script:\s+"\.\./scripts/([\w.]+)"', rule)
-            conda = re.search(r'conda:\s+"\.\./\.\./envs/([\w.]+)"', rule)
-            if script and conda:
-                found.setdefault(conda[1], []).append(script[1])
+        blocks = re.split(
+            r"^\s*(?:use )?(?:rule|checkpoint)\b.*:\s*$", path.read_text("utf-8"), flags=re.M
+        )
+        adapter = ""
+        for block in blocks[1:]:
+            if script := re.search(r'script:\s+"\.\./scripts/(\w+\.py)"', block):
+                adapter = script[1]  # `use rule` takes that of the rule before
+            conda = re.search(r'conda:\s+"\.\./\.\./envs/([\w.]+)"', block)
+            call = re.search(r'call="([\w.:]+)"|calls\("([\w.:]+)", "([\w.]+)"\)', block)
+            if conda and call:
+                assert call[3] in (None, conda[1]), call[2]  # else the fingerprint is of another
+                yield call[1] or call[2], adapter, conda[1]
+    for result in CATALOGUE:
+        if result.make:
+            yield result.make, "call.py", result.environment
+
+
+def stages() -> dict[str, list[tuple[str, str]]]:
+    """Return the functions and adapters of each environment, as the rules pair them."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for function, adapter, environment in rules():
+        found.setdefault(environment, []).append((function, adapter))
     return found
 
 
@@ -133,34 +150,42 @@ def _names_from_package(tree: ast.AST) -> Iterator[tuple[str, Definition]]:
     """Yield the names that imports from the package bind: to a definition, or to a module."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and str(node.module).split(".")[0] == "jpegprep":
+            place = SCRIPTS.joinpath(*str(node.module).split("."))
             for alias in node.names:
-                if node.module == "jpegprep":
-                    yield alias.asname or alias.name, (PACKAGE / f"{alias.name}.py", "")
+                name = alias.asname or alias.name
+                if place.is_dir():
+                    yield name, (place / f"{alias.name}.py", "")
                 else:
-                    module = PACKAGE / f"{str(node.module).split('.')[1]}.py"
-                    yield alias.asname or alias.name, (module, alias.name)
+                    yield name, (place.with_suffix(".py"), alias.name)
 
 
-def needed(script: str) -> set[str]:
-    """Return the distributions that a script needs."""
+def needed(function: str, adapter: str = "call.py") -> set[str]:
+    """Return the distributions that a function and its adapter need."""
     imports = Imports()
-    imports.follow(SCRIPTS / script)
+    imports.follow(SCRIPTS / adapter)
+    module, _, name = function.partition(":")
+    path = PACKAGE.joinpath(*module.split(".")).with_suffix(".py")
+    imports.follow(path)
+    imports.follow(path, name)
     found = {canonical(DISTRIBUTION.get(module, module)) for module in imports.modules}
     return found | {NEEDED_BY_CALL[name] for name in imports.called & NEEDED_BY_CALL.keys()}
 
 
-def test_the_walk_finds_what_scripts_need() -> None:
+def test_the_walk_finds_what_functions_need() -> None:
     """The check below can fail: it sees direct, indirect, deferred and implied needs."""
     assert {"lightning", "timm", "torch", "pillow", "safetensors", "pyarrow"} <= needed(
-        "train_timm.py"
+        "learners.training:train"
     )
-    assert {"autogluon-multimodal", "tqdm"} <= needed("train_autogluon.py")
-    assert {"autogluon-tabular", "jpeglib"} <= needed("train_tabular.py")
-    assert {"statsmodels", "pyarrow", "pandas"} <= needed("evaluate_runs.py")
-    assert "tabulate" in needed("make_table1.py")
-    assert {"requests", "huggingface-hub"} <= needed("download_archive.py")
-    assert "torch" not in needed("evaluate_runs.py")
-    assert needed("draw_fig2.py") == {"matplotlib", "pandas", "seaborn"}
+    assert {"autogluon-multimodal", "tqdm"} <= needed("learners.autogluon_learner:train")
+    assert {"autogluon-tabular", "jpeglib"} <= needed("learners.tabular_learner:train")
+    assert {"statsmodels", "pyarrow", "pandas"} <= needed("evaluation.accuracy:evaluate")
+    assert "tabulate" in needed("results.tables.datasets:table1")
+    assert {"requests", "huggingface-hub"} <= needed("datasets.fetch:fetch")
+    assert "torch" in needed("learners.probe:train", "extract_features.py")
+    assert "torch" not in needed("evaluation.accuracy:evaluate")
+    assert needed("results.figures.accuracy:accuracy_vs_ratio") == {
+        *("matplotlib", "pandas", "seaborn")
+    }
 
 
 def test_every_environment_has_a_rule() -> None:
@@ -180,11 +205,11 @@ def test_versions_are_the_locks(environment: Path) -> None:
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS, ids=lambda path: path.name)
-def test_an_environment_names_all_that_its_scripts_import(environment: Path) -> None:
-    """What a stage's scripts import, directly or not, is named, not left to another's needs."""
+def test_an_environment_names_all_that_its_functions_import(environment: Path) -> None:
+    """What a stage's functions import, directly or not, is named, not left to another's needs."""
     named = pins(environment).keys()
-    for script in stages()[environment.name]:
-        assert needed(script) - named == set(), script
+    for function, adapter in stages()[environment.name]:
+        assert needed(function, adapter) - named == set(), function
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS, ids=lambda path: path.name)
@@ -203,8 +228,8 @@ def test_the_registries_packages_are_pinned_where_they_are_read() -> None:
         for name in ("datasets", "weights")
     }
     carriers = {
-        "download.yaml": [a for d in read["datasets"].values() for a in d["archives"]],
-        "train_timm.yaml": list(read["weights"].values()),
+        "datasets.yaml": [a for d in read["datasets"].values() for a in d["archives"]],
+        "learners_timm.yaml": list(read["weights"].values()),
     }
     for environment, sources in carriers.items():
         packages = {canonical(s["distribution"]) for s in sources if s["source"] == "package"}

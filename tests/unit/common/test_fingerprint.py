@@ -1,6 +1,9 @@
 """Fingerprints: they change with the meaning of a stage's code and pins, and only then."""
 
+import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +15,7 @@ Python = Callable[..., Any]
 CODE = """
 import sys
 from jpegprep.common.fingerprint import fingerprint
-print(*(fingerprint(script, sys.argv[1]) for script in sys.argv[2:]))
+print(*(fingerprint(code, sys.argv[1]) for code in sys.argv[2:]))
 """
 
 
@@ -30,12 +33,12 @@ class Project:
         self.folder = folder
         self._python = python
 
-    def fingerprints(self, *scripts: str, environment: str = "train_timm.yaml") -> list[str]:
-        """Return the fingerprints of some scripts, taken by a new process."""
+    def fingerprints(self, *code: str, environment: str = "learners_timm.yaml") -> list[str]:
+        """Return the fingerprints of some functions, taken by a new process."""
         done = self._python(
             CODE,
             self.folder / "envs" / environment,
-            *(self.folder / "scripts" / script for script in scripts),
+            *code,
             scripts=self.folder / "scripts",
         )
         assert done.returncode == 0, done.stderr
@@ -60,14 +63,19 @@ def project(root: Path, tmp_path: Path, python: Python) -> Project:
     return Project(root, tmp_path / "project", python)
 
 
-SCRIPTS = ["build_manifest.py", "treat_shard.py", "train_timm.py", "draw_fig2.py"]
+MANIFEST = "datasets.manifest:build_manifest"
+VARIANT = "shards.treatments:write_variant_shards"
+TRAINING = "learners.training:train"
+FIGURE = "results.figures.accuracy:accuracy_vs_ratio"
+SIZES = "results.tables.storage:size_vs_ratio"
+FUNCTIONS = [MANIFEST, VARIANT, TRAINING, FIGURE]
 
 
 def test_a_fingerprint_is_sixteen_digits_and_each_stages_own(project: Project) -> None:
     """Stages have different fingerprints, short enough for a file of parameters."""
-    found = project.fingerprints(*SCRIPTS)
+    found = project.fingerprints(*FUNCTIONS)
     assert all(len(digits) == 16 and int(digits, 16) >= 0 for digits in found)
-    assert len(set(found)) == len(SCRIPTS)
+    assert len(set(found)) == len(FUNCTIONS)
 
 
 def test_another_checkout_has_the_same_fingerprints(
@@ -75,7 +83,7 @@ def test_another_checkout_has_the_same_fingerprints(
 ) -> None:
     """Neither the folder nor the process matters: a clone elsewhere reruns nothing."""
     other = Project(root, tmp_path / "a clone" / "elsewhere", python)
-    assert other.fingerprints(*SCRIPTS) == project.fingerprints(*SCRIPTS)
+    assert other.fingerprints(*FUNCTIONS) == project.fingerprints(*FUNCTIONS)
 
 
 @pytest.mark.parametrize(
@@ -93,9 +101,9 @@ def test_what_changes_no_meaning_changes_no_fingerprint(
     project: Project, old: str, new: str
 ) -> None:
     """Comments, docstrings and formatting rerun nothing."""
-    before = project.fingerprints(*SCRIPTS)
+    before = project.fingerprints(*FUNCTIONS)
     project.change("scripts/jpegprep/images/images.py", old, new)
-    assert project.fingerprints(*SCRIPTS) == before
+    assert project.fingerprints(*FUNCTIONS) == before
 
 
 @pytest.mark.parametrize(
@@ -111,39 +119,39 @@ def test_a_change_in_meaning_changes_the_stages_that_use_it(
     project: Project, old: str, new: str
 ) -> None:
     """A change in how images are encoded reruns what encodes and trains, not the figures."""
-    before = project.fingerprints(*SCRIPTS)
+    before = project.fingerprints(*FUNCTIONS)
     project.change("scripts/jpegprep/images/images.py", old, new)
-    after = project.fingerprints(*SCRIPTS)
+    after = project.fingerprints(*FUNCTIONS)
     assert [one != other for one, other in zip(before, after, strict=True)] == [
-        True,  # build_manifest.py
-        True,  # treat_shard.py
-        True,  # train_timm.py
-        False,  # draw_fig2.py
+        True,  # the manifest
+        True,  # the variant
+        True,  # the training
+        False,  # the figure
     ]
 
 
 def test_the_wording_of_an_error_does_not_count(project: Project) -> None:
     """What a job says when it fails is no part of what it makes."""
-    before = project.fingerprints("build_manifest.py")
+    before = project.fingerprints(MANIFEST)
     project.change(
         "scripts/jpegprep/datasets/manifest.py", "class folders hold images", "classes are there"
     )
-    assert project.fingerprints("build_manifest.py") == before
+    assert project.fingerprints(MANIFEST) == before
 
 
 def test_a_change_to_a_figure_trains_nothing(project: Project) -> None:
     """Another colour in a figure changes the figure's fingerprint and no run's."""
-    before = project.fingerprints(*SCRIPTS)
-    project.change("scripts/jpegprep/results/figures/accuracy.py", '"viridis"', '"magma"')
-    assert project.fingerprints(*SCRIPTS)[:3] == before[:3]
-    assert project.fingerprints(*SCRIPTS)[3] != before[3]
+    before = project.fingerprints(*FUNCTIONS)
+    project.change("scripts/jpegprep/results/figures/drawing.py", '"colorblind"', '"deep"')
+    assert project.fingerprints(*FUNCTIONS)[:3] == before[:3]
+    assert project.fingerprints(*FUNCTIONS)[3] != before[3]
 
 
 def test_a_change_to_the_trainer_retrains_and_no_more(project: Project) -> None:
     """The trainer, imported only inside its job, counts for its runs and for nothing else."""
-    before = project.fingerprints(*SCRIPTS)
-    project.change("scripts/jpegprep/learners/training.py", '"adamw"', '"sgd"')
-    after = project.fingerprints(*SCRIPTS)
+    before = project.fingerprints(*FUNCTIONS)
+    project.change("scripts/jpegprep/learners/fitting.py", '"adamw"', '"sgd"')
+    after = project.fingerprints(*FUNCTIONS)
     assert [one != other for one, other in zip(before, after, strict=True)] == [
         *(False, False, True, False)
     ]
@@ -151,80 +159,136 @@ def test_a_change_to_the_trainer_retrains_and_no_more(project: Project) -> None:
 
 def test_a_change_to_a_module_that_nobody_imports_changes_nothing(project: Project) -> None:
     """Code that a stage does not use does not rerun it."""
-    before = project.fingerprints(*SCRIPTS)
+    before = project.fingerprints(*FUNCTIONS)
     (project.folder / "scripts" / "jpegprep" / "unused.py").write_text("x = 1\n")
     project.append("scripts/jpegprep/results/report.py", "\nx = 1\n")
-    assert project.fingerprints(*SCRIPTS) == before
+    assert project.fingerprints(*FUNCTIONS) == before
 
 
 def test_how_failures_are_reported_does_not_count(project: Project) -> None:
     """Another wording of errors in a log reruns nothing: no result depends on it."""
-    before = project.fingerprints(*SCRIPTS)
+    before = project.fingerprints(*FUNCTIONS)
     project.append("scripts/jpegprep/common/errors.py", "\nx = 1\n")
-    assert project.fingerprints(*SCRIPTS) == before
+    assert project.fingerprints(*FUNCTIONS) == before
 
 
 def test_how_files_are_fetched_does_not_count(project: Project) -> None:
     """Another way to fetch a file makes no other file: its checksum tells, and nothing reruns."""
-    scripts = ["download_archive.py", "fetch_weights.py", *SCRIPTS]
-    before = project.fingerprints(*scripts)
+    functions = ["datasets.weights:fetch_weights", *FUNCTIONS]
+    before = project.fingerprints(*functions)
     project.append("scripts/jpegprep/datasets/fetch.py", "\nx = 1\n")
-    assert project.fingerprints(*scripts) == before
+    assert project.fingerprints(*functions) == before
 
 
 def test_how_images_are_treated_counts_for_the_variants_alone(project: Project) -> None:
     """Another way to treat an image makes its variants again; what follows follows by its input."""
-    scripts = ["treat_shard.py", "build_manifest.py", "train_timm.py", "measure_sizes.py"]
-    before = project.fingerprints(*scripts)
+    functions = [VARIANT, MANIFEST, TRAINING, SIZES]
+    before = project.fingerprints(*functions)
     project.append("scripts/jpegprep/images/recompress.py", "\nx = 1\n")
-    after = project.fingerprints(*scripts)
+    after = project.fingerprints(*functions)
     changed = [one != other for one, other in zip(before, after, strict=True)]
     assert changed == [True, False, False, False]
 
 
 def test_how_sizes_are_measured_counts_for_the_tables_alone(project: Project) -> None:
     """A change in the tables' own modules reruns no manifest, no shard, no training."""
-    scripts = ["measure_sizes.py", *SCRIPTS]
-    for module in ("sizes", "published"):
-        before = project.fingerprints(*scripts)
+    functions = [SIZES, *FUNCTIONS]
+    for module in ("shards/sizes", "results/tables/published"):
+        before = project.fingerprints(*functions)
         project.append(f"scripts/jpegprep/{module}.py", "\nx = 1\n")
-        after = project.fingerprints(*scripts)
+        after = project.fingerprints(*functions)
         changed = [one != other for one, other in zip(before, after, strict=True)]
         assert changed == [True, False, False, False, False], module
 
 
 def test_an_import_of_an_import_counts(project: Project) -> None:
-    """A module that is reached only through others counts: treat_shard imports it nowhere."""
-    source = (project.folder / "scripts" / "treat_shard.py").read_text()
-    assert "variants" not in source
-    before = project.fingerprints("treat_shard.py")
-    project.append("scripts/jpegprep/images/variants.py", "\nx = 1\n")
-    assert project.fingerprints("treat_shard.py") != before
+    """A module that is reached only through others counts: the figure imports it nowhere."""
+    source = project.folder / "scripts/jpegprep/results/figures/accuracy.py"
+    assert "common.files" not in source.read_text()
+    before = project.fingerprints(FIGURE)
+    project.append("scripts/jpegprep/common/files.py", "\nx = 1\n")
+    assert project.fingerprints(FIGURE) != before
 
 
-def test_a_change_to_the_script_counts(project: Project) -> None:
-    """What the adapter itself does is part of the meaning."""
-    before = project.fingerprints("train_timm.py")
-    project.append("scripts/train_timm.py", "\nx = 1\n")
-    assert project.fingerprints("train_timm.py") != before
+def test_another_function_of_the_same_module_counts(project: Project) -> None:
+    """Two functions of a module make different things."""
+    assert len(set(project.fingerprints(VARIANT, "shards.treatments:write_original_shards"))) == 2
+
+
+def test_how_a_function_is_called_does_not_count(project: Project) -> None:
+    """The adapters, and how they match names, are no part of a result."""
+    before = project.fingerprints(*FUNCTIONS)
+    for file in ("call.py", "train.py", "jpegprep/common/jobs.py"):
+        project.append(f"scripts/{file}", "\nx = 1\n")
+    assert project.fingerprints(*FUNCTIONS) == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("images/images", "common/images"),
+        ("images/recompress", "shards/recompress"),
+        ("common/layout", "common/aaa_names"),
+        ("learners/runs", "evaluation/records_of_runs"),
+    ],
+)
+def test_where_a_module_lies_and_what_it_is_called_does_not_count(
+    project: Project, old: str, new: str
+) -> None:
+    """A module that is moved or renamed, with all imports of it put right, reruns nothing."""
+    before = project.fingerprints(*FUNCTIONS, SIZES)
+    package = project.folder / "scripts" / "jpegprep"
+    (package / f"{old}.py").rename(package / f"{new}.py")
+    (old_folder, old_name), (new_folder, new_name) = old.split("/"), new.split("/")
+    changed = 0
+    for path in package.rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        moved = text.replace(
+            f"from jpegprep.{old_folder}.{old_name} import",
+            f"from jpegprep.{new_folder}.{new_name} import",
+        )
+        moved = re.sub(
+            rf"from jpegprep\.{old_folder} import (.*)\b{old_name}\b(.*)",
+            lambda match: _moved(match, old_folder, new_folder, old_name, new_name),
+            moved,
+        )
+        changed += moved != text
+        path.write_text(moved, encoding="utf-8")
+    assert changed
+    _sort_imports(package)
+    assert project.fingerprints(*FUNCTIONS, SIZES) == before
+
+
+def _moved(match: "re.Match[str]", *names: str) -> str:
+    """Return ``from folder import a, name, b`` with the moved name on a line of its own."""
+    old_folder, new_folder, old_name, new_name = names
+    rest = [name.strip() for name in f"{match[1]},{match[2]}".split(",") if name.strip()]
+    lines = [f"from jpegprep.{new_folder} import {new_name} as {old_name}"]
+    return "\n".join(lines + [f"from jpegprep.{old_folder} import {', '.join(rest)}"] * bool(rest))
+
+
+def _sort_imports(package: Path) -> None:
+    """Sort imports as the project's linter does."""
+    command = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "I", "--fix"]
+    subprocess.run([*command, "--quiet", str(package)], check=True)
 
 
 def test_another_pinned_version_counts(project: Project) -> None:
     """A new version of a library, conda's or pip's, reruns the stage whose environment pins it."""
-    before = project.fingerprints("train_timm.py")
-    other = project.fingerprints("train_timm.py", environment="shards.yaml")
-    project.change("envs/train_timm.yaml", "  - timm =1.0.3\n", "  - timm =1.0.4\n")
-    pinned = project.fingerprints("train_timm.py")
-    project.change("envs/train_timm.yaml", "model==0.1.0", "model==0.1.1")
-    assert len({*before, *pinned, *project.fingerprints("train_timm.py")}) == 3
-    assert project.fingerprints("train_timm.py", environment="shards.yaml") == other
+    before = project.fingerprints(TRAINING)
+    other = project.fingerprints(TRAINING, environment="shards.yaml")
+    project.change("envs/learners_timm.yaml", "  - timm =1.0.3\n", "  - timm =1.0.4\n")
+    pinned = project.fingerprints(TRAINING)
+    project.change("envs/learners_timm.yaml", "model==0.1.0", "model==0.1.1")
+    assert len({*before, *pinned, *project.fingerprints(TRAINING)}) == 3
+    assert project.fingerprints(TRAINING, environment="shards.yaml") == other
 
 
 def test_a_comment_or_another_order_in_an_environment_does_not_count(project: Project) -> None:
     """The same pins in another order, or with a comment, are the same environment."""
-    before = project.fingerprints("train_timm.py")
-    project.change("envs/train_timm.yaml", "  - timm =1.0.3\n", "")
+    before = project.fingerprints(TRAINING)
+    project.change("envs/learners_timm.yaml", "  - timm =1.0.3\n", "")
     project.change(
-        "envs/train_timm.yaml", "  - lightning", "  - timm =1.0.3 # a comment\n  - lightning"
+        "envs/learners_timm.yaml", "  - lightning", "  - timm =1.0.3 # a comment\n  - lightning"
     )
-    assert project.fingerprints("train_timm.py") == before
+    assert project.fingerprints(TRAINING) == before

@@ -18,7 +18,7 @@ NAMES = ["cat", "dog", "null"]
 def predictions(path: Path, keys: list[str], labels: list[int], predicted: list[int]) -> Path:
     """Write predictions.parquet: all probability on the class predicted."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    probabilities = np.eye(len(NAMES), dtype=np.float32)[predicted]
+    probabilities = np.eye(max(len(NAMES), max(predicted) + 1), dtype=np.float32)[predicted]
     write_predictions(path, np.array(keys), np.array(labels, dtype=np.int64), probabilities)
     return path
 
@@ -86,9 +86,32 @@ def pets() -> Predictions:
     return found(labels, {1.0: seeds(16), 0.5: seeds(14), 0.3: seeds(4)})
 
 
+Files = tuple[dict[str, dict[float, list[Path]]], dict[str, Path]]
+
+
+def written(folder: Path, **datasets: Predictions) -> Files:
+    """Write the predictions and splits of data sets, as `classes` and `flips` read them."""
+    files: dict[str, dict[float, list[Path]]] = {}
+    splits: dict[str, Path] = {}
+    for name, one in datasets.items():
+        files[name] = {
+            ratio: [
+                predictions(
+                    folder / name / f"{ratio}-{seed}.parquet", one.keys, one.labels.tolist(), row
+                )
+                for seed, row in enumerate(rows.tolist())
+            ]
+            for ratio, rows in one.predicted.items()
+        }
+        splits[name] = folder / name / "split.parquet"
+        of_classes = {"class": list(one.classes), "label": range(len(one.classes))}
+        pd.DataFrame(of_classes).astype({"label": "int32"}).to_parquet(splits[name], index=False)
+    return files, splits
+
+
 def test_classes_have_their_own_accuracy_and_interval(tmp_path: Path, pets: Predictions) -> None:
     """A row a class and ratio: shares of right images, and the paired interval of these images."""
-    classes({"pets": pets}, "lite0", 0.3, tmp_path / "c.csv")
+    classes(*written(tmp_path, pets=pets), "lite0", 0.3, tmp_path / "c.csv")
     table = read(tmp_path / "c.csv").set_index(["class", "ratio"])
     assert len(table) == 3 * 2
     cats = table.loc["cat", 0.3]
@@ -106,7 +129,7 @@ def test_classes_have_their_own_accuracy_and_interval(tmp_path: Path, pets: Pred
 
 def test_one_image_has_no_interval(tmp_path: Path, pets: Predictions) -> None:
     """A class of one test image has an accuracy, but no interval, and counts in no correction."""
-    classes({"pets": pets}, "lite0", 0.3, tmp_path / "c.csv", tmp_path / "c.md")
+    classes(*written(tmp_path, pets=pets), "lite0", 0.3, tmp_path / "c.csv", tmp_path / "c.md")
     table = pd.read_csv(tmp_path / "c.csv", keep_default_na=False).set_index(["class", "ratio"])
     row = table.loc["null", 0.3]
     assert row[["low", "high", "p", "p_holm"]].tolist() == [""] * 4
@@ -133,7 +156,7 @@ def test_people_read_the_ten_classes_that_lose_most(tmp_path: Path) -> None:
         names,
     )
     targets = [tmp_path / f"c.{kind}" for kind in ("csv", "md", "html")]
-    classes({"a": one, "b": one}, "lite0", 0.3, *targets)
+    classes(*written(tmp_path, a=one, b=one), "lite0", 0.3, *targets)
     lines = targets[1].read_text("utf-8").splitlines()
     rows = [[x.strip() for x in line.strip("|").split("|")] for line in lines if "|" in line]
     assert rows[0] == [
@@ -154,7 +177,7 @@ def test_people_read_the_ten_classes_that_lose_most(tmp_path: Path) -> None:
 
 def flip_rows(tmp_path: Path, **datasets: Predictions) -> list[tuple[str, ...]]:
     """Return key, class, first_ratio, lost_for_good, wrong_at and predicted of each flip."""
-    flips(datasets, "lite0", tmp_path / "f.csv")
+    flips(*written(tmp_path, **datasets), "lite0", tmp_path / "f.csv")
     table = pd.read_csv(tmp_path / "f.csv", dtype=str, keep_default_na=False)
     assert table.columns.tolist()[:2] == ["dataset", "learner"]
     return [tuple(row) for row in table.iloc[:, 2:].to_numpy().tolist()]
@@ -197,11 +220,9 @@ def test_flips_are_data_set_by_data_set(tmp_path: Path) -> None:
     """The data sets keep the study's order, whatever flips first."""
     late = found([0], {1.0: [[0]], 0.5: [[0]], 0.3: [[1]]})
     early = found([0], {1.0: [[0]], 0.5: [[1]], 0.3: [[1]]})
-    flips(
-        {"late": late, "early": early, "never": found([0], {1.0: [[0]], 0.3: [[0]]})},
-        "x",
-        (tmp_path / "f.csv"),
-    )
+    never = found([0], {1.0: [[0]], 0.3: [[0]]})
+    files = written(tmp_path, late=late, early=early, never=never)
+    flips(*files, "x", tmp_path / "f.csv")
     table = pd.read_csv(tmp_path / "f.csv")
     assert table["dataset"].tolist() == ["late", "early"]
     assert table["learner"].tolist() == ["x", "x"]

@@ -37,12 +37,12 @@ def seed_file(path: Path, right: list[list[int]], shift: int = 0) -> Path:
 def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Return the table of two data sets: of two seeds and of one."""
     folder = tmp_path_factory.mktemp("tables")
-    tests = [
-        [seed_file(folder / "a" / f"seed{s}.parquet", RIGHT["a"], 3 * s) for s in range(2)],
-        [seed_file(folder / "b" / "seed0.parquet", RIGHT["b"])],
-    ]
+    tests = {
+        "a": [seed_file(folder / "a" / f"seed{s}.parquet", RIGHT["a"], 3 * s) for s in range(2)],
+        "b": [seed_file(folder / "b" / "seed0.parquet", RIGHT["b"])],
+    }
     targets = {kind: folder / f"train_test.{kind}" for kind in ("csv", "md", "html")}
-    train_test(["a", "b"], tests, "lite0", 0.3, *targets.values())
+    train_test(tests, "lite0", 0.3, *targets.values())
     return targets
 
 
@@ -137,7 +137,7 @@ def test_seeds_of_other_images_are_named(tmp_path: Path) -> None:
     table = pd.read_parquet(seeds[1])
     table.assign(key="x" + table["key"]).to_parquet(seeds[1], index=False)
     with pytest.raises(UserError, match=r"seed1\.parquet: .*seed0\.parquet; remove both"):
-        train_test(["a"], [seeds], "lite0", 0.3, tmp_path / "t.csv")
+        train_test({"a": seeds}, "lite0", 0.3, tmp_path / "t.csv")
     assert not (tmp_path / "t.csv").exists()
 
 
@@ -146,7 +146,7 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "seed0.parquet"
     path.write_bytes(b"PAR1")
     with pytest.raises(UserError, match=r"seed0\.parquet is missing or damaged; .* made again"):
-        train_test(["a"], [[path]], "lite0", 0.3, tmp_path / "t.csv")
+        train_test({"a": [path]}, "lite0", 0.3, tmp_path / "t.csv")
 
 
 def words(svg: Path) -> list[str]:

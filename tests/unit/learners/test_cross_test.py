@@ -1,6 +1,7 @@
 """Models tested at all ratios: each prediction is what the model alone predicts."""
 
 import re
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 import torch
 
 from jpegprep.common.errors import UserError
+from jpegprep.common.layout import index_of
 from jpegprep.datasets.weights import pretrained_model, save_weights
 from jpegprep.images.images import codec
 from jpegprep.learners.cross_test import cross_test_probe, cross_test_timm
@@ -59,9 +61,9 @@ def shards(tmp_path_factory: pytest.TempPathFactory, patches: Callable[..., list
     return found
 
 
-def of_each(shards: Shards) -> list[list[Path]]:
-    """Return the test shards of each variant."""
-    return [shards[variant]["test"] for variant in VARIANTS]
+def of_each(shards: Shards) -> list[Path]:
+    """Return the folder of each variant's shards."""
+    return [shards[variant]["test"][0].parent for variant in VARIANTS]
 
 
 @pytest.fixture(scope="module")
@@ -83,12 +85,12 @@ def alone(
     tmp_path_factory: pytest.TempPathFactory, networks: list[Path], shards: Shards
 ) -> list[list[Path]]:
     """Return what the trainer's own test predicts: for each network, of each variant."""
-    folder = tmp_path_factory.mktemp("alone")
+    made = tmp_path_factory.mktemp("alone")
     found = []
     for i, model in enumerate(networks):
-        found.append([folder / f"{i}-{variant}.parquet" for variant in VARIANTS])
-        for tars, target in zip(of_each(shards), found[-1], strict=True):
-            predict_variant(tars, model, RECIPE, len(PHOTOS), target, threads=1)
+        found.append([made / f"{i}-{variant}.parquet" for variant in VARIANTS])
+        for folder, target in zip(of_each(shards), found[-1], strict=True):
+            predict_variant(folder, model, RECIPE, len(PHOTOS), target, threads=1)
     return found
 
 
@@ -100,7 +102,7 @@ def diagonal(files: list[list[Path]]) -> list[Path]:
 def run_networks(
     target: Path,
     networks: list[Path],
-    shards: Sequence[Sequence[Path]],
+    shards: Sequence[Path],
     predictions: list[Path],
 ) -> Path:
     """Test the networks at all ratios."""
@@ -177,8 +179,12 @@ def test_shards_of_other_images_are_named(
 ) -> None:
     """Test shards of one ratio that hold other images than the original's are an error."""
     tests = of_each(shards)
-    tests[1] = shards["jpeg-q30"]["val"]
-    with pytest.raises(UserError, match=r"jpeg-q30/val-0\.tar: .* original; remove"):
+    tests[1] = tmp_path / "jpeg-q30"
+    tests[1].mkdir()
+    tar = shards["jpeg-q30"]["val"][0]
+    for file in (tar, index_of(tar)):
+        shutil.copy(file, tests[1] / file.name.replace("val", "test"))
+    with pytest.raises(UserError, match=r"jpeg-q30: .* original; remove the folder"):
         run_networks(tmp_path / "t.parquet", networks, tests, diagonal(alone))
 
 
@@ -200,18 +206,24 @@ def imported(package: Path, module: str) -> set[str]:
     while waiting:
         name = waiting.pop()
         found.add(name)
-        source = (package / f"{name}.py").read_text(encoding="utf-8")
+        source = package.joinpath(*name.split(".")).with_suffix(".py").read_text(encoding="utf-8")
         found |= set(re.findall(r"^\s*(?:import|from) (\w+)", source, re.M))
-        waiting |= set(re.findall(r"^\s*from jpegprep\.(\w+) import", source, re.M)) - found
+        modules = re.findall(r"^\s*from jpegprep\.([\w.]+) import (.*)", source, re.M)
+        for place, names in modules:
+            if package.joinpath(*place.split(".")).is_dir():
+                waiting |= {f"{place}.{name.strip()}" for name in names.split(",")} - found
+            else:
+                waiting |= {place} - found
     return found
 
 
 def test_the_trainer_is_not_loaded(root: Path) -> None:
     """The job needs neither the trainer nor Lightning, whose import takes seconds."""
     package = root / "workflow" / "scripts" / "jpegprep"
-    assert {"torch", "weights", "probe"} <= imported(package, "cross_test")
-    assert not {"lightning", "training"} & imported(package, "cross_test")
-    assert {"lightning", "weights"} <= imported(package, "training")
+    found = imported(package, "learners.cross_test")
+    assert {"torch", "datasets.weights", "learners.probe"} <= found
+    assert not {"lightning", "learners.training", "learners.fitting"} & found
+    assert {"lightning", "datasets.weights"} <= imported(package, "learners.training")
 
 
 @pytest.fixture(scope="module")
@@ -244,7 +256,7 @@ def test_probes_meet_the_features_of_each_ratio(
     """A probe's class is the greatest logit of the standardized features, computed by hand."""
     target = tmp_path / "t.parquet"
     tars = shards["original"]["test"]
-    files = (probes["model"], probes["features"], tars, probes["predictions"])
+    files = (probes["model"], probes["features"], tars[0].parent, probes["predictions"])
     cross_test_probe(RATIOS, *files, target)
     found = cells(target)
     reader = ShardReader(tars)
@@ -265,6 +277,9 @@ def test_features_of_other_images_are_named(
     tmp_path: Path, shards: Shards, probes: dict[str, list[Path]]
 ) -> None:
     """Features of another number of test images than the shards' are an error that names them."""
-    files = (probes["model"], probes["features"], shards["original"]["val"])
+    tar = shards["original"]["val"][0]
+    for file in (tar, index_of(tar)):
+        shutil.copy(file, tmp_path / file.name.replace("val", "test"))
+    files = (probes["model"], probes["features"], tmp_path)
     with pytest.raises(UserError, match=r"original\.npz: has 12 test images, .* 6; remove"):
         cross_test_probe(RATIOS, *files, probes["predictions"], tmp_path / "t.parquet")

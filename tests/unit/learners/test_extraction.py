@@ -140,7 +140,7 @@ def test_features_are_whole_or_absent(
     tar.write_bytes(content)
     index = shards["test"][0].with_suffix(".index.parquet")
     tar.with_suffix(".index.parquet").write_bytes(index.read_bytes())
-    with pytest.raises(UserError, match=f"{tar}.*remove the shard"):
+    with pytest.raises(UserError, match=f"{tar}.*remove {tmp_path}: its shards"):
         extract(tmp_path, {**shards, "test": [tar]}, lite0)
     assert target.read_bytes() == features.read_bytes()
     assert list(target.parent.iterdir()) == [target]

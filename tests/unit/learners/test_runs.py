@@ -171,7 +171,8 @@ ABOUT = {"dataset": "dtd", "variant": "noise", "learner": "lite0", "seed": 3}
 def test_a_run_is_named_as_its_folder() -> None:
     """In logs and on terminals a run has the name of its folder under results/runs/."""
     assert runs.name_of(ABOUT) == "dtd/noise/lite0/seed3"
-    assert runs.name_of({**ABOUT, "code": "0"}) == Run(**ABOUT).folder
+    folder = f"results/runs/{runs.name_of({**ABOUT, 'code': '0'})}"
+    assert folder == Run(**ABOUT).folder
 
 
 def test_progress_counts_the_runs_that_are_done(tmp_path: Path) -> None:

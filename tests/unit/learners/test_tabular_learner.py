@@ -4,7 +4,6 @@ import io
 import json
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,6 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-from snakemake.iocontainers import InputFiles, Wildcards
 
 from jpegprep.common import records
 from jpegprep.common.errors import UserError
@@ -194,23 +192,3 @@ def test_a_damaged_image_stops_a_run(tmp_path: Path, shards: Shards) -> None:
     with pytest.raises(UserError, match=f"{shard}.*{row['key']}"):
         train({**shards, "test": [shard]}, RECIPE, CLASSES, {**ABOUT, "seed": 0}, outputs, 1)
     assert not (tmp_path / "run").exists()
-
-
-@pytest.mark.parametrize("weights", [None, ["w.safetensors", "w.json"]])
-def test_weights_are_passed_where_the_rule_has_them(weights: list[str] | None) -> None:
-    """A rule without weights calls a learner without weights."""
-    files = {split: [f"{split}-0.tar", f"{split}-0.index.parquet"] for split in COUNTS}
-    if weights:
-        files["weights"] = weights
-    names = {"dataset": "d", "variant": "original", "learner": "l", "seed": "4"}
-    job = SimpleNamespace(
-        input=InputFiles(fromdict=files),
-        output=outputs_of(Path("run")),
-        wildcards=Wildcards(fromdict=names),
-        params=SimpleNamespace(recipe={}, classes=2, code="0"),
-        threads=3,
-    )
-    arguments = runs.job_arguments(job)
-    assert arguments.get("weights") == (weights and weights[0])
-    assert ("weights" in arguments) == bool(weights)
-    assert arguments["shards"]["val"] == ["val-0.tar"]

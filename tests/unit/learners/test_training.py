@@ -50,6 +50,12 @@ def shards(
     return found
 
 
+def folder_of(shards: Shards) -> Path:
+    """Return the folder that the shards of all splits lie in."""
+    (folder,) = {tar.parent for tars in shards.values() for tar in tars}
+    return folder
+
+
 def outputs_of(folder: Path) -> dict[str, Path]:
     """Return the paths of a run's files."""
     return {
@@ -242,7 +248,7 @@ def test_a_model_tested_again_gives_its_runs_predictions(
     for name, variant in (("seed0", "original"), ("q30", "jpeg-q30")):
         target = tmp_path / name / "predictions.parquet"
         predict_variant(
-            shards[variant]["test"], results[name]["model"], RECIPE, 2, target, threads=1
+            folder_of(shards[variant]), results[name]["model"], RECIPE, 2, target, threads=1
         )
         assert target.read_bytes() == results[name]["predictions"].read_bytes()
         assert list(target.parent.iterdir()) == [target]
@@ -254,7 +260,7 @@ def test_a_model_tested_on_another_variant_gives_other_predictions(
     """The same images in another variant: the same keys and labels, other probabilities."""
     target = tmp_path / "predictions.parquet"
     predict_variant(
-        shards["original"]["test"], results["q30"]["model"], RECIPE, 2, target, threads=1
+        folder_of(shards["original"]), results["q30"]["model"], RECIPE, 2, target, threads=1
     )
     table, own = pq.read_table(target).to_pandas(), table_of(results["q30"])
     for column in ("key", "label"):
@@ -273,7 +279,7 @@ def test_a_damaged_model_is_not_tested(
     whole = results["seed0"]["model"].read_bytes()
     model.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(UserError, match=r"model\.safetensors"):
-        predict_variant(shards["original"]["test"], model, RECIPE, 2, tmp_path / "p", threads=1)
+        predict_variant(folder_of(shards["original"]), model, RECIPE, 2, tmp_path / "p", threads=1)
     assert list(tmp_path.iterdir()) == [model]
 
 

@@ -344,16 +344,18 @@ def test_table5_is_readable(accuracy: Path, differences: Path, targets: list[Pat
 # Convergence
 
 
-def curves(folder: Path, accuracies: dict[tuple[str, str, float, int], list[float]]) -> list[Any]:
-    """Write histories and return them as `convergence` takes them."""
-    found = []
+def curves(
+    folder: Path, accuracies: dict[tuple[str, str, float, int], list[float]]
+) -> tuple[list[dict[str, Any]], list[Path]]:
+    """Write histories; return whose they are and where, as `convergence` takes them."""
+    runs, histories = [], []
     for (dataset, learner, ratio, seed), values in accuracies.items():
         path = folder / f"{dataset}-{learner}-{ratio}-{seed}.csv"
         history = {"epoch": range(1, len(values) + 1), "train_loss": 1.0, "val_accuracy": values}
         pd.DataFrame(history).to_csv(path, index=False)
-        about = {"dataset": dataset, "learner": learner, "ratio": ratio, "seed": seed}
-        found.append((about, path))
-    return found
+        runs.append({"dataset": dataset, "learner": learner, "ratio": ratio, "seed": seed})
+        histories.append(path)
+    return runs, histories
 
 
 @pytest.mark.parametrize(
@@ -371,7 +373,7 @@ def test_converged_is_95_percent_of_the_last_epoch(
     tmp_path: Path, targets: list[Path], values: list[float], epoch: int
 ) -> None:
     """The first epoch whose validation accuracy is at least 95 % of the last one's."""
-    convergence(curves(tmp_path, {("dtd", "b0", 1.0, 0): values}), *targets)
+    convergence(*curves(tmp_path, {("dtd", "b0", 1.0, 0): values}), *targets)
     (row,) = pd.read_csv(targets[0]).to_dict("records")
     assert row == {
         **{"dataset": "dtd", "learner": "b0", "ratio": 1.0, "seeds": 1, "epochs": len(values)},
@@ -390,7 +392,7 @@ CURVES = {
 
 def test_convergence_is_the_mean_over_seeds(tmp_path: Path, targets: list[Path]) -> None:
     """Epochs 2 and 1 of two seeds are 1.5; so are accuracies."""
-    convergence(curves(tmp_path, CURVES), *targets)
+    convergence(*curves(tmp_path, CURVES), *targets)
     table = pd.read_csv(targets[0]).set_index(["dataset", "learner", "ratio"])
     assert len(table) == 4
     names = ["seeds", "epochs", "first_accuracy", "final_accuracy", "epochs_to_95"]
@@ -401,7 +403,7 @@ def test_convergence_is_the_mean_over_seeds(tmp_path: Path, targets: list[Path])
 
 def test_convergence_is_readable(tmp_path: Path, targets: list[Path]) -> None:
     """A row a data set and learner, in their order, with their own epochs; a column a ratio."""
-    convergence(curves(tmp_path, CURVES), *targets)
+    convergence(*curves(tmp_path, CURVES), *targets)
     assert cells(targets) == [
         ["data set", "learner", "epochs", "1.0", "0.5", "0.3"],
         ["textures", "b4", "3", "1.5 (0.600)", "", "3 (0.600)"],

@@ -10,12 +10,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from jpegprep.results.figures.accuracy import (
-    accuracy_vs_parameters,
-    accuracy_vs_ratio,
-    convergence,
-    size_vs_ratio,
-)
+from jpegprep.results.figures.accuracy import accuracy_vs_parameters, accuracy_vs_ratio
+from jpegprep.results.figures.convergence import convergence
+from jpegprep.results.figures.sizes import size_vs_ratio
 
 RATIOS = [1.0, 0.9, 0.7, 0.5, 0.3, 0.1]
 
@@ -227,7 +224,7 @@ def test_the_same_numbers_make_the_same_file(tmp_path: Path, kind: str) -> None:
     about = {"dataset": "dtd", "learner": "lite0", "ratio": 1.0, "seed": 0}
     for name in ("one", "other"):
         accuracy_vs_ratio(table, tmp_path / f"fig2-{name}.{kind}")
-        convergence([(about, past)], tmp_path / f"fig3-{name}.{kind}")
+        convergence([about], [past], tmp_path / f"fig3-{name}.{kind}")
     for figure in ("fig2", "fig3"):
         one, other = (tmp_path / f"{figure}-{name}.{kind}" for name in ("one", "other"))
         assert one.read_bytes() == other.read_bytes()
@@ -253,14 +250,16 @@ def test_both_files_of_a_figure_are_written(tmp_path: Path) -> None:
     assert len(list((tmp_path / "out").iterdir())) == 2
 
 
-def runs(folder: Path, curves: dict[tuple[str, str, float, int], list[float]]) -> list[Any]:
-    """Write histories and return them as `convergence` takes them."""
-    found = []
+def runs(
+    folder: Path, curves: dict[tuple[str, str, float, int], list[float]]
+) -> tuple[list[dict[str, Any]], list[Path]]:
+    """Write histories; return whose they are and where, as `convergence` takes them."""
+    found, histories = [], []
     for (dataset, learner, ratio, seed), values in curves.items():
         path = history(folder / f"{dataset}-{learner}-{ratio}-{seed}.csv", values)
-        about = {"dataset": dataset, "learner": learner, "ratio": ratio, "seed": seed}
-        found.append((about, path))
-    return found
+        found.append({"dataset": dataset, "learner": learner, "ratio": ratio, "seed": seed})
+        histories.append(path)
+    return found, histories
 
 
 def test_fig3_draws_the_mean_over_seeds(tmp_path: Path) -> None:
@@ -271,7 +270,7 @@ def test_fig3_draws_the_mean_over_seeds(tmp_path: Path) -> None:
         ("dtd", "lite0", 0.3, 0): [0.1, 0.2, 0.3, 0.4],
         ("dtd", "lite0", 0.3, 1): [0.1, 0.4, 0.5, 0.4],
     }
-    convergence(runs(tmp_path, curves), tmp_path / "fig3.svg")
+    convergence(*runs(tmp_path, curves), tmp_path / "fig3.svg")
     drawn = lines(tmp_path / "fig3.svg", 4)
     assert len(drawn) == 2
     upper, lower = sorted(drawn, key=lambda line: -line[-1, 1])
@@ -290,7 +289,7 @@ def test_fig3_has_a_panel_for_each_data_set_and_learner(tmp_path: Path) -> None:
         for learner in ("lite0", "b0")
         for ratio in (1.0, 0.3)
     }
-    convergence(runs(tmp_path, curves), tmp_path / "fig3.svg")
+    convergence(*runs(tmp_path, curves), tmp_path / "fig3.svg")
     assert panels(tmp_path / "fig3.svg") == 4
     found = words(tmp_path / "fig3.svg")
     assert {"dtd, lite0", "dtd, b0", "pets, lite0", "pets, b0", "1", "0.3"} <= found
@@ -305,7 +304,7 @@ def test_fig3_names_every_ratio(tmp_path: Path) -> None:
         ("dtd", "b0", 1.0, 0): [0.1, 0.2],
         ("dtd", "b0", 0.3, 0): [0.1, 0.2],
     }
-    convergence(runs(tmp_path, curves), tmp_path / "fig3.svg")
+    convergence(*runs(tmp_path, curves), tmp_path / "fig3.svg")
     assert {"1", "0.5", "0.3"} <= words(tmp_path / "fig3.svg")
 
 

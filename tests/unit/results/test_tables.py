@@ -12,7 +12,8 @@ import pytest
 from jpegprep.common.errors import UserError
 from jpegprep.datasets.manifest import build_manifest
 from jpegprep.datasets.splits import assign
-from jpegprep.results.tables.storage import problems, size_vs_ratio, table1, table3
+from jpegprep.results.tables.datasets import problems, table1
+from jpegprep.results.tables.storage import size_vs_ratio, table3
 from jpegprep.shards.shards import ShardReader, pack, writing_shard
 from jpegprep.shards.treatments import treat_shard
 
@@ -110,11 +111,13 @@ def make_table1(
     folder: Path, published: Path, datasets: dict[str, tuple[Any, ...]]
 ) -> list[dict[str, str]]:
     """Write Table I of data sets (files, split, note) and read its CSV."""
-    made = {}
+    manifests, splits, notes = {}, {}, {}
     for name, (files, numbers, note) in datasets.items():
-        manifest = make_manifest(folder / f"{name}-m.parquet", files)
-        made[name] = manifest, make_split(folder / f"{name}-s.parquet", *numbers), note
-    table1(made, published, folder / "t.csv", folder / "t.md", folder / "t.html")
+        manifests[name] = make_manifest(folder / f"{name}-m.parquet", files)
+        splits[name] = make_split(folder / f"{name}-s.parquet", *numbers)
+        notes[name] = note
+    targets = [folder / f"t.{kind}" for kind in ("csv", "md", "html")]
+    table1(manifests, splits, notes, published, *targets)
     return read(folder / "t.csv")
 
 
@@ -127,7 +130,8 @@ def test_table1_is_the_papers(tmp_path: Path, published: Path) -> None:
     split.to_parquet(tmp_path / "dtd.parquet")
     manifest = make_manifest(tmp_path / "m.parquet", [{}] * 5640)
     targets = tmp_path / "t.csv", tmp_path / "t.md"
-    table1({"dtd": (manifest, tmp_path / "dtd.parquet", "a note")}, published, *targets)
+    splits, notes = {"dtd": tmp_path / "dtd.parquet"}, {"dtd": "a note"}
+    table1({"dtd": manifest}, splits, notes, published, *targets)
     assert (tmp_path / "t.csv").read_text().splitlines() == [
         "dataset,classes,total,train,test,validation,paper_classes,paper_total,paper_train,"
         "paper_test,paper_validation,difference,explanation",
@@ -245,7 +249,7 @@ def make_problems(folder: Path) -> list[dict[str, str]]:
     ]
     manifest = make_manifest(folder / "m.parquet", files)
     split = make_split(folder / "s.parquet", 1, 2, 2, 1)  # k0 and k1 train, k2 and k3 val, k4 test
-    problems({"x": (manifest, split)}, folder / "p.csv", folder / "p.md", folder / "p.html")
+    problems({"x": manifest}, {"x": split}, folder / "p.csv", folder / "p.md", folder / "p.html")
     return read(folder / "p.csv")
 
 
@@ -282,7 +286,7 @@ def test_a_clean_data_set_has_no_problems(tmp_path: Path) -> None:
     """Where nothing is wrong, the table says so in numbers: all are ok, none across splits."""
     manifest = make_manifest(tmp_path / "m.parquet", [{}] * 1200)
     split = make_split(tmp_path / "s.parquet", 2, 800, 200, 200)
-    problems({"x": (manifest, split)}, tmp_path / "p.csv", tmp_path / "p.md")
+    problems({"x": manifest}, {"x": split}, tmp_path / "p.csv", tmp_path / "p.md")
     assert [(row["problem"], row["files"]) for row in read(tmp_path / "p.csv")] == [
         ("all files", "1200"),
         ("ok", "1200"),
@@ -291,15 +295,18 @@ def test_a_clean_data_set_has_no_problems(tmp_path: Path) -> None:
     assert cells(tmp_path / "p.md")[1][2] == "1,200"
 
 
-def sized_shard(path: Path, variant: str, sizes: list[int], before: list[int]) -> Path:
-    """Write a shard of files of so many bytes, whose originals had so many."""
-    with writing_shard(path, variant, "a test") as writer:
+def sized_shards(folder: Path, variant: str, sizes: list[int], before: list[int]) -> Path:
+    """Write shards of files of so many bytes, whose originals had so many; all train."""
+    for split in ("val", "test"):
+        with writing_shard(folder / f"{split}-0.tar", variant, "a test"):
+            pass
+    with writing_shard(folder / "train-0.tar", variant, "a test") as writer:
         samples = []
         for i, (size, original) in enumerate(zip(sizes, before, strict=True)):
             data = (b"\x89PNG\r\n\x1a\n" + bytes([i])).ljust(size, b"x")
             samples.append((f"k{i}", 0, data, data if variant == "original" else bytes(original)))
         writer.append(pack(samples))
-    return path
+    return folder
 
 
 ORIGINALS = {"dtd": [1 << 20, 1 << 19], "mine": [4000, 6000]}
@@ -318,15 +325,14 @@ def make_sizes(folder: Path, published: Path) -> list[dict[str, str]]:
             [{"format": "PNG", "quality": None, "standard_tables": None, "subsampling": None}] * 2,
         ),
     }
-    variants = []
+    shards: dict[str, dict[float, Path]] = {}
     for name, before in ORIGINALS.items():
-        tar = sized_shard(folder / name / "original.tar", "original", before, before)
-        variants.append((name, 1.0, "original", [tar]))
+        shards[name] = {1.0: sized_shards(folder / name / "original", "original", before, before)}
         for variant, sizes in COMPRESSED[name].items():
-            tar = sized_shard(folder / name / f"{variant}.tar", variant, sizes, before)
-            variants.append((name, int(variant[-2:]) / 100, variant, [tar]))
+            made = sized_shards(folder / name / variant, variant, sizes, before)
+            shards[name][int(variant[-2:]) / 100] = made
     size_vs_ratio(
-        variants, manifests, published, folder / "z.csv", folder / "z.md", folder / "z.html"
+        shards, manifests, published, folder / "z.csv", folder / "z.md", folder / "z.html"
     )
     return read(folder / "z.csv")
 
@@ -354,8 +360,8 @@ def test_size_vs_ratio_says_every_number(tmp_path: Path, published: Path) -> Non
     assert [row["kept"] for row in rows] == ["2", "0", "0", "2", "0", "0"]
     assert [row["paper_relative_size"] for row in rows] == ["", "", "0.2221", "", "", ""]
     for row in rows:
-        tar = tmp_path / row["dataset"] / f"{row['variant']}.tar"
-        assert int(row["shard_bytes"]) == tar.stat().st_size
+        folder = tmp_path / row["dataset"] / row["variant"]
+        assert int(row["shard_bytes"]) == sum(tar.stat().st_size for tar in folder.glob("*.tar"))
     quality = ["source_quality", "source_quality_p10", "source_quality_p90"]
     for row in rows[:3]:
         assert row["source_format"] == "JPEG"
@@ -387,13 +393,13 @@ def test_size_vs_ratio_is_readable(tmp_path: Path, published: Path) -> None:
 
 def test_size_vs_ratio_without_the_papers_data_sets(tmp_path: Path, published: Path) -> None:
     """Two data sets that the paper lacks have no column of the paper's."""
-    variants, manifests = [], {}
+    shards: dict[str, dict[float, Path]] = {"mine": {}, "yours": {}}
+    manifests = {}
     for name in ("mine", "yours"):
         manifests[name] = make_manifest(tmp_path / f"{name}.parquet", [{}, {}])
         for ratio, variant, sizes in ((1.0, "original", [1000]), (0.3, "jpeg-q30", [400])):
-            tar = sized_shard(tmp_path / name / f"{variant}.tar", variant, sizes, [1000])
-            variants.append((name, ratio, variant, [tar]))
-    size_vs_ratio(variants, manifests, published, tmp_path / "z.csv", tmp_path / "z.md")
+            shards[name][ratio] = sized_shards(tmp_path / name / variant, variant, sizes, [1000])
+    size_vs_ratio(shards, manifests, published, tmp_path / "z.csv", tmp_path / "z.md")
     assert cells(tmp_path / "z.md")[0] == ["data set", "source", "1.0", "0.3"]
     assert [row["paper_relative_size"] for row in read(tmp_path / "z.csv")] == [""] * 4
     assert cells(tmp_path / "z.md")[1][3] == "40.00%"
@@ -438,12 +444,18 @@ Shards = tuple[list[Path], list[Path]]
 def shards(tmp_path: Path, patches: Files) -> Shards:
     """Return original and compressed shards of real patches."""
     original, compressed = [], []
-    for k, name in enumerate(("gravel.png", "coffee.png")):
-        original.append(tmp_path / "original" / f"train-{k}.tar")
-        compressed.append(tmp_path / "jpeg-q30" / f"train-{k}.tar")
-        with writing_shard(original[-1], "original", "a test") as writer:
+    for tar, name in (
+        ("train-0.tar", "gravel.png"),
+        ("train-1.tar", "coffee.png"),
+        ("val-0.tar", "brick.png"),
+        ("test-0.tar", "grass.png"),
+    ):
+        original.append(tmp_path / "original" / tar)
+        compressed.append(tmp_path / "jpeg-q30" / tar)
+        count = 2 if tar.startswith("train") else 1
+        with writing_shard(original[-1], "original", "a test", count) as writer:
             for i, data in enumerate(patches(name, 20)):
-                writer.append(pack([(f"{k}-{i}", k, data, data)]))
+                writer.append(pack([(f"{tar[:-4]}-{i}", 0, data, data)]))
         treat_shard(original[-1], "jpeg-q30", compressed[-1])
     return original, compressed
 
@@ -462,7 +474,8 @@ def make_table3(folder: Path, shards: Shards, ratio: float = 0.3) -> pd.DataFram
     for name, text in (("accuracy", ACCURACY), ("differences", DIFFERENCES)):
         (folder / f"{name}.csv").write_text(text)
     inputs = folder / "accuracy.csv", folder / "differences.csv"
-    table3({"textures": shards}, *inputs, ratio, folder / "t.csv", folder / "t.md")
+    folders = [{"textures": tars[0].parent} for tars in shards]
+    table3(*folders, *inputs, ratio, folder / "t.csv", folder / "t.md")
     return pd.read_csv(folder / "t.csv")
 
 
@@ -513,7 +526,8 @@ def test_table3_is_the_same_beside_variants_with_noise(tmp_path: Path, shards: S
     (tmp_path / "accuracy.csv").write_text(ACCURACY + noisy)
     (tmp_path / "differences.csv").write_text(DIFFERENCES)
     inputs = tmp_path / "accuracy.csv", tmp_path / "differences.csv"
-    table3({"textures": shards}, *inputs, 0.3, tmp_path / "t.csv", tmp_path / "t.md")
+    folders = [{"textures": tars[0].parent} for tars in shards]
+    table3(*folders, *inputs, 0.3, tmp_path / "t.csv", tmp_path / "t.md")
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "t.csv"), plain)
 
 

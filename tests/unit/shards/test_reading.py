@@ -25,11 +25,11 @@ from jpegprep.shards.treatments import treat_shard
 Files = Callable[..., list[bytes]]
 
 
-def shard(path: Path, files: Sequence[bytes], first: int = 0) -> Path:
+def shard(path: Path, files: Sequence[bytes], first: int = 0, count: int = 1) -> Path:
     """Write a shard of image files."""
     path.parent.mkdir(parents=True, exist_ok=True)
     samples = ((f"image-{first + i:05d}", 0, data, data) for i, data in enumerate(files))
-    with writing_shard(path, "original", "test") as writer:
+    with writing_shard(path, "original", "test", count) as writer:
         writer.append(pack(samples))
     return path
 
@@ -54,8 +54,8 @@ def ratios(tmp_path_factory: pytest.TempPathFactory, photographs: list[bytes]) -
     """Return two shards with the photographs, at ratios 1.0 and 0.2."""
     folder = tmp_path_factory.mktemp("shards")
     original = [
-        shard(folder / "train-0.tar", photographs[:4]),
-        shard(folder / "train-1.tar", photographs[4:], first=4),
+        shard(folder / "train-0.tar", photographs[:4], count=2),
+        shard(folder / "train-1.tar", photographs[4:], first=4, count=2),
     ]
     compressed = [folder / "q20" / tar.name for tar in original]
     for source, target in zip(original, compressed, strict=True):
@@ -153,7 +153,7 @@ def test_repeats_have_a_range(epochs: pd.DataFrame) -> None:
 
 def test_the_csv_is_what_was_measured(tmp_path: Path, ratios: Any) -> None:
     """With one thread, too, bytes pass at the bandwidth; where there is none, it is empty."""
-    measure_reading({1.0: ratios[1.0]}, [2], 1, tmp_path / "reading.csv")
+    measure_reading({1.0: ratios[1.0][0].parent}, [2], 1, tmp_path / "reading.csv")
     table = pd.read_csv(tmp_path / "reading.csv")
     assert list(table.columns) == COLUMNS
     assert table["bandwidth"].fillna(0).tolist() == [2, 0, 0]

@@ -14,7 +14,15 @@ from PIL import Image
 
 from jpegprep.common.errors import UserError
 from jpegprep.common.layout import index_of
-from jpegprep.shards.shards import ShardReader, ShardWriter, pack, read_index, writing_shard
+from jpegprep.shards.shards import (
+    ShardReader,
+    ShardWriter,
+    pack,
+    read_index,
+    splits_of,
+    tars_of,
+    writing_shard,
+)
 
 Samples = list[tuple[str, int, bytes]]
 
@@ -208,6 +216,7 @@ def test_the_index_records_variant_encoder_inflation_and_what_was_kept(
         "encoder": "Some Encoder 1.0",
         "inflated": 2,
         "kept": 1,
+        "shards": 1,
     }
     assert ShardReader([shard]).encoders == ["Some Encoder 1.0"]
 
@@ -336,3 +345,48 @@ def test_threads_share_a_reader(tmp_path: Path, samples: Samples) -> None:
         with ThreadPoolExecutor(8) as pool:
             found = list(pool.map(read, range(8)))
         assert found == [samples[i % len(samples)][2] for i in range(8)]
+
+
+def folder_of(path: Path, data: bytes, counts: dict[str, int]) -> Path:
+    """Write a folder of shards, each with one image: its key is its split and number."""
+    for split, count in counts.items():
+        for k in range(count):
+            with writing_shard(path / f"{split}-{k}.tar", "original", "none", count) as writer:
+                writer.append(pack([(f"{split}-{k}", 0, data, data)]))
+    return path
+
+
+COUNTS = {"train": 12, "val": 2, "test": 1}
+
+
+def test_a_folders_shards_are_found_in_the_order_of_their_numbers(
+    tmp_path: Path, photos: Path
+) -> None:
+    """Ten comes after nine, and every split has its own."""
+    folder = folder_of(tmp_path / "original", (photos / "coffee.png").read_bytes(), COUNTS)
+    found = splits_of(folder)
+    assert list(found) == ["train", "val", "test"]
+    for split, count in COUNTS.items():
+        names = [f"{split}-{k}" for k in range(count)]
+        assert [Path(tar).stem for tar in found[split]] == names
+        assert ShardReader(found[split]).keys.tolist() == names
+
+
+@pytest.mark.parametrize("gone", ["train-0", "train-7", "train-11", "val-1"])
+def test_a_missing_shard_is_never_left_out(tmp_path: Path, photos: Path, gone: str) -> None:
+    """One that somebody removed, with its index, is missed: the line says what to remove."""
+    folder = folder_of(tmp_path / "original", (photos / "coffee.png").read_bytes(), COUNTS)
+    tar = folder / f"{gone}.tar"
+    tar.unlink()
+    index_of(tar).unlink()
+    with pytest.raises(UserError, match=rf"{folder}/{gone}\..* is missing.*; remove {folder}: its"):
+        splits_of(folder)
+
+
+def test_a_damaged_index_tells_to_remove_the_folder(tmp_path: Path, photos: Path) -> None:
+    """The index alone would not be made again: shards of a variant are one job's output."""
+    folder = folder_of(tmp_path / "original", (photos / "coffee.png").read_bytes(), COUNTS)
+    index = folder / "val-0.index.parquet"
+    index.write_bytes(index.read_bytes()[:-10])
+    with pytest.raises(UserError, match=rf"{index} is .*damaged; remove {folder}: its shards"):
+        tars_of(folder, "val")

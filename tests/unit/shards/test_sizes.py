@@ -42,6 +42,13 @@ def shard(path: Path, images: list[bytes]) -> Path:
     return path
 
 
+def shards(folder: Path, images: list[bytes]) -> Path:
+    """Write a folder of shards: these images for training, none elsewhere."""
+    for split in ("train", "val", "test"):
+        shard(folder / f"{split}-0.tar", images if split == "train" else [])
+    return folder
+
+
 def members(tars: list[Path]) -> dict[str, int]:
     """Return the size of each image file by its key, as Python's tarfile tells it."""
     found = {}
@@ -79,14 +86,14 @@ def test_sizes_are_sums_over_the_members(tmp_path: Path, jpegs: Path, variant: s
     """Bytes, means and what grew or stayed are what the members of the tars say."""
     originals = [
         shard(tmp_path / "o" / "train-0.tar", [image("JPEG", i, quality=50) for i in range(5)]),
-        shard(tmp_path / "o" / "test-0.tar", [image("PNG", i) for i in range(3)]),
+        shard(tmp_path / "o" / "val-0.tar", [image("PNG", 3)]),
+        shard(tmp_path / "o" / "test-0.tar", [image("PNG", i) for i in range(2)]),
     ]
     treated = [tmp_path / "t" / tar.name for tar in originals]
     for original, target in zip(originals, treated, strict=True):
         treat_shard(original, variant, target)
     ratio = int(variant.split("-")[1][1:]) / 100
-    of = [("x", 1.0, "original", originals), ("x", ratio, variant, treated)]
-    table = measure(of, {"x": jpegs})
+    table = measure({"x": {1.0: tmp_path / "o", ratio: tmp_path / "t"}}, {"x": jpegs})
     assert table.columns.tolist() == COLUMNS
     assert table[["dataset", "ratio", "variant"]].to_numpy().tolist() == [
         ["x", 1.0, "original"],
@@ -113,14 +120,9 @@ def test_each_data_set_is_related_to_its_own_originals(
 ) -> None:
     """Two data sets, in any order of ratios: each ratio over its own data set's originals."""
     files = {name: b"\x89PNG\r\n\x1a\n" + bytes(size - 8) for name, size in SIZES.items()}
-    tars = {name: [shard(tmp_path / f"{name}.tar", [data])] for name, data in files.items()}
-    of = [
-        ("x", 0.3, "jpeg-q30", tars["x30"]),
-        ("x", 1.0, "original", tars["x"]),
-        ("y", 1.0, "original", tars["y"]),
-        ("y", 0.3, "jpeg-q30", tars["y30"]),
-    ]
-    table = measure(of, {"x": jpegs, "y": pngs})
+    of = {name: shards(tmp_path / name, [data]) for name, data in files.items()}
+    folders = {"x": {0.3: of["x30"], 1.0: of["x"]}, "y": {1.0: of["y"], 0.3: of["y30"]}}
+    table = measure(folders, {"x": jpegs, "y": pngs})
     assert table["bytes"].tolist() == [250, 1000, 4000, 3000]
     assert table["relative_size"].tolist() == [0.25, 1.0, 1.0, 0.75]
     assert table["source_format"].tolist() == ["JPEG", "JPEG", "PNG", "PNG"]
@@ -131,7 +133,7 @@ SIZES = {"x": 1000, "x30": 250, "y": 4000, "y30": 3000}
 
 def test_the_source_is_said_of_the_usable_images(tmp_path: Path, jpegs: Path) -> None:
     """Of 60, 75, 90: median 75, percentiles 63 and 87; the truncated one does not count."""
-    of = [("x", 1.0, "original", [shard(tmp_path / "o.tar", [image("PNG", 0)])])]
+    of = {"x": {1.0: shards(tmp_path / "o", [image("PNG", 0)])}}
     row = measure(of, {"x": jpegs}).iloc[0]
     assert row["source_format"] == "JPEG"
     quality = row[["source_quality", "source_quality_p10", "source_quality_p90"]]
@@ -140,7 +142,7 @@ def test_the_source_is_said_of_the_usable_images(tmp_path: Path, jpegs: Path) ->
 
 def test_a_source_without_jpeg_has_no_quality(tmp_path: Path, pngs: Path) -> None:
     """PNG has no quality: the cells are empty."""
-    of = [("x", 1.0, "original", [shard(tmp_path / "o.tar", [image("PNG", 0)])])]
+    of = {"x": {1.0: shards(tmp_path / "o", [image("PNG", 0)])}}
     row = measure(of, {"x": pngs}).iloc[0]
     assert row["source_format"] == "PNG"
     assert row[["source_quality", "source_quality_p10", "source_quality_p90"]].isna().all()

@@ -20,7 +20,11 @@ from jpegprep.images.recompress import encoder
 from jpegprep.shards import treatments
 from jpegprep.shards.shards import ShardReader, read_index, writing_shard
 from jpegprep.shards.shards import pack as pack_samples
-from jpegprep.shards.treatments import treat_shard, write_original_shards
+from jpegprep.shards.treatments import (
+    treat_shard,
+    write_original_shards,
+    write_variant_shards,
+)
 
 Files = Callable[..., list[bytes]]
 Pack = Callable[..., Path]
@@ -45,7 +49,8 @@ def shard_originals(
         for part, number in COUNTS.items()
         for k in range(number)
     }
-    write_original_shards(dataset, archives, split, manifest, shards)
+    write_original_shards(dataset, archives, manifest, split, COUNTS, folder / "original")
+    assert sorted((folder / "original").glob("*.tar")) == sorted(shards.values())
     return shards
 
 
@@ -174,12 +179,10 @@ def test_an_archive_that_changed_is_refused(
     else:
         textures[name] = textures["data/gravel/000.png"]
     pack(archive, textures)
-    shards = {
-        (part, k): tmp_path / "original" / f"{part}-{k}.tar" for part in COUNTS for k in range(2)
-    }
+    target = tmp_path / "shards" / "original"
     with pytest.raises(UserError, match=f"manifest.parquet: {name} .*remove the manifest"):
-        write_original_shards(dataset, [archive], split, manifest, shards)
-    assert list((tmp_path / "original").iterdir()) == []
+        write_original_shards(dataset, [archive], manifest, split, COUNTS, target)
+    assert list((tmp_path / "shards").iterdir()) == []
 
 
 @pytest.mark.parametrize("quality", [10, 90])
@@ -326,6 +329,7 @@ def test_images_that_would_grow_are_kept_where_asked(
         "encoder": encoder(),
         "inflated": 0,
         "kept": kept,
+        "shards": 1,
     }
     assert set(index["extension"]) == {"png", "jpg"}
 
@@ -402,3 +406,37 @@ def test_memory_does_not_grow_with_the_shard(
     assert original.stat().st_size > 120e6
     assert target.stat().st_size > 20e6
     assert peaks[1] - peaks[0] < 30
+
+
+def test_a_variants_shards_are_those_of_its_originals(
+    tmp_path: Path, pack: Pack, textures: dict[str, bytes]
+) -> None:
+    """Each tar is what treating its original makes, byte for byte, with one thread and with two."""
+    dataset = {**registry(2, 40), "options": {"root": "data"}}
+    originals = shard_originals(tmp_path, dataset, [pack(tmp_path / "t.tar", textures)])
+    for threads in (1, 2):
+        target = tmp_path / f"with-{threads}" / "jpeg-q30"
+        write_variant_shards(tmp_path / "original", "jpeg-q30", target, threads)
+        assert list(target.parent.iterdir()) == [target]
+        assert len(list(target.iterdir())) == 2 * len(originals)
+        for original in originals.values():
+            alone = tmp_path / "alone" / original.name
+            treat_shard(original, "jpeg-q30", alone)
+            for file in (alone, index_of(alone)):
+                assert (target / file.name).read_bytes() == file.read_bytes()
+
+
+def test_a_variant_is_whole_or_absent(
+    tmp_path: Path, pack: Pack, textures: dict[str, bytes]
+) -> None:
+    """Where the last shard is damaged, the folder does not appear, and nothing is left over."""
+    dataset = {**registry(2, 40), "options": {"root": "data"}}
+    originals = shard_originals(tmp_path, dataset, [pack(tmp_path / "t.tar", textures)])
+    tar = originals["test", 0]
+    content = bytearray(tar.read_bytes())
+    content[int(read_index(tar)[0]["offset"].iloc[-1]) + 100] ^= 1
+    tar.write_bytes(content)
+    target = tmp_path / "variants" / "jpeg-q30"
+    with pytest.raises(UserError, match=f"{tar}: .* is damaged"):
+        write_variant_shards(tmp_path / "original", "jpeg-q30", target)
+    assert list(target.parent.iterdir()) == []

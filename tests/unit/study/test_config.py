@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from jpegprep.common.errors import UserError
-from jpegprep.study.config import Study, load_study, validate
+from jpegprep.study.config import load_study, validate
+from jpegprep.study.study import Study
 
 LITE0 = "learners.tf_efficientnet_lite0"
 REMOVED = object()
@@ -110,7 +111,7 @@ def example(study: dict[str, Any], registries: Path, /, **changes: Any) -> Study
 def test_a_study_has_a_run_for_each_choice(study: dict[str, Any], registries: Path) -> None:
     """Runs are data sets × learners × the learner's ratios × seeds, each in a folder of its own."""
     runs = example(study, registries).runs()
-    folders = [run.folder for run in runs]
+    folders = [run.folder.removeprefix("results/runs/") for run in runs]
     variants = {
         "tf_efficientnet_lite0": ["original", "jpeg-q50", "jpeg-q30"],
         "autogluon": ["original", "jpeg-q30"],
@@ -382,13 +383,14 @@ def test_noise_adds_its_runs(
     without = load_study(plain, "config/my.yaml", registries)
     assert loaded.noise_variants() == ["noise", "noise-jpeg-q50"]
     assert loaded.noise_datasets() == ["dtd"]
-    added = [run.folder for run in loaded.runs() if run not in without.runs()]
+    new = [run for run in loaded.runs() if run not in without.runs()]
+    added = [run.folder.removeprefix("results/runs/") for run in new]
     assert added == [
         f"dtd/{variant}/autogluon/seed{seed}"
         for variant in ("noise", "noise-jpeg-q50")
         for seed in (0, 7)
     ]
-    assert [run for run in loaded.runs() if run.folder not in added] == without.runs()
+    assert [run for run in loaded.runs() if run not in new] == without.runs()
     assert loaded.variants() == without.variants()  # the ratios' alone
 
 
@@ -398,7 +400,7 @@ def test_models_of_noisy_images_are_tested_on_clean_ones(
     """Each model of noisy images, of every seed, is tested a second time, on the originals."""
     loaded = load_study({**experiments, "seeds": [0, 7]}, "config/my.yaml", registries)
     assert [(run.folder, tested) for run, tested in loaded.transfers()] == [
-        (f"dtd/{variant}/autogluon/seed{seed}", "original")
+        (f"results/runs/dtd/{variant}/autogluon/seed{seed}", "original")
         for variant in ("noise", "noise-jpeg-q50")
         for seed in (0, 7)
     ]
@@ -704,11 +706,13 @@ def closed(schema: dict[str, Any], definitions: dict[str, Any]) -> bool:
     """Return whether a schema of a mapping refuses unknown keys, itself or in all its branches."""
     if schema.get("additionalProperties") is False:
         return True
-    branches = [schema[key] for key in ("then", "else") if key in schema]
-    resolved = [
-        definitions[b["$ref"].removeprefix("#/$defs/")] if "$ref" in b else b for b in branches
-    ]
-    return len(resolved) == 2 and all(closed(branch, definitions) for branch in resolved)
+    # Of a learner: a branch for each of the frameworks that may stand there.
+    branches = schema.get("allOf", [])
+    frameworks = [branch["if"]["properties"]["framework"]["const"] for branch in branches]
+    resolved = [definitions[branch["then"]["$ref"].removeprefix("#/$defs/")] for branch in branches]
+    return frameworks == schema["properties"].get("framework", {}).get("enum") and all(
+        closed(branch, definitions) for branch in resolved
+    )
 
 
 def subschemas(value: Any, where: str = "") -> Iterator[tuple[str, dict[str, Any]]]:

@@ -50,11 +50,11 @@ def test_the_study_probes_all_ratios_and_trains_on_the_original(
 
 def test_the_command_lines_text_is_read(what: dict[str, Any], tmp_path: Path) -> None:
     """Snakemake hands on some values as text: lists, numbers and false."""
-    text = {"seeds": "[0, 1]", "confirm": "false", "margin": "0.02", "name": "holiday"}
+    text = {"seeds": ["0", "1"], "confirm": "false", "margin": "0.02", "name": "holiday"}
     study, checked = study_of({**what, **text}, tmp_path)
     assert study.name == "recommend/holiday"
     assert study.margin == 0.02
-    assert checked["confirm"] is False
+    assert checked["confirm"] is False and checked["seeds"] == [0, 1]
     assert {run.learner for run in study.runs()} == {"probe"}
 
 

@@ -16,7 +16,7 @@ from jpegprep.answers.plan import read_throughput, recorded_rate, run_seconds
 from jpegprep.common.errors import UserError
 from jpegprep.common.records import read_run
 from jpegprep.common.table_files import write_table
-from jpegprep.results.figures.panels import COLOURS, PAGE, STYLE, save
+from jpegprep.results.figures.drawing import COLOURS, PAGE, STYLE, save
 
 _COLUMNS = ("s", "max_rss", "io_in", "io_out", "cpu_time")
 

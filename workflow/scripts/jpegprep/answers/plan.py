@@ -24,6 +24,8 @@ from textwrap import fill
 from typing import Any
 
 from jpegprep.common.errors import UserError
+from jpegprep.common.layout import SHARDS
+from jpegprep.study.study import Study
 
 # As in profiles/default: what reruns a job.
 _TRIGGERS = ("mtime", "params", "input")
@@ -37,7 +39,7 @@ _STARTUP_S = 30  # imports, weights, the GPU's first step; an allowance
 _GPUS = (1, 8, 64)
 _WIDTH = 96  # of what is text, in characters
 
-Study = Mapping[str, Any]
+Facts = Mapping[str, Any]  # of a study, as `facts_of` tells them
 
 
 @dataclass(frozen=True)
@@ -68,10 +70,44 @@ class Rate:
     source: str = ""
 
 
+def facts_of(study: Study) -> dict[str, Any]:
+    """Return what the plan asks of a study, in plain values.
+
+    ``name``; ``datasets``, the registry's entries; ``archives``, a folder of archives on this
+    machine, or None; ``shards``, for each data set the folder of each variant; ``learners``, each
+    with ``framework``, ``recipe`` and, if it has some, ``weights``; ``weights``, the registry's
+    entries of those; ``runs``, of each run the data set, the learner and its run.json.
+    """
+    runs = study.runs()
+    return {
+        "name": study.name,
+        "datasets": study.datasets,
+        "archives": study.archives,
+        "shards": {
+            name: {
+                variant: SHARDS.format(dataset=name, variant=variant)
+                for variant in dict.fromkeys(
+                    [*study.variants(), *(run.variant for run in runs if run.dataset == name)]
+                )
+            }
+            for name in study.datasets
+        },
+        "learners": {
+            name: {**entry, "recipe": study.recipe(name)} for name, entry in study.learners.items()
+        },
+        "weights": {
+            entry["weights"]: study.weights[entry["weights"]]
+            for entry in study.learners.values()
+            if "weights" in entry
+        },
+        "runs": [(run.dataset, run.learner, run.file("run.json")) for run in runs],
+    }
+
+
 def plan(
     snakefile: str | Path,
     config: str,
-    study: Study,
+    study: Facts,
     sizes: str | Path,
     throughput: str | Path,
     runs: str | Path = "results/runs",
@@ -81,11 +117,7 @@ def plan(
     Args:
         snakefile: the workflow's main Snakefile.
         config: the study, as JSON.
-        study: what the study's names mean: ``name``; ``datasets``, the registry's entries;
-            ``archives``, a folder of archives on this machine, or None; ``shards``, for each data
-            set the tars of each variant; ``learners``, each with ``framework``, ``recipe`` and, if
-            it has some, ``weights``; ``weights``, the registry's entries of those; ``runs``, of
-            each run the data set, the learner and its run.json.
+        study: what `facts_of` tells of it.
         sizes: config/sizes.csv.
         throughput: config/throughput.csv.
         runs: the folder of all runs.
@@ -135,16 +167,13 @@ def dry_run(snakefile: str | Path, config: str) -> ToDo:
 def read_jobs(text: str) -> dict[str, int]:
     """Return the number of jobs of each rule from what a dry run prints.
 
-    The rules that write the original shards, one a data set, count as one; the target ``all``,
-    which does nothing, does not count.
+    The target ``all``, which does nothing, does not count.
     """
     jobs: dict[str, int] = {}
     table = re.search(r"^job +count *\n[- ]+\n(.*?)^total\b", text, re.MULTILINE | re.DOTALL)
     for line in table[1].splitlines() if table else ():
-        if match := re.fullmatch(r"(\w+) +(\d+) *", line):
-            rule = re.sub(r"^(shard_originals)_.+", r"\1", match[1])
-            if rule != "all":
-                jobs[rule] = jobs.get(rule, 0) + int(match[2])
+        if (match := re.fullmatch(r"(\w+) +(\d+) *", line)) and match[1] != "all":
+            jobs[match[1]] = int(match[2])
     return jobs
 
 
@@ -380,19 +409,18 @@ def _on_the_line(x: float, points: Sequence[tuple[float, float]]) -> float:
 
 
 def shard_bytes(
-    tars: Sequence[str], images: int, original: float | None, size: float | None
+    folder: str, images: int, original: float | None, size: float | None
 ) -> float | None:
     """Return the bytes of a variant's shards: of the files where all are there, or an estimate.
 
     Args:
-        tars: the shards.
+        folder: of the shards.
         images: how many images they hold.
         original: the bytes of the original's images, or None.
         size: the size of the variant's images over the original's, or None.
     """
-    paths = [Path(tar) for tar in tars]
-    if all(path.is_file() for path in paths):
-        return sum(path.stat().st_size for path in paths)
+    if tars := list(Path(folder).glob("*.tar")):  # all of them: the folder is a job's output
+        return sum(tar.stat().st_size for tar in tars)
     if original is None or size is None:
         return None
     return original * size + images * _TAR_BYTES
@@ -405,7 +433,7 @@ def _jobs_table(jobs: Mapping[str, int]) -> str:
     return _table(["jobs", "number"], [*rows, ["total", f"{sum(jobs.values()):,}"]])
 
 
-def _storage_table(study: Study, todo: ToDo, relative: Mapping[tuple[str, str], float]) -> str:
+def _storage_table(study: Facts, todo: ToDo, relative: Mapping[tuple[str, str], float]) -> str:
     """Return the bytes to download and the disk's share of each data set, and of the weights."""
     sizes = {name: _storage(study, name, todo, relative) for name in study["datasets"]}
     weights = _sum(
@@ -430,7 +458,7 @@ def _storage_table(study: Study, todo: ToDo, relative: Mapping[tuple[str, str], 
 
 
 def _storage(
-    study: Study, name: str, todo: ToDo, relative: Mapping[tuple[str, str], float]
+    study: Facts, name: str, todo: ToDo, relative: Mapping[tuple[str, str], float]
 ) -> list[float | None]:
     """Return bytes of a data set: to download, archives, original, JPEG and noisy shards, all."""
     dataset = study["datasets"][name]
@@ -438,9 +466,9 @@ def _storage(
     archives = _sum(archive_bytes(entry, Path(path)) for entry, path in pairs)
     original = None if archives is None else archives * relative.get((name, "original"), 1.0)
     groups: dict[str, list[float | None]] = {"original": [], "jpeg": [], "noise": []}
-    for variant, tars in study["shards"][name].items():
+    for variant, folder in study["shards"][name].items():
         size = variant_size(relative, name, variant)
-        shards = shard_bytes(tars, dataset["images"], original, size)
+        shards = shard_bytes(folder, dataset["images"], original, size)
         groups[variant.split("-")[0]].append(shards)
     parts = [archives, *map(_sum, groups.values())]
     download = _sum(to_download(entry, path, todo, study["archives"]) for entry, path in pairs)
@@ -451,9 +479,10 @@ def _archive(dataset: str, entry: Mapping[str, Any]) -> str:
     return f"resources/archives/{dataset}/{entry['name']}"
 
 
-def _files(study: Study) -> list[str]:
+def _files(study: Facts) -> list[str]:
     """Return the archives and shards of a study."""
-    tars = [tar for of in study["shards"].values() for tars in of.values() for tar in tars]
+    folders = [folder for of in study["shards"].values() for folder in of.values()]
+    tars = [str(tar) for folder in folders for tar in Path(folder).glob("*.tar")]
     return tars + [
         _archive(name, entry)
         for name, dataset in study["datasets"].items()
@@ -462,7 +491,7 @@ def _files(study: Study) -> list[str]:
 
 
 def _time_table(
-    study: Study, todo: ToDo, speeds: Mapping[str, Mapping[str, Any]], runs: Path
+    study: Facts, todo: ToDo, speeds: Mapping[str, Mapping[str, Any]], runs: Path
 ) -> str:
     """Return the GPU hours of the runs to do, a row a learner and a column a data set."""
     rows: list[list[str]] = []
@@ -531,7 +560,7 @@ def _makespans(hours: Sequence[float]) -> str:
     return f"hours until the last of these is done, by the number of GPUs: {each}"
 
 
-def _work(study: Study, todo: ToDo, learner: str) -> list[tuple[str, dict[str, int], bool]]:
+def _work(study: Facts, todo: ToDo, learner: str) -> list[tuple[str, dict[str, int], bool]]:
     """Return a learner's rows: name, how often it is to do on each data set, whether on a GPU.
 
     Of a probe, two: the features of each variant, and the regressions on them.
@@ -543,7 +572,7 @@ def _work(study: Study, todo: ToDo, learner: str) -> list[tuple[str, dict[str, i
     return [(learner, runs, framework != "autogluon_tabular")]
 
 
-def _features_to_do(study: Study, todo: ToDo, learner: str) -> dict[str, int]:
+def _features_to_do(study: Facts, todo: ToDo, learner: str) -> dict[str, int]:
     """Return of how many variants of each data set a probe's features are to do."""
     return {
         name: sum(
@@ -554,7 +583,7 @@ def _features_to_do(study: Study, todo: ToDo, learner: str) -> dict[str, int]:
     }
 
 
-def _runs_to_do(study: Study, todo: ToDo, learner: str) -> dict[str, int]:
+def _runs_to_do(study: Facts, todo: ToDo, learner: str) -> dict[str, int]:
     """Return how many runs of a learner are to do on each data set."""
     counts = dict.fromkeys(study["datasets"], 0)
     for dataset, of_learner, record in study["runs"]:
@@ -563,7 +592,7 @@ def _runs_to_do(study: Study, todo: ToDo, learner: str) -> dict[str, int]:
 
 
 def _hours_of_runs(
-    study: Study, counts: Mapping[str, int], recipe: Mapping[str, Any], rate: Rate | None
+    study: Facts, counts: Mapping[str, int], recipe: Mapping[str, Any], rate: Rate | None
 ) -> list[float | None]:
     """Return the hours of the runs on each data set, unknown where the rate is.
 

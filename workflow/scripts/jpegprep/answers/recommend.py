@@ -14,89 +14,50 @@ from jpegprep.common.files import write_json, write_text
 from jpegprep.common.parquet import read_parquet
 from jpegprep.common.records import read_history, read_run
 from jpegprep.datasets.problems import OK
-from jpegprep.evaluation.decision import PAIRED_TEST, against_original, decide, in_points, points
+from jpegprep.evaluation.decision import PAIRED_TEST, against_original, in_points, points
 from jpegprep.evaluation.stats import difference_interval
 from jpegprep.learners.runs import read_predictions
-from jpegprep.results.figures.accuracy import recommended
 
 # The answers, and what they say in the first line.
 USE, UNCONFIRMED, NOT_SHOWN, LOSES, LEAVE = "use", "unconfirmed", "not shown", "loses", "leave"
 
 
-def propose(
-    differences: str | Path,
-    sizes: str | Path,
-    probe: str,
-    margin: float,
-    least_saving: float,
-    target: str | Path,
-) -> None:
-    """Write which ratio is worth confirming, by what the probe found.
-
-    The smallest ratio that is shown to lose less than the margin; where none is, the smallest whose
-    estimate does. None, where that saves too little, or where every ratio loses the margin.
-
-    Args:
-        differences: the table of `evaluation.compare`.
-        sizes: the table of `sizes.measure`.
-        probe: the learner that is the probe.
-        margin: the loss of accuracy that is accepted, a fraction.
-        least_saving: the share of bytes below which it is not worth it.
-        target: the JSON to write: ``ratio`` (or null), ``shown`` (whether it is), ``saved`` and
-            ``images_needed`` and ``seeds_needed`` for the next smaller ratio.
-    """
-    table = against_original(differences)
-    found = decide(table[table["learner"] == probe], margin)
-    relative = pd.read_csv(sizes).set_index("ratio")["relative_size"]
-
-    def saved(ratio: float) -> float:
-        return 1 - float(relative.loc[ratio])
-
-    ratio, shown = found.shown, True
-    if ratio is None or saved(ratio) < least_saving:
-        ratio, shown = found.candidate, found.candidate == found.shown
-    worth = ratio is not None and saved(ratio) >= least_saving
-    write_json(
-        target,
-        {
-            "ratio": ratio if worth else None,
-            "shown": bool(worth and shown),
-            "saved": saved(ratio) if ratio is not None and worth else None,
-            "most": 1 - float(relative.min()),
-            "next": found.blocked,
-            "images_needed": found.images,
-            "seeds_needed": found.seeds,
-        },
-    )
-
-
 def recommend(
     what: Mapping[str, Any],
     proposal: str | Path,
-    tables: Mapping[str, str | Path],
-    images: Mapping[str, str | Path],
-    runs: Mapping[str, Sequence[str | Path]],
-    reading: Sequence[str | Path],
+    differences: str | Path,
+    accuracy: str | Path,
+    sizes: str | Path,
+    manifest: str | Path,
+    split: str | Path,
     *targets: str | Path,
-) -> None:
-    """Write the recommendation.
+    original: Sequence[str | Path] = (),
+    compressed: Sequence[str | Path] = (),
+    reading: Sequence[str | Path] = (),
+) -> str:
+    """Write the recommendation; return a line that says where it is.
 
     Args:
         what: the configuration (workflow/schemas/recommend.schema.yaml).
         proposal: what `propose` wrote.
-        tables: ``differences``, ``accuracy`` and ``sizes`` of the study.
-        images: ``manifest`` and ``split`` of the images.
-        runs: run.json of the fine-tuned network, ``original`` and ``compressed``, a seed each;
-            without them nothing is confirmed.
-        reading: the table of `reading.measure` at both ratios, or nothing.
+        differences: the study's table.
+        accuracy: likewise.
+        sizes: likewise.
+        manifest: of the images.
+        split: likewise.
         targets: recommendation.md, .json, and the figure as .svg and .png.
+        original: run.json of the network fine-tuned on the originals, a seed each; without them
+            nothing is confirmed.
+        compressed: likewise on the proposed variant.
+        reading: the table of `reading.measure` at both ratios, or nothing.
     """
     proposed = json.loads(Path(proposal).read_text(encoding="utf-8"))
-    differences = against_original(tables["differences"])
-    probe = differences[differences["learner"] == what["probe"]]
-    table = pd.read_csv(tables["sizes"])
-    sizes: dict[float, dict[Any, Any]] = {row["ratio"]: row for row in table.to_dict("records")}
-    accuracy = pd.read_csv(tables["accuracy"])
+    runs = {"original": original, "compressed": compressed}
+    compared = against_original(differences)
+    probe = compared[compared["learner"] == what["probe"]]
+    table = pd.read_csv(sizes)
+    size_of: dict[float, dict[Any, Any]] = {row["ratio"]: row for row in table.to_dict("records")}
+    accuracies = pd.read_csv(accuracy)
     ratio = proposed["ratio"]
     fine = _fine_tuned(runs) if ratio is not None and runs["compressed"] else None
     answer = _answer(proposed, fine, what["margin"])
@@ -105,27 +66,30 @@ def recommend(
         "answer": answer,
         "quality": None if ratio is None else round(100 * ratio),
         "margin": what["margin"],
-        "original_bytes": int(sizes[1.0]["bytes"]),
-        "compressed_bytes": None if ratio is None else int(sizes[ratio]["bytes"]),
+        "original_bytes": int(size_of[1.0]["bytes"]),
+        "compressed_bytes": None if ratio is None else int(size_of[ratio]["bytes"]),
         "saved": proposed["saved"],
         "fine_tuned": fine,
-        "probe": _probe(probe, accuracy, what["probe"], ratio),
+        "probe": _probe(probe, accuracies, what["probe"], ratio),
         "needed": {
             "ratio": proposed["next"],
             "images": proposed["images_needed"],
             "seeds": proposed["seeds_needed"],
         },
-        "source": _source(sizes[1.0]),
-        "manifest": _manifest(images["manifest"], images["split"]),
-        "classes": _classes(what, runs, images["split"]) if fine else [],
+        "source": _source(size_of[1.0]),
+        "manifest": _manifest(manifest, split),
+        "classes": _classes(what, runs, split) if fine else [],
         "reading": _reading(reading, runs),
         "command": None if ratio is None else _command(what["images"], round(100 * ratio)),
         "runs": [str(record) for side in ("original", "compressed") for record in runs[side]],
     }
+    from jpegprep.results.figures.accuracy import recommended  # `propose` draws nothing
+
     text, numbers, *figures = targets
     recommended(probe, table, facts, *figures)
     write_json(numbers, facts)
-    write_text(text, _markdown(facts, what, probe, sizes))
+    write_text(text, _markdown(facts, what, probe, size_of))
+    return f"see {text}"
 
 
 def _answer(proposed: Mapping[str, Any], fine: Mapping[str, Any] | None, margin: float) -> str:

@@ -18,8 +18,11 @@ import yaml
 
 _SCRIPTS = Path(__file__).parents[2]
 _PACKAGE = Path(__file__).parents[1].name
-# How a job reports a failure is no part of its result, nor how a file is fetched: its checksum is.
-_WITHOUT_RESULT = {f"{_PACKAGE}.common.errors", f"{_PACKAGE}.datasets.fetch"}
+# How a job reports a failure is no part of its result, nor which GPU it takes, nor how a file is
+# fetched: its checksum is.
+_WITHOUT_RESULT = {
+    f"{_PACKAGE}.{name}" for name in ("common.errors", "common.gpus", "datasets.fetch")
+}
 
 
 def fingerprint(code: str | Path, environment: str | Path) -> str:
@@ -49,16 +52,29 @@ def _meaning(tree: ast.AST) -> str:
             node.body = node.body[has_docstring:] or [ast.Pass()]
         elif isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
             node.exc.args, node.exc.keywords = [], []
-        if isinstance(getattr(node, "body", None), list):
-            node.body = _with_imports_in_order(node.body)
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            body[:] = _with_imports_in_order(body)
     return ast.unparse(tree)
 
 
 def _with_imports_in_order(body: list[ast.stmt]) -> list[ast.stmt]:
-    """Return statements with neighbouring imports sorted: a module that moves changes their order."""
+    """Return statements with neighbouring imports one a name, and sorted.
+
+    Where a module lies decides the order of imports, and which of them share a statement.
+    """
     ordered: list[ast.stmt] = []
-    for imports, run in groupby(body, lambda node: isinstance(node, ast.Import | ast.ImportFrom)):
-        ordered += sorted(run, key=ast.unparse) if imports else run
+    for imports, group in groupby(body, lambda n: isinstance(n, ast.Import | ast.ImportFrom)):
+        if not imports:
+            ordered += group
+            continue
+        single: list[ast.stmt] = []
+        for node in group:
+            if isinstance(node, ast.ImportFrom):
+                single += [ast.ImportFrom(node.module, [name], node.level) for name in node.names]
+            else:
+                single.append(node)
+        ordered += sorted(single, key=ast.unparse)
     return ordered
 
 

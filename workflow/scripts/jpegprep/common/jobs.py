@@ -34,8 +34,8 @@ def offers(job: Any, terminal: TextIO | None) -> dict[str, Any]:
     """Return what a job has to give, by name.
 
     These are its wildcards, its named inputs, outputs and params, the entries of the param
-    ``given``, and ``targets`` (all outputs), ``target`` (the first), ``threads``, ``terminal`` and
-    ``resources``. The param ``shapes`` says how the files of an input are grouped, see `shape`.
+    ``given``, and ``targets`` (all outputs), ``target`` (the first), ``threads`` and ``terminal``.
+    The param ``shapes`` says how the files of an input are grouped, see `shape`.
 
     Raises:
         ValueError: where two of them have one name.
@@ -49,8 +49,8 @@ def offers(job: Any, terminal: TextIO | None) -> dict[str, Any]:
     }
     outputs = {name: _plain(files) for name, files in job.output.items()}
     targets = list(job.output)
-    found: dict[str, Any] = {"threads": job.threads, "resources": job.resources}
-    found |= {"terminal": terminal, "targets": targets, "target": targets[0] if targets else None}
+    found: dict[str, Any] = {"threads": job.threads, "terminal": terminal}
+    found |= {"targets": targets, "target": targets[0] if targets else None}
     for part in (dict(job.wildcards.items()), inputs, outputs, params, given):
         if twice := found.keys() & part.keys():
             raise ValueError(f"the job has two things of the name {twice.pop()}")

@@ -5,18 +5,16 @@ from typing import NamedTuple
 
 SPLITS = ("train", "val", "test")
 
-# The names that rule files use, in angle brackets (Snakemake's pathvars), and what they stand for.
-PATHS = {
-    "logs": "results/logs",
-    "benchmarks": "results/benchmarks",
-    "archives": "resources/archives/{dataset}",
-    "weights": "resources/weights",
-    "manifest": "results/manifests/{dataset}.parquet",
-    "split": "results/splits/{dataset}.parquet",
-    "shards": "results/shards/{dataset}/{variant}",
-    "features": "results/features/{dataset}/{variant}/{learner}.npz",
-    "run": "results/runs/{dataset}/{variant}/{learner}/seed{seed}",
-}
+LOGS = "results/logs"
+BENCHMARKS = "results/benchmarks"
+ARCHIVES = "resources/archives/{dataset}"  # a folder
+WEIGHTS = "resources/weights"
+MANIFEST = "results/manifests/{dataset}.parquet"
+SPLIT = "results/splits/{dataset}.parquet"
+SHARDS = "results/shards/{dataset}/{variant}"  # a folder
+ORIGINALS = "results/shards/{dataset}/original"  # that of the variant `original`
+FEATURES = "results/features/{dataset}/{variant}/{learner}.npz"
+RUN = "results/runs/{dataset}/{variant}/{learner}/seed{seed}"  # a folder
 
 
 class Run(NamedTuple):
@@ -30,16 +28,11 @@ class Run(NamedTuple):
     @property
     def folder(self) -> str:
         """The run's folder."""
-        return path("run", **self._asdict())
+        return RUN.format(**self._asdict())
 
     def file(self, name: str) -> str:
         """Return the path of one of the run's files."""
         return f"{self.folder}/{name}"
-
-
-def path(name: str, **wildcards: object) -> str:
-    """Return the path that a name of `PATHS` stands for."""
-    return PATHS[name].format(**wildcards)
 
 
 def index_of(shard: str | Path) -> Path:

@@ -17,8 +17,15 @@ def write_parquet(table: pa.Table | pd.DataFrame, path: Path) -> None:
     pq.write_table(table, path, write_page_checksum=True)
 
 
-def read_parquet(path: str | Path, columns: Sequence[str] | None = None) -> pa.Table:
+def read_parquet(
+    path: str | Path, columns: Sequence[str] | None = None, again: str = "it: it is made again"
+) -> pa.Table:
     """Read a table, or some of its columns.
+
+    Args:
+        path: of the file.
+        columns: to read; all, if left out.
+        again: what to remove where the file is damaged, and what is made again then.
 
     Raises:
         UserError: where it is missing, or damaged.
@@ -26,4 +33,4 @@ def read_parquet(path: str | Path, columns: Sequence[str] | None = None) -> pa.T
     try:
         return pq.read_table(path, columns=columns, page_checksum_verification=True)
     except (OSError, pa.ArrowException):
-        raise UserError(f"{path} is missing or damaged; remove it: it is made again") from None
+        raise UserError(f"{path} is missing or damaged; remove {again}") from None

@@ -32,7 +32,7 @@ _EXTENSIONS = {
 
 
 def build_manifest(
-    dataset: Mapping[str, Any],
+    content: Mapping[str, Any],
     archives: Sequence[str | Path],
     manifest: str | Path,
     threads: int = 1,
@@ -47,7 +47,7 @@ def build_manifest(
     bytes), handling (kept, repaired, set aside).
 
     Args:
-        dataset: the data set's entry in the registry.
+        content: the data set's entry in the registry.
         archives: its archives, in the order of the registry.
         manifest: the file to write.
         threads: how many threads decode.
@@ -55,13 +55,13 @@ def build_manifest(
     Raises:
         UserError: where the classes or the number of images differ from the registry's.
     """
-    chunks = _chunks(read_samples(dataset, archives))
+    chunks = _chunks(read_samples(content, archives))
     rows = [row for rows in in_order(_inspect_all, chunks, threads) for row in rows]
     table = pd.DataFrame(rows, columns=[*_SAMPLE, *_FACTS])
     table.insert(0, "key", _unique_keys(table["class"].tolist(), table["member"].tolist()))
     _mark_duplicates(table)
     table["handling"] = table["problems"].map(_handling)
-    _compare(dataset, table, " and ".join(str(archive) for archive in archives[:2]))
+    _compare(content, table, " and ".join(str(archive) for archive in archives[:2]))
     table["problems"] = [", ".join(problems) or OK for problems in table["problems"]]
     print(table.groupby(["handling", "problems"]).size().to_string())
     with replacing(manifest) as part:

@@ -34,7 +34,7 @@ TRANSFER_COLUMNS = ["dataset", "learner", "variant", "test_variant", *ACCURACY_C
 
 
 def evaluate(
-    runs: Sequence[Run],
+    runs: Sequence[tuple[str, str, str, int]],
     predictions: Sequence[str | Path],
     records: Sequence[str | Path],
     runs_table: str | Path,
@@ -57,7 +57,7 @@ def evaluate(
     """
     rows: list[tuple[Any, ...]] = []
     groups: dict[tuple[str, ...], list[pd.DataFrame]] = {}
-    for run, prediction, record in zip(runs, predictions, records, strict=True):
+    for run, prediction, record in zip(_runs(runs), predictions, records, strict=True):
         table = read_predictions(prediction)
         correct = (table["label"] == table["predicted"]).to_numpy()
         accuracy, low, high, _ = accuracy_interval(correct[np.newaxis])
@@ -81,8 +81,14 @@ def evaluate(
         _write(accuracy_part, ACCURACY_COLUMNS, over_seeds)
 
 
+def _runs(runs: Sequence[tuple[str, str, str, int]]) -> list[Run]:
+    return [Run(*run) for run in runs]
+
+
 def evaluate_transfers(
-    transfers: Sequence[tuple[Run, str]], predictions: Sequence[str | Path], target: str | Path
+    transfers: Sequence[tuple[tuple[str, str, str, int], str]],
+    predictions: Sequence[str | Path],
+    target: str | Path,
 ) -> None:
     """Write the accuracies of models on test images of another variant, over their seeds.
 
@@ -95,7 +101,8 @@ def evaluate_transfers(
         UserError: where the seeds of one comparison were tested on different images.
     """
     groups: dict[tuple[str, ...], list[pd.DataFrame]] = {}
-    for (run, tested), prediction in zip(transfers, predictions, strict=True):
+    for (of_run, tested), prediction in zip(transfers, predictions, strict=True):
+        run = Run(*of_run)
         key = (run.dataset, run.learner, run.variant, tested)
         groups.setdefault(key, []).append(read_predictions(prediction))
     with replacing(target) as part:
@@ -103,7 +110,7 @@ def evaluate_transfers(
 
 
 def compare(
-    runs: Sequence[Run],
+    runs: Sequence[tuple[str, str, str, int]],
     predictions: Sequence[str | Path],
     pairs: Sequence[tuple[str, tuple[str, str], tuple[str, str]]],
     target: str | Path,
@@ -123,15 +130,16 @@ def compare(
     Raises:
         UserError: where the two sides were tested on different images.
     """
+    known = _runs(runs)
     tables = {
         (run.dataset, run.learner, run.variant, run.seed): path
-        for run, path in zip(runs, predictions, strict=True)
+        for run, path in zip(known, predictions, strict=True)
     }
     rows: list[tuple[Any, ...]] = []
     for dataset, one, other in pairs:
         seeds = [
             run.seed
-            for run in runs
+            for run in known
             if (run.dataset, run.learner, run.variant) == (dataset, *one)
             and (dataset, *other, run.seed) in tables
         ]

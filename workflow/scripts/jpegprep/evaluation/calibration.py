@@ -189,7 +189,9 @@ def calibration(studies: int, margin: float, *targets: str | Path) -> None:
 
 
 def same_against_same(
-    runs: Sequence[Run], predictions: Sequence[str | Path], *targets: str | Path
+    runs: Sequence[tuple[str, str, str, int]],
+    predictions: Sequence[str | Path],
+    *targets: str | Path,
 ) -> None:
     """Compare models of the originals with models of the originals, of other seeds (A/A).
 
@@ -202,7 +204,8 @@ def same_against_same(
         targets: files to write, .csv, .md or .html: a row a (data set, learner).
     """
     groups: dict[tuple[str, str], list[Correct]] = {}
-    for run, path in zip(runs, predictions, strict=True):
+    for of_run, path in zip(runs, predictions, strict=True):
+        run = Run(*of_run)
         table = read_predictions(path)
         right = (table["label"] == table["predicted"]).to_numpy()
         groups.setdefault((run.dataset, run.learner), []).append(right)

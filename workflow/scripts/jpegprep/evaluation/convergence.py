@@ -13,18 +13,19 @@ _SHARE = 0.95
 
 
 def convergence(
-    histories: Sequence[tuple[Mapping[str, Any], str | Path]], *targets: str | Path
+    runs: Sequence[Mapping[str, Any]], histories: Sequence[str | Path], *targets: str | Path
 ) -> None:
     """Write how many epochs each ratio needs to reach 95 % of its final validation accuracy.
 
     Args:
-        histories: for each run its dataset, learner, ratio and seed, and its history.csv.
+        runs: of each its dataset, learner, ratio and seed.
+        histories: of each its history.csv.
         targets: files to write, .csv (a row a data set, learner and ratio: seeds, epochs, the first
             and the final validation accuracy, epochs_to_95; means over seeds), .md or .html (a row
             a data set and learner, a column a ratio).
     """
     rows = []
-    for about, path in histories:
+    for about, path in zip(runs, histories, strict=True):
         history = read_history(path)
         accuracy = history["val_accuracy"]
         final = accuracy.iloc[-1]

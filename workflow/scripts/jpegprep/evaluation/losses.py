@@ -86,13 +86,25 @@ def read_ratios(
     )
 
 
+def _read(
+    predictions: Mapping[str, Mapping[float, Sequence[str | Path]]],
+    splits: Mapping[str, str | Path],
+) -> dict[str, Predictions]:
+    return {name: read_ratios(files, splits[name]) for name, files in predictions.items()}
+
+
 def classes(
-    found: Mapping[str, Predictions], learner: str, ratio: float, *targets: str | Path
+    predictions: Mapping[str, Mapping[float, Sequence[str | Path]]],
+    splits: Mapping[str, str | Path],
+    learner: str,
+    ratio: float,
+    *targets: str | Path,
 ) -> None:
     """Write what each class loses at each ratio.
 
     Args:
-        found: by data set, the predictions.
+        predictions: by data set and ratio, the predictions.parquet of the seeds.
+        splits: by data set.
         learner: whose they are.
         ratio: the compressed ratio that the classes are ranked at.
         targets: files to write, .csv (a row a data set, class and compressed ratio; the interval
@@ -100,6 +112,7 @@ def classes(
             classes of one data set and ratio), .md or .html (the ten classes of each data set that
             lose most).
     """
+    found = _read(predictions, splits)
     table = pd.concat(
         [_class_rows(dataset, learner, one) for dataset, one in found.items()], ignore_index=True
     )
@@ -177,14 +190,20 @@ def _note(table: pd.DataFrame, found: Mapping[str, Predictions], learner: str, r
     )
 
 
-def flips(found: Mapping[str, Predictions], learner: str, target: str | Path) -> None:
+def flips(
+    predictions: Mapping[str, Mapping[float, Sequence[str | Path]]],
+    splits: Mapping[str, str | Path],
+    learner: str,
+    target: str | Path,
+) -> None:
     """Write the images that are classified correctly as originals and wrongly when compressed.
 
     What most of the seeds' models classify correctly counts as right, a tie as wrong.
 
     Args:
-        found: by data set, the predictions.
-        learner: whose they are.
+        predictions: as of `classes`.
+        splits: likewise.
+        learner: likewise.
         target: the CSV, a row an image: ``first_ratio`` is the greatest ratio from which on all
             smaller ones are wrong, too; where there is none (``lost_for_good`` is False), the
             greatest that is wrong; ``wrong_at`` lists all that are; ``predicted`` is the wrong
@@ -193,7 +212,7 @@ def flips(found: Mapping[str, Predictions], learner: str, target: str | Path) ->
             ratios.
     """
     rows = []
-    for dataset, one in found.items():
+    for dataset, one in _read(predictions, splits).items():
         flipped = [(dataset, learner, *row) for row in _flipped(one)]
         rows += sorted(flipped, key=lambda row: (-row[4], not row[5], -len(row[6]), row[2]))
     table = pd.DataFrame(rows, columns=FLIP_COLUMNS)

@@ -1,6 +1,6 @@
 """Trained at one compression ratio, tested at another: accuracies of all pairs of ratios."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +19,7 @@ COLUMNS = [
 
 
 def train_test(
-    datasets: Sequence[str],
-    tests: Sequence[Sequence[str | Path]],
+    tests: Mapping[str, Sequence[str | Path]],
     learner: str,
     ratio: float,
     *targets: str | Path,
@@ -28,8 +27,7 @@ def train_test(
     """Write the accuracy of each ratio's model on the test images of each ratio.
 
     Args:
-        datasets: the data sets.
-        tests: of each the files of its seeds, as `cross_test` writes them.
+        tests: of each data set the files of its seeds, as `cross_test` writes them.
         learner: whose models they are.
         ratio: the ratio that the note is about, beside the original.
         targets: files to write, .csv (a row a data set and pair of ratios; the differences are to
@@ -39,11 +37,7 @@ def train_test(
     Raises:
         UserError: where a file is damaged, or the seeds were tested on different images.
     """
-    rows = [
-        (dataset, learner, *row)
-        for dataset, seeds in zip(datasets, tests, strict=True)
-        for row in _pairs(seeds)
-    ]
+    rows = [(dataset, learner, *row) for dataset, seeds in tests.items() for row in _pairs(seeds)]
     table = pd.DataFrame(rows, columns=COLUMNS)
     cells = table.assign(
         shown=[
@@ -58,7 +52,7 @@ def train_test(
         list(cells["column"].unique()),
     ]
     shown = shown.rename_axis(index=["data set", "trained at"], columns=None).reset_index()
-    notes = [_note(name, table[table["dataset"] == name], ratio) for name in datasets]
+    notes = [_note(name, table[table["dataset"] == name], ratio) for name in tests]
     note = " ".join(
         [
             f"Top-1 test accuracy of {learner}, trained at the row's ratio and tested at the "

@@ -21,7 +21,7 @@ from jpegprep.datasets.hub import offline_hub
 from jpegprep.images.images import plain
 from jpegprep.learners import runs
 from jpegprep.learners.model_tars import pack_model, unpack_model
-from jpegprep.shards.shards import ShardReader
+from jpegprep.shards.shards import ShardReader, tars_of
 
 
 def train(
@@ -114,7 +114,7 @@ def _predict(predictor: Any, table: pd.DataFrame, classes: int) -> npt.NDArray[n
 
 
 def predict_variant(
-    shards: Sequence[str | Path],
+    tested: str | Path,
     weights: str | Path,
     model: str | Path,
     classes: int,
@@ -124,7 +124,7 @@ def predict_variant(
     """Test a trained model on images of any variant; write their predictions.
 
     Args:
-        shards: the tars of the test images.
+        tested: the folder of the shards of the variant whose test images are predicted.
         weights: the pretrained weights that it began from; AutoGluon asks for them again.
         model: the run's model.tar.
         classes: the number of classes.
@@ -134,7 +134,7 @@ def predict_variant(
     Raises:
         UserError: where a shard or the model is damaged.
     """
-    reader = ShardReader(shards)
+    reader = ShardReader(tars_of(tested, "test"))
     with offline_hub(weights), tempfile.TemporaryDirectory(prefix="jpegprep-") as scratch:
         from autogluon.multimodal import MultiModalPredictor
 

@@ -17,7 +17,7 @@ from jpegprep.common.errors import UserError
 from jpegprep.common.files import replacing
 from jpegprep.common.parquet import write_parquet
 from jpegprep.learners.runs import read_predictions
-from jpegprep.shards.shards import ShardReader
+from jpegprep.shards.shards import ShardReader, tars_of
 
 Predicted = npt.NDArray[np.int32]  # (trained, tested, images)
 
@@ -29,7 +29,7 @@ _TOLERANCE = 0.005
 def cross_test_timm(
     ratios: Sequence[float],
     models: Sequence[str | Path],
-    shards: Sequence[Sequence[str | Path]],
+    shards: Sequence[str | Path],
     predictions: Sequence[str | Path],
     recipe: dict[str, Any],
     classes: int,
@@ -41,7 +41,7 @@ def cross_test_timm(
     Args:
         ratios: the ratios, from 1.0 down.
         models: the model.safetensors trained at each of them.
-        shards: the tars of the test images at each.
+        shards: the folder of the shards at each.
         predictions: the predictions.parquet of each model's run.
         recipe: the learner's.
         classes: the number of classes.
@@ -58,9 +58,9 @@ def cross_test_timm(
     use_processors(threads)
     torch.backends.cudnn.deterministic = True
     networks = _Networks(models, recipe, classes)
-    readers = [ShardReader(tars) for tars in shards]
-    for tars, reader in zip(shards, readers, strict=True):
-        _check_images(tars[0], reader, readers[0])
+    readers = [ShardReader(tars_of(folder, "test")) for folder in shards]
+    for folder, reader in zip(shards, readers, strict=True):
+        _check_images(folder, reader, readers[0])
     tested = [networks.predict(reader, threads) for reader in readers]
     _write(target, ratios, readers[0], np.stack(tested, axis=1), predictions)
 
@@ -115,7 +115,7 @@ def cross_test_probe(
     ratios: Sequence[float],
     models: Sequence[str | Path],
     features: Sequence[str | Path],
-    shards: Sequence[str | Path],
+    originals: str | Path,
     predictions: Sequence[str | Path],
     target: str | Path,
 ) -> None:
@@ -125,7 +125,7 @@ def cross_test_probe(
         ratios: the ratios, from 1.0 down.
         models: the model.npz trained at each of them.
         features: the features at each, as `extraction.extract_features` writes them.
-        shards: the tars of the original test images, for their keys and labels.
+        originals: the folder of the originals' shards, for keys and labels of the test images.
         predictions: the predictions.parquet of each model's run.
         target: the parquet to write, as of `cross_test_timm`.
 
@@ -134,25 +134,25 @@ def cross_test_probe(
     """
     from jpegprep.learners.probe import load_features, predict_features
 
-    reader = ShardReader(shards)
+    reader = ShardReader(tars_of(originals, "test"))
     tested = []
     for path in features:
         images = load_features(path)["test"]
         if len(images) != len(reader):
             raise UserError(
-                f"{path}: has {len(images)} test images, {shards[0]} and the others of its split "
-                f"{len(reader)}; remove it: it is made again"
+                f"{path}: has {len(images)} test images, {originals} {len(reader)}; "
+                "remove it: it is made again"
             )
         tested.append([predict_features(model, images).argmax(axis=1) for model in models])
     predicted = np.array(tested, dtype=np.int32).swapaxes(0, 1)
     _write(target, ratios, reader, predicted, predictions)
 
 
-def _check_images(shard: str | Path, reader: ShardReader, original: ShardReader) -> None:
+def _check_images(folder: str | Path, reader: ShardReader, original: ShardReader) -> None:
     if not np.array_equal(reader.keys, original.keys):
         raise UserError(
-            f"{shard}: this and the other shards of its split have not the images of the original; "
-            "remove them: they are made again"
+            f"{folder}: its test images are not those of the original; remove the folder: its "
+            "shards are made again"
         )
 
 

@@ -53,6 +53,18 @@ class Backbone:
         return pooled.flatten(1).float().cpu().numpy()
 
 
+def load_backbone(recipe: Mapping[str, Any], weights: str | Path, threads: int) -> Backbone:
+    """Return the pretrained network of a recipe, ready to compute with so many threads.
+
+    Raises:
+        UserError: where the weights are damaged.
+    """
+    use_processors(threads)
+    torch.backends.cudnn.deterministic = True
+    model = pretrained_model(recipe["architecture"], weights, classes=0)
+    return Backbone(model, recipe["gpu_precision"])
+
+
 def extract_features(
     shards: Mapping[str, Sequence[str | Path]],
     weights: str | Path,
@@ -61,6 +73,7 @@ def extract_features(
     target: str | Path,
     threads: int,
     terminal: TextIO | None = None,
+    backbone: Backbone | None = None,
 ) -> None:
     """Write the features of all images of a variant, prepared as for validation and test.
 
@@ -73,16 +86,13 @@ def extract_features(
             ``record``, how they were made, as JSON. `probe.load_features` reads it.
         threads: processors to use.
         terminal: where a bar is drawn, if it is one, and a line says how fast it went.
+        backbone: the network with these weights, if it is loaded already.
 
     Raises:
         UserError: where a shard or the weights are damaged.
     """
     started = time.perf_counter()
-    use_processors(threads)
-    torch.backends.cudnn.deterministic = True
-    backbone = Backbone(
-        pretrained_model(recipe["architecture"], weights, classes=0), recipe["gpu_precision"]
-    )
+    backbone = backbone or load_backbone(recipe, weights, threads)
     readers = {split: ShardReader(tars) for split, tars in shards.items()}
     images = sum(map(len, readers.values()))
     name = f"{about['dataset']}/{about['variant']}/{about['learner']}"

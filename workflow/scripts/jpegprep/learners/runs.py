@@ -254,21 +254,3 @@ def _peak_bytes() -> int:
             return int(found[1]) << 10
     unit = 1 if sys.platform == "darwin" else 1 << 10  # bytes there, KiB elsewhere
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
-def job_arguments(job: Any) -> dict[str, Any]:
-    """Return the arguments of a learner's `train` from Snakemake's object of a training job."""
-    run = {name: job.wildcards[name] for name in ("dataset", "variant", "learner")}
-    weights = {"weights": job.input.weights[0]} if job.input.get("weights") else {}
-    return {
-        "shards": {
-            split: [tar for tar in job.input[split] if tar.endswith(".tar")]
-            for split in ("train", "val", "test")
-        },
-        **weights,
-        "recipe": job.params.recipe,
-        "classes": job.params.classes,
-        "about": {**run, "seed": int(job.wildcards.seed), "code": job.params.code},
-        "outputs": {name: job.output[name] for name in ("history", "predictions", "model", "run")},
-        "threads": job.threads,
-    }

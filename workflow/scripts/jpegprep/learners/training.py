@@ -23,7 +23,7 @@ from jpegprep.learners import distributed, runs
 from jpegprep.learners.complexity import complexity
 from jpegprep.learners.data import decoders, loader
 from jpegprep.learners.fitting import Classifier, fit, trainer_of
-from jpegprep.shards.shards import ShardReader
+from jpegprep.shards.shards import ShardReader, tars_of
 
 
 def train(
@@ -120,7 +120,7 @@ def _predict(trainer: lightning.Trainer, model: Classifier, data: Any) -> npt.ND
 
 
 def predict_variant(
-    shards: Sequence[str | Path],
+    tested: str | Path,
     model: str | Path,
     recipe: Mapping[str, Any],
     classes: int,
@@ -132,7 +132,7 @@ def predict_variant(
     On the images that its run tested it on, the predictions are the run's.
 
     Args:
-        shards: the tars of the test images.
+        tested: the folder of the shards of the variant whose test images are predicted.
         model: the run's model.safetensors.
         recipe: the run's.
         classes: the number of classes.
@@ -145,7 +145,7 @@ def predict_variant(
     gpu = torch.cuda.is_available()
     use_processors(threads)
     warnings.filterwarnings("ignore", ".*does not have many workers.*")
-    reader = ShardReader(shards)
+    reader = ShardReader(tars_of(tested, "test"))
     data = loader(reader, recipe, seed=0, training=False, **decoders(threads))
     trained = Classifier(trained_model(recipe["architecture"], model, classes), recipe, steps=0)
     with tempfile.TemporaryDirectory(prefix="jpegprep-") as scratch:

@@ -2,16 +2,19 @@
 
 It is run as ``python -m jpegprep.results.reference``.
 
-README.md holds generated blocks between ``<!-- NAME -->`` and ``<!-- end of NAME -->``.
+READMEs hold generated blocks between ``<!-- NAME -->`` and ``<!-- end of NAME -->``, each in one of
+them.
 """
 
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 
 from jpegprep.common.files import write_text
+from jpegprep.results.catalogue import CATALOGUE
 from jpegprep.study.config import read_yaml
 
 FILES = [
@@ -47,23 +50,47 @@ def photographs(registry: Path) -> str:
     return pd.DataFrame(rows).to_markdown(index=False)
 
 
-def insert(text: str, name: str, block: str) -> str:
-    """Replace the generated block of that name.
+# Parts of a study that are no key of it.
+_PARTS = {"probes_beside_others": "a probe and other learners", "repeated": "several seeds"}
 
-    Raises:
-        ValueError: where the text has no such block.
-    """
-    pattern = rf"(<!-- {name} -->\n).*?(<!-- end of {name} -->)"
-    new, found = re.subn(
-        pattern, lambda match: f"{match[1]}{block.strip()}\n{match[2]}", text, flags=re.DOTALL
-    )
-    if found != 1:
-        raise ValueError(f"no block {name!r}")
-    return new
+
+def results_table() -> str:
+    """Return a Markdown table of the catalogue: file, what it is, and when a study has it."""
+    rows = []
+    for result in CATALOGUE:
+        kinds = ", ".join(f"`.{kind}`" for kind in result.kinds[1:])
+        name = result.name.replace("{dataset}", "<data set>")
+        file = f"`<study>/{result.folder}/{name}.{result.kinds[0]}`"
+        rows.append(
+            {
+                "path": f"{file}, {kinds}" if kinds else file,
+                "what": result.title.replace("{dataset}", "of one data set"),
+                "where the study has": _PARTS.get(result.when, result.when and f"`{result.when}`"),
+            }
+        )
+    return pd.DataFrame(rows).to_markdown(index=False)
+
+
+def insert(text: str, blocks: Mapping[str, str]) -> tuple[str, set[str]]:
+    """Return the text with those of the generated blocks that it has, and their names."""
+    found = set()
+    for name, block in blocks.items():
+        text, times = re.subn(
+            rf"(<!-- {name} -->\n).*?(<!-- end of {name} -->)",
+            lambda match, block=block: f"{match[1]}{block.strip()}\n{match[2]}",  # type: ignore[misc]
+            text,
+            flags=re.DOTALL,
+        )
+        found |= {name} if times else set()
+    return text, found
 
 
 def refresh(root: Path) -> None:
-    """Copy the demo's results and run records to results/reference/, its tables into README.md."""
+    """Copy the demo's results and run records to results/reference/, its tables into READMEs.
+
+    Raises:
+        ValueError: where no README has the place of a block.
+    """
     source, target = root / "results/demo", root / "results/reference"
     for name in FILES:
         (target / name).parent.mkdir(parents=True, exist_ok=True)
@@ -74,8 +101,6 @@ def refresh(root: Path) -> None:
             copy = target / path.relative_to(root / "results")
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, copy)
-    readme = root / "README.md"
-    text = readme.read_text(encoding="utf-8")
     accuracy = pd.read_csv(source / "tables/accuracy.csv").dropna(subset="ratio")
     shown = pd.DataFrame(
         {
@@ -88,11 +113,20 @@ def refresh(root: Path) -> None:
         }
     ).pivot(index="ratio", columns="learner", values="accuracy")
     shown = shown.sort_index(ascending=False).fillna("").reset_index()
-    text = insert(text, "accuracy", shown.to_markdown(index=False, disable_numparse=True))
-    for name, table in (("table3", "table3_storage"), ("table4", "table4_noise")):
-        text = insert(text, name, (source / f"tables/{table}.md").read_text("utf-8"))
-    text = insert(text, "photographs", photographs(root / "config/datasets.yaml"))
-    write_text(readme, text)
+    blocks = {
+        "accuracy": shown.to_markdown(index=False, disable_numparse=True),
+        "table3": (source / "tables/table3_storage.md").read_text(encoding="utf-8"),
+        "table4": (source / "tables/table4_noise.md").read_text(encoding="utf-8"),
+        "photographs": photographs(root / "config/datasets.yaml"),
+        "catalogue": results_table(),
+    }
+    missing = set(blocks)
+    for readme in (root / "README.md", *sorted(root.glob("*/README.md"))):
+        text, found = insert(readme.read_text(encoding="utf-8"), blocks)
+        write_text(readme, text)
+        missing -= found
+    if missing:
+        raise ValueError(f"no README has a place for {', '.join(sorted(missing))}")
 
 
 if __name__ == "__main__":

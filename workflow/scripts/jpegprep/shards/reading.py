@@ -23,7 +23,7 @@ import pandas as pd
 from jpegprep.common.errors import UserError
 from jpegprep.common.files import replacing
 from jpegprep.images.opencv import decode_rgb
-from jpegprep.shards.shards import ShardReader
+from jpegprep.shards.shards import ShardReader, tars_of
 
 COLUMNS = [
     *("ratio", "bandwidth", "cache", "images", "bytes", "sampled_images", "sampled_bytes"),
@@ -127,13 +127,21 @@ def measure(
 
 
 def measure_reading(
-    shards_by_ratio: Mapping[float, Sequence[str | Path]],
+    shards: Mapping[float, str | Path],
     bandwidths: Sequence[float],
     threads: int,
     target: str | Path,
 ) -> None:
-    """Write the table of `measure` as a CSV."""
-    table = measure(shards_by_ratio, bandwidths, threads)
+    """Write the table of `measure` of the training images as a CSV.
+
+    Args:
+        shards: the folder of the shards of each ratio.
+        bandwidths: as of `measure`.
+        threads: likewise.
+        target: the file to write.
+    """
+    tars = {ratio: tars_of(folder, "train") for ratio, folder in shards.items()}
+    table = measure(tars, bandwidths, threads)
     with replacing(target) as part:
         table.to_csv(part, index=False, float_format="%.6g", lineterminator="\n")
 

@@ -3,8 +3,10 @@
 A shard holds for each sample ``<key>.<extension>`` (the image file) and ``<key>.cls`` (its label in
 ASCII), as the WebDataset library reads it. The index is a parquet file with one row a sample: key,
 label, extension, offset and bytes (where the image file stands in the tar), crc32; its metadata
-hold the variant, the encoder, how many images came out larger than their originals (``inflated``)
-and how many are their originals (``kept``).
+hold the variant, the encoder, how many images came out larger than their originals (``inflated``),
+how many are their originals (``kept``), and how many shards the split has (``shards``).
+
+The shards of a variant lie in one folder, ``<split>-<k>.tar``; `tars_of` finds them.
 """
 
 import hashlib
@@ -26,7 +28,7 @@ import pyarrow as pa
 
 from jpegprep.common.errors import UserError
 from jpegprep.common.files import replacing_all
-from jpegprep.common.layout import index_of
+from jpegprep.common.layout import SPLITS, index_of
 from jpegprep.common.parquet import read_parquet, write_parquet
 from jpegprep.images.images import image_format
 
@@ -150,13 +152,16 @@ class ShardWriter:
 
 
 @contextmanager
-def writing_shard(shard: str | Path, variant: str, encoder: str) -> Iterator[ShardWriter]:
+def writing_shard(
+    shard: str | Path, variant: str, encoder: str, count: int = 1
+) -> Iterator[ShardWriter]:
     """Write one shard and its index; both appear, whole, when the body ends well.
 
     Args:
         shard: the tar to write.
         variant: the name of the variant.
         encoder: what wrote the image files.
+        count: how many shards the split has.
     """
     with replacing_all(shard, index_of(shard)) as (tar_part, index_part):
         with tar_part.open("wb") as file:
@@ -165,7 +170,7 @@ def writing_shard(shard: str | Path, variant: str, encoder: str) -> Iterator[Sha
             writer.end()
         columns = list(zip(*writer.rows, strict=True)) or [()] * len(_SCHEMA)
         facts: dict[str, Any] = {"variant": variant, "encoder": encoder}
-        facts |= {"inflated": writer.inflated, "kept": writer.kept}
+        facts |= {"inflated": writer.inflated, "kept": writer.kept, "shards": count}
         told = json.dumps(facts).encode()
         table = pa.table(
             [pa.array(c, field.type) for c, field in zip(columns, _SCHEMA, strict=True)],
@@ -181,7 +186,7 @@ def read_index(shard: str | Path) -> tuple[pd.DataFrame, dict[str, Any]]:
         UserError: where the index is damaged or of another program.
     """
     path = index_of(shard)
-    table = read_parquet(path)
+    table = read_parquet(path, again=_again(path))
     try:
         told = table.schema.metadata[_METADATA]
         if table.schema.metadata[_METADATA_CRC32] != _crc32_of(told):
@@ -189,13 +194,38 @@ def read_index(shard: str | Path) -> tuple[pd.DataFrame, dict[str, Any]]:
         return table.to_pandas(), json.loads(told)
     except (KeyError, TypeError, ValueError):
         raise UserError(
-            f"{path} is damaged, or no index of a shard; remove it: it is made again, with its tar"
+            f"{path} is damaged, or no index of a shard; remove {_again(path)}"
         ) from None
 
 
 def _crc32_of(told: bytes) -> bytes:
     """Return the CRC-32 of the facts: pages have their own, the metadata of Parquet none."""
     return b"%08x" % zlib.crc32(told)
+
+
+def tars_of(folder: str | Path, split: str) -> list[str]:
+    """Return the tars of a split in a variant's folder, in the order of their numbers.
+
+    Raises:
+        UserError: where one is missing, or the first index is damaged.
+    """
+    first = Path(folder, f"{split}-0.tar")
+    count = read_index(first)[1]["shards"]
+    tars = [first.with_name(f"{split}-{k}.tar") for k in range(count)]
+    for tar in tars:
+        if not tar.exists():
+            raise UserError(f"{tar} is missing; remove {_again(tar)}")
+    return [str(tar) for tar in tars]
+
+
+def splits_of(folder: str | Path) -> dict[str, list[str]]:
+    """Return the tars of each split in a variant's folder, see `tars_of`."""
+    return {split: tars_of(folder, split) for split in SPLITS}
+
+
+def _again(shard: Path) -> str:
+    """Return what to remove where a shard is damaged, and what follows."""
+    return f"{shard.parent}: its shards are made again"
 
 
 class ShardReader:
@@ -265,7 +295,7 @@ class ShardReader:
         if zlib.crc32(data) != crc32:
             raise UserError(
                 f"{self._shards[shard]}: {self.keys[i]} is damaged (its CRC-32 differs from the "
-                "index); remove the shard: it is made again"
+                f"index); remove {_again(self._shards[shard])}"
             )
         return data
 
@@ -274,4 +304,4 @@ def _open(shard: Path) -> FileIO:
     try:
         return shard.open("rb", buffering=0)
     except OSError as error:
-        raise UserError(f"{shard}: cannot be read ({error}); remove it: it is made again") from None
+        raise UserError(f"{shard}: cannot be read ({error}); remove {_again(shard)}") from None

@@ -1,13 +1,13 @@
 """What compression saves: the bytes of every data set's images at every ratio."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 
 from jpegprep.common.parquet import read_parquet
 from jpegprep.datasets.problems import SET_ASIDE
-from jpegprep.shards.shards import read_index
+from jpegprep.shards.shards import read_index, splits_of
 
 COLUMNS = [
     *("dataset", "ratio", "variant", "images", "bytes", "relative_size", "mean_bytes"),
@@ -17,14 +17,13 @@ COLUMNS = [
 
 
 def measure(
-    variants: Sequence[tuple[str, float, str, Sequence[str | Path]]],
-    manifests: Mapping[str, str | Path],
+    shards: Mapping[str, Mapping[float, str | Path]], manifests: Mapping[str, str | Path]
 ) -> pd.DataFrame:
     """Measure the images of each data set at each ratio.
 
     Args:
-        variants: data set, ratio, variant and tars; ratio 1.0, the original, is among each data
-            set's.
+        shards: of each data set the folder of each ratio's shards; 1.0, the original, is among
+            them.
         manifests: the manifest of each data set.
 
     Returns:
@@ -35,20 +34,22 @@ def measure(
         quantization tables (NaN where there is no JPEG).
     """
     rows = []
-    for dataset, ratio, variant, tars in variants:
-        indexes = [read_index(tar) for tar in tars]
-        rows.append(
-            {
-                "dataset": dataset,
-                "ratio": ratio,
-                "variant": variant,
-                "images": sum(len(index) for index, _ in indexes),
-                "bytes": sum(int(index["bytes"].sum()) for index, _ in indexes),
-                "inflated": sum(facts["inflated"] for _, facts in indexes),
-                "kept": sum(facts["kept"] for _, facts in indexes),
-                "shard_bytes": sum(Path(tar).stat().st_size for tar in tars),
-            }
-        )
+    for dataset, folders in shards.items():
+        for ratio, folder in folders.items():
+            tars = [tar for split in splits_of(folder).values() for tar in split]
+            indexes = [read_index(tar) for tar in tars]
+            rows.append(
+                {
+                    "dataset": dataset,
+                    "ratio": ratio,
+                    "variant": indexes[0][1]["variant"],
+                    "images": sum(len(index) for index, _ in indexes),
+                    "bytes": sum(int(index["bytes"].sum()) for index, _ in indexes),
+                    "inflated": sum(facts["inflated"] for _, facts in indexes),
+                    "kept": sum(facts["kept"] for _, facts in indexes),
+                    "shard_bytes": sum(Path(tar).stat().st_size for tar in tars),
+                }
+            )
     table = pd.DataFrame(rows)
     original = table[table["ratio"] == 1.0].set_index("dataset")["bytes"]
     table["relative_size"] = table["bytes"] / table["dataset"].map(original)

@@ -9,30 +9,33 @@ from pathlib import Path
 from typing import Any
 
 from jpegprep.common.errors import UserError
+from jpegprep.common.files import replacing_folder
 from jpegprep.common.parallel import in_order
 from jpegprep.common.parquet import read_parquet
 from jpegprep.datasets.adapters import read_samples
 from jpegprep.images.images import codec
 from jpegprep.images.recompress import encoder, treat
 from jpegprep.images.variants import ORIGINAL, Treatment, parse_variant
-from jpegprep.shards.shards import Packed, ShardReader, pack, writing_shard
+from jpegprep.shards.shards import Packed, ShardReader, pack, read_index, splits_of, writing_shard
 
 
 def write_original_shards(
-    dataset: Mapping[str, Any],
+    content: Mapping[str, Any],
     archives: Sequence[str | Path],
-    split: str | Path,
     manifest: str | Path,
-    shards: Mapping[tuple[str, int], str | Path],
+    split: str | Path,
+    counts: Mapping[str, int],
+    target: str | Path,
 ) -> None:
     """Write all shards of a data set's originals in one pass over its archives.
 
     Args:
-        dataset: the data set's entry in the registry.
+        content: what the registry says of the data set's content.
         archives: its archives, in the order of the registry.
-        split: the parquet file that says which sample is in which split and shard.
         manifest: the manifest, which gives each member its key.
-        shards: the path of each (split, number).
+        split: the parquet file that says which sample is in which split and shard.
+        counts: of each split the number of its shards.
+        target: the folder to write ``<split>-<k>.tar`` into.
 
     Raises:
         UserError: where the archives are not those that the manifest describes.
@@ -41,13 +44,16 @@ def write_original_shards(
     rows = zip(*(described[name].tolist() for name in ("key", "member", "sha256")), strict=True)
     columns = [placed[name].tolist() for name in ("label", "split", "shard")]
     places = dict(zip(placed["key"].tolist(), zip(*columns, strict=True), strict=True))
-    with ExitStack() as stack:
+    with replacing_folder(target) as folder, ExitStack() as stack:
         writers = {
-            place: stack.enter_context(writing_shard(path, ORIGINAL, codec()))
-            for place, path in shards.items()
+            (part, k): stack.enter_context(
+                writing_shard(folder / f"{part}-{k}.tar", ORIGINAL, codec(), count)
+            )
+            for part, count in counts.items()
+            for k in range(count)
         }
         # The manifest has a row for each sample, in the order of the archives.
-        for row, sample in zip_longest(rows, read_samples(dataset, archives)):
+        for row, sample in zip_longest(rows, read_samples(content, archives)):
             key, member, sha256 = row or (None, None, None)
             if not sample or (member, sha256) != (sample.member, _sha256(sample.data)):
                 raise UserError(
@@ -63,6 +69,26 @@ def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def write_variant_shards(
+    originals: str | Path, variant: str, target: str | Path, threads: int = 1
+) -> None:
+    """Write a variant of a data set: the same shards with the same samples, each image treated.
+
+    Args:
+        originals: the folder of the originals' shards.
+        variant: the variant's name.
+        target: the folder to write.
+        threads: how many threads decode and encode; the result is the same for any number.
+
+    Raises:
+        UserError: where an image is damaged.
+    """
+    with replacing_folder(target) as folder:
+        for tars in splits_of(originals).values():
+            for tar in tars:
+                treat_shard(tar, variant, folder / Path(tar).name, threads)
+
+
 def treat_shard(original: str | Path, variant: str, target: str | Path, threads: int = 1) -> None:
     """Write a variant of one shard: the same samples in the same order, each image treated.
 
@@ -72,7 +98,7 @@ def treat_shard(original: str | Path, variant: str, target: str | Path, threads:
         original: the tar of the originals.
         variant: the variant's name.
         target: the tar to write, its index beside it.
-        threads: how many threads decode and encode; the result is the same for any number.
+        threads: as of `write_variant_shards`.
 
     Raises:
         UserError: where an image is damaged.
@@ -80,10 +106,14 @@ def treat_shard(original: str | Path, variant: str, target: str | Path, threads:
     reader = ShardReader([original])
     chunks = list(_chunks(reader.sizes.tolist()))
     treat_chunk = partial(_treat_chunk, reader, parse_variant(variant))
-    with writing_shard(target, variant, encoder()) as writer:
+    count = read_index(original)[1]["shards"]
+    with writing_shard(target, variant, encoder(), count) as writer:
         for packed in in_order(treat_chunk, chunks, min(threads, len(chunks))):
             writer.append(packed)
-    print(f"{len(reader)} images, {writer.inflated} larger than before, {writer.kept} as they were")
+    print(
+        f"{Path(target).name}: {len(reader)} images, {writer.inflated} larger than before, "
+        f"{writer.kept} as they were"
+    )
 
 
 def _treat_chunk(reader: ShardReader, treatments: tuple[Treatment, ...], chunk: range) -> Packed:

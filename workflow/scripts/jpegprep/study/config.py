@@ -7,7 +7,6 @@ the user reads. `_check` adds what a schema cannot say: what one file means for 
 import difflib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from math import isfinite
 from pathlib import Path
@@ -20,145 +19,10 @@ from jsonschema.validators import extend
 from referencing import Registry, Resource
 
 from jpegprep.common.errors import UserError
-from jpegprep.common.layout import Run
-from jpegprep.images.variants import ORIGINAL, noise_variants, variant_of_ratio
-
-# A learner and the variant that it was trained and tested on.
-Side = tuple[str, str]
+from jpegprep.images.variants import variant_of_ratio
+from jpegprep.study.study import Study
 
 _SCHEMAS = Path(__file__).parents[3] / "schemas"
-
-
-@dataclass(frozen=True)
-class Study:
-    """A checked study with the registries it draws on.
-
-    Attributes:
-        name: the study's name and folder.
-        datasets: the entries of its data sets, by name, in the study's order.
-        ratios: its compression ratios, from 1.0 down.
-        seeds: one run is made for each.
-        storage_ratio: the ratio that Table III compares with the original.
-        margin: the loss of accuracy that is accepted, a fraction.
-        never_inflate: whether an image that compression would make larger keeps its source.
-        archives: a folder of archives that are already on this machine, or None.
-        learners: the learners' entries, by name, in the study's order.
-        weights: the registry of weights.
-        model_size: what Table II compares (small, large, ratio), or None.
-        noise: what Table IV does (learner, datasets, ratio, test), or None.
-        tabular: what the table of tabular classifiers compares (learner, deep), or None.
-        train_test: whose models are tested at all ratios (learner), or None.
-        reading: what reading and decoding is measured at (learner, bandwidths in MB/s), or None.
-    """
-
-    name: str
-    datasets: Mapping[str, Any]
-    ratios: Sequence[float]
-    seeds: Sequence[int]
-    storage_ratio: float
-    margin: float
-    never_inflate: bool
-    archives: str | None
-    learners: Mapping[str, Any]
-    weights: Mapping[str, Any]
-    model_size: Mapping[str, Any] | None = None
-    noise: Mapping[str, Any] | None = None
-    tabular: Mapping[str, Any] | None = None
-    train_test: Mapping[str, Any] | None = None
-    reading: Mapping[str, Any] | None = None
-
-    def runs(self) -> list[Run]:
-        """Return every run of the study, by data set, learner, variant and seed."""
-        return [
-            Run(dataset, variant, learner, seed)
-            for dataset in self.datasets
-            for learner in self.learners
-            for variant in self._learner_variants(dataset, learner)
-            for seed in self.learner_seeds(learner)
-        ]
-
-    def _learner_variants(self, dataset: str, learner: str) -> list[str]:
-        """Return the variants of a data set that a learner is trained on."""
-        ratios = [self.variant(ratio) for ratio in self.learner_ratios(learner)]
-        noisy = learner == self.noise["learner"] if self.noise else False
-        return ratios + (
-            self.noise_variants() if noisy and dataset in self.noise_datasets() else []
-        )
-
-    def noise_variants(self) -> list[str]:
-        """Return the variants of Table IV beside the original, or none without that table."""
-        return noise_variants(self.noise["ratio"]) if self.noise else []
-
-    def noise_datasets(self) -> list[str]:
-        """Return the data sets of Table IV."""
-        return list(self.noise["datasets"]) if self.noise else []
-
-    def transfers(self) -> list[tuple[Run, str]]:
-        """Return the runs that are tested on another variant than their own, and that variant.
-
-        Those of Table IV: each model of noisy images on clean ones too.
-        """
-        return [(run, ORIGINAL) for run in self.runs() if run.variant in self.noise_variants()]
-
-    def pairs(self) -> list[tuple[str, Side, Side]]:
-        """Return what is compared on the same test images: data set, the one side, the other.
-
-        Each variant with its learner's original; JPEG of noisy images with noisy ones; the large
-        network with the small one; the tabular learner with the deep one at each common ratio.
-        """
-        found = []
-        for dataset in self.datasets:
-            trained = {
-                learner: self._learner_variants(dataset, learner) for learner in self.learners
-            }
-            for learner, variants in trained.items():
-                found += [
-                    (dataset, (learner, variant), (learner, ORIGINAL))
-                    for variant in variants
-                    if variant != ORIGINAL
-                ]
-            if dataset in self.noise_datasets() and self.noise:
-                noisy, compressed = self.noise_variants()
-                learner = self.noise["learner"]
-                found.append((dataset, (learner, compressed), (learner, noisy)))
-            if self.model_size:
-                small, large = self.model_size["small"], self.model_size["large"]
-                found.append((dataset, (large, ORIGINAL), (small, ORIGINAL)))
-            if self.tabular:
-                one, other = self.tabular["learner"], self.tabular["deep"]
-                found += [
-                    (dataset, (one, variant), (other, variant))
-                    for variant in trained[one]
-                    if variant in trained[other]
-                ]
-        return found
-
-    def learner_ratios(self, learner: str) -> list[float]:
-        """Return the ratios at which a learner runs, from 1.0 down."""
-        return sorted(self.learners[learner].get("ratios", self.ratios), reverse=True)
-
-    def learner_seeds(self, learner: str) -> list[int]:
-        """Return the seeds of a learner's runs."""
-        return list(self.learners[learner].get("seeds", self.seeds))
-
-    def variants(self) -> list[str]:
-        """Return the variants of the study, from the original down."""
-        return [self.variant(ratio) for ratio in self.ratios]
-
-    def variant(self, ratio: float) -> str:
-        """Return the study's variant of a ratio."""
-        return variant_of_ratio(ratio, self.never_inflate)
-
-    def needs_gpu(self, learner: str) -> bool:
-        """Tell whether a learner's jobs end at once on a machine without a GPU."""
-        return bool(self.learners[learner].get("needs_gpu", False))
-
-    def recipe(self, learner: str) -> dict[str, Any]:
-        """Return what a learner learns by: its recipe and, with weights, their architecture."""
-        entry = self.learners[learner]
-        if "weights" not in entry:
-            return dict(entry["recipe"])
-        return {"architecture": self.weights[entry["weights"]]["architecture"], **entry["recipe"]}
 
 
 def load_study(config: Mapping[str, Any], source: str, registries: str | Path) -> Study:
@@ -205,6 +69,7 @@ def load_study(config: Mapping[str, Any], source: str, registries: str | Path) -
         archives=study.get("archives"),
         learners=study["learners"],
         weights=loaded["weights"],
+        published=str(Path(registries) / "published.csv"),
         **{name: study.get(name) for name in _EXPERIMENTS},
     )
 

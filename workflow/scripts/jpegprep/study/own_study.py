@@ -9,7 +9,8 @@ import yaml
 
 from jpegprep.common.errors import UserError
 from jpegprep.datasets.own_images import inspect, registry_entry
-from jpegprep.study.config import Study, check_learners, read_yaml, validate
+from jpegprep.study.config import check_learners, read_yaml, validate
+from jpegprep.study.study import Study
 
 # A training step costs about this many forward passes.
 _STEP = 3
@@ -35,9 +36,11 @@ def own_study(
     """
     what = json.loads(json.dumps(config, default=str))
     for key, value in what.items():
-        # What stands on the command line comes as text.
+        # What stands on the command line comes as text, also inside of a list.
         if isinstance(value, str) and key not in ("images", "name", "probe"):
             what[key] = yaml.safe_load(value)
+        elif isinstance(value, list):
+            what[key] = [yaml.safe_load(x) if isinstance(x, str) else x for x in value]
     for key in ("images", "name"):
         if key in what:
             what[key] = str(what[key])
@@ -66,6 +69,7 @@ def own_study(
         archives=None,
         learners=learners,
         weights=weights,
+        published=str(Path(registries) / "published.csv"),
     )
     return study, what
 

@@ -12,8 +12,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from jpegprep.results.figures.noise import TALLEST, SamplesByKey, show_picture, small_pixels
-from jpegprep.results.figures.panels import PAGE, save, sheet
+from jpegprep.results.figures.drawing import PAGE, save, sheet
+from jpegprep.results.figures.pictures import TALLEST, SamplesByKey, show_picture, small_pixels
 
 _ACROSS = 4  # pairs in a row
 # Inches: between pairs, between the pictures of a pair, a line of text, and above each pair.
@@ -39,7 +39,7 @@ class _Pair:
 def contact_sheet(
     flips: str | Path,
     dataset: str,
-    shards: Mapping[float, Sequence[str | Path]],
+    shards: Mapping[float, str | Path],
     *targets: str | Path,
     count: int = 8,
 ) -> None:
@@ -50,7 +50,7 @@ def contact_sheet(
     Args:
         flips: the CSV of `losses.flips`.
         dataset: the data set.
-        shards: by ratio the tars of its test images.
+        shards: by ratio the folder of its shards.
         targets: files to write, .svg or .png.
         count: of images at most.
 

@@ -1,29 +1,21 @@
-"""Pictures of Table IV: images as they are, with noise, and after JPEG of the noisy ones."""
+"""Images beside what noise, and then JPEG, make of them (paper, section III-A)."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-from matplotlib.axes import Axes
-from numpy.typing import NDArray
-from PIL import Image
-
-from jpegprep.common.errors import UserError
-from jpegprep.images.images import decode, image_format
+from jpegprep.images.images import image_format
 from jpegprep.images.variants import Jpeg, Noise, parse_variant
-from jpegprep.results.figures.panels import COLUMN, save, sheet
-from jpegprep.shards.shards import ShardReader, read_index
+from jpegprep.results.figures.drawing import COLUMN, save, sheet
+from jpegprep.results.figures.pictures import TALLEST, SamplesByKey, show_picture, small_pixels
+from jpegprep.shards.shards import read_index
 
 # Inches: between pictures, for the columns' titles, and for the line below each picture.
 _GAP, _TITLE, _LINE = 0.06, 0.2, 0.19
-TALLEST = 1.5  # height of a row by its width; a taller picture is drawn narrower
-_LONGEST = 192  # pixels: what a figure holds of a picture's longer side, lest it grow to megabytes
 
 
 def noise_examples(
-    clean: Sequence[str | Path],
-    noisy: Sequence[str | Path],
-    compressed: Sequence[str | Path],
+    clean: str | Path,
+    noisy: str | Path,
+    compressed: str | Path,
     *targets: str | Path,
     count: int = 4,
 ) -> None:
@@ -34,16 +26,16 @@ def noise_examples(
     they are, but pictures of more than 192 pixels a side are scaled down, which dims their noise.
 
     Args:
-        clean: the shards of one split of the originals.
-        noisy: those of the images with noise.
-        compressed: those of JPEG of the noisy ones.
+        clean: the folder of the originals' shards.
+        noisy: that of the images with noise.
+        compressed: that of JPEG of the noisy ones.
         targets: files to write, .svg or .png.
         count: how many images, of as many classes; fewer, where there are fewer classes.
 
     Raises:
         UserError: where a shard is damaged, or has not the samples of the others.
     """
-    columns = [_Column(shards) for shards in (clean, noisy, compressed)]
+    columns = [_Column(folder) for folder in (clean, noisy, compressed)]
     rows = [[column.file(key) for column in columns] for key in columns[0].examples(count)]
     pictures = [[small_pixels(data) for data in row] for row in rows]
     width = (COLUMN - (len(columns) + 1) * _GAP) / len(columns)
@@ -64,35 +56,12 @@ def noise_examples(
         save(figure, targets, dpi=300)
 
 
-class SamplesByKey:
-    """The image files of some shards, by the samples' keys."""
-
-    def __init__(self, shards: Sequence[str | Path]) -> None:
-        """Read the indexes of `shards`."""
-        self._shards = shards
-        self._reader = ShardReader(shards)
-        self._place = {key: i for i, key in enumerate(self._reader.keys.tolist())}
-
-    def file(self, key: str) -> bytes:
-        """Return the image file of a sample.
-
-        Raises:
-            UserError: where the shards do not have it, or it is damaged.
-        """
-        if key not in self._place:
-            raise UserError(
-                f"{self._shards[0]}: {key} is neither here nor in the other shards of its variant; "
-                "remove them: they are made again"
-            )
-        return self._reader.image(self._place[key])
-
-
 class _Column(SamplesByKey):
     """The files of one variant of the examples."""
 
-    def __init__(self, shards: Sequence[str | Path]) -> None:
-        super().__init__(shards)
-        self.title = _title(read_index(shards[0])[1]["variant"])
+    def __init__(self, folder: str | Path) -> None:
+        super().__init__(folder)
+        self.title = _title(read_index(Path(folder, "test-0.tar"))[1]["variant"])
 
     def examples(self, count: int) -> list[str]:
         """Return the first key of each of the first classes."""
@@ -111,32 +80,3 @@ def _title(variant: str) -> str:
         case (Noise(), Jpeg(quality)):
             return f"noise, JPEG q{quality}"
     return variant
-
-
-def small_pixels(data: bytes) -> NDArray[np.uint8]:
-    """Return an image as rows of RGB pixels, at most 192 of them a side."""
-    image = decode(data).convert("RGB")
-    if max(image.size) > _LONGEST:
-        image.thumbnail((_LONGEST, _LONGEST), Image.Resampling.BOX)
-    return np.asarray(image)
-
-
-def show_picture(
-    axis: Axes, pixels: NDArray[np.uint8], left: float, bottom: float, width: float, height: float
-) -> None:
-    """Draw a picture as large as it can be in the middle of its place.
-
-    Args:
-        axis: of `drawing.sheet`.
-        pixels: (rows, columns, 3).
-        left: of the place, in inches, as are the others.
-        bottom: likewise.
-        width: likewise.
-        height: likewise.
-    """
-    rows, columns = pixels.shape[:2]
-    scale = min(width / columns, height / rows)
-    x, y = left + (width - scale * columns) / 2, bottom + (height - scale * rows) / 2
-    extent = (x, x + scale * columns, y, y + scale * rows)
-    # An SVG holds the pixels themselves, and says that they are not to be smoothed.
-    axis.imshow(pixels, extent=extent, aspect="auto", interpolation="none")

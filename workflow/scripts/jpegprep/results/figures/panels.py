@@ -1,61 +1,101 @@
-"""How every figure looks and is written: widths, colours, type sizes, files that do not vary."""
+"""What figures of several panels share: their places, axes, lines and legends."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from math import ceil
 from typing import Any
 
-import matplotlib
+import matplotlib.pyplot as plt
+import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-from jpegprep.common.files import replacing_all
+from jpegprep.results.figures.drawing import COLOURS, COLUMN, PAGE, STYLE
 
-matplotlib.use("agg")
-from matplotlib.axes import Axes  # noqa: E402 (after the choice of backend)
-from matplotlib.figure import Figure  # noqa: E402
+_PANEL_HEIGHT = 2.9
 
-# A column of a two-column paper, and the whole page, in inches.
-COLUMN, PAGE = 3.5, 7.2
-# Told apart by colour-blind readers.
-COLOURS = sns.color_palette("colorblind")
 
-STYLE: dict[Any, Any] = {
-    "font.size": 8,
-    "axes.labelsize": 8,
-    "axes.titlesize": 8,
-    "legend.fontsize": 7,
-    "xtick.labelsize": 7,
-    "ytick.labelsize": 7,
-    "lines.linewidth": 1.2,
-    "axes.linewidth": 0.6,
-    "grid.linewidth": 0.4,
-    # The same data make the same file.
-    "svg.hashsalt": "jpegprep",
-}
+# Lines are told apart by colour, and by marker and line where colours are not.
+MARKERS = ("o", "s", "D", "^", "v", "P", "X")
+
+
+LINES = ("-", "--", "-.", ":")
 
 
 @contextmanager
-def sheet(width: float, height: float) -> Iterator[tuple[Figure, Axes]]:
-    """Yield an empty figure, in inches, for what has no axes: (0, 0) is its lower left corner."""
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(width, height))
-        axis = figure.add_axes((0, 0, 1, 1))
-        axis.set(xlim=(0, width), ylim=(0, height))
-        axis.set_axis_off()
-        yield figure, axis
+def panels(count: int, wide: bool = False) -> Iterator[tuple[Figure, list[Axes]]]:
+    """Yield a figure with as many panels: one or two fill a column, more the page's width.
 
-
-def save(figure: Figure, targets: Sequence[str | Path], dpi: int = 200) -> None:
-    """Write a figure to files, .svg or .png; equal figures make equal files.
-
-    Args:
-        figure: what to write.
-        targets: the files; all appear at once.
-        dpi: pixels an inch of a PNG.
+    A `wide` panel fills the page. Three, and more than eight, stand three in a row.
     """
-    with replacing_all(*targets) as parts:
-        for part, target in zip(parts, targets, strict=True):
-            kind = Path(target).suffix[1:]
-            # An SVG says when it was made, unless told not to.
-            metadata = {"Date": None} if kind == "svg" else None
-            figure.savefig(part, format=kind, dpi=dpi, metadata=metadata)
+    columns = 1 if count <= 2 else 3 if count == 3 or count > 8 else 2
+    rows = ceil(count / columns)
+    height = _PANEL_HEIGHT if columns < 3 else 2.3
+    with sns.axes_style("whitegrid"), plt.rc_context(STYLE):
+        figure, grid = plt.subplots(
+            rows,
+            columns,
+            figsize=(COLUMN if columns == 1 and not wide else PAGE, rows * height),
+            layout="constrained",
+            squeeze=False,
+        )
+        axes = list(grid.flat)
+        for unused in axes[count:]:
+            unused.remove()
+        yield figure, axes[:count]
+        plt.close(figure)
+
+
+def ratio_axis(axis: Axes) -> None:
+    """Let compression grow to the right, as in the paper."""
+    axis.set_xlim(1.05, 0.05)
+    axis.set_xticks([1.0, 0.8, 0.6, 0.4, 0.2], ["1.0\n(original)", "0.8", "0.6", "0.4", "0.2"])
+    axis.set_xlabel("compression ratio (JPEG quality / 100)")
+
+
+def interval_line(i: int) -> dict[str, Any]:
+    """Return how the i-th line with intervals looks."""
+    return {
+        "color": COLOURS[i % len(COLOURS)],
+        "marker": MARKERS[i % len(MARKERS)],
+        "linestyle": LINES[i % len(LINES)],
+        "markersize": 3.5,
+        "elinewidth": 0.8,
+        "capsize": 2,
+    }
+
+
+def apart(i: int, learners: int) -> float:
+    """Return by how much a learner's points are shifted, so that intervals can be told apart."""
+    return 0.015 * (i - (learners - 1) / 2)
+
+
+def legend_below(figure: Figure, axes: Sequence[Axes], title: str) -> None:
+    """Name the lines of all panels once, below them."""
+    legend = legend_of(axes)
+    figure.legend(
+        list(legend.values()),
+        list(legend),
+        loc="outside lower center",
+        ncols=2,
+        frameon=False,
+        title=title,
+    )
+
+
+def legend_of(axes: Sequence[Axes]) -> dict[str, Any]:
+    """Return a handle for each label of any panel."""
+    return {
+        label: handle
+        for axis in axes
+        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
+    }
+
+
+def seeds_of(counts: "pd.Series[int]") -> str:
+    """Return how many seeds there are, of learners that may have different numbers."""
+    least, most = counts.min(), counts.max()
+    if least < most:
+        return f"{least} to {most} seeds"
+    return "1 seed" if most == 1 else f"{most} seeds"

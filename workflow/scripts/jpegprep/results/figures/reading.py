@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.axes import Axes
 
-from jpegprep.results.figures.accuracy import _MARKERS, _figure, _legend_below, _ratio_axis
-from jpegprep.results.figures.panels import COLOURS, save
+from jpegprep.results.figures.drawing import COLOURS, save
+from jpegprep.results.figures.panels import MARKERS, legend_below, panels, ratio_axis
 
 
 def reading_vs_ratio(table: str | Path, *targets: str | Path) -> None:
@@ -18,12 +18,12 @@ def reading_vs_ratio(table: str | Path, *targets: str | Path) -> None:
     """
     rows = pd.read_csv(table)
     datasets = list(rows["dataset"].unique())
-    with _figure(len(datasets)) as (figure, axes):
+    with panels(len(datasets)) as (figure, axes):
         for axis, dataset in zip(axes, datasets, strict=True):
             panel = rows[rows["dataset"] == dataset]
             _draw(axis, panel)
             axis.set_title(f"{dataset}: {panel['images'].iloc[0]:,} training images")
-        _legend_below(figure, axes, "disk; markers: measured, thin lines: predicted")
+        legend_below(figure, axes, "disk; markers: measured, thin lines: predicted")
         save(figure, targets)
 
 
@@ -37,7 +37,7 @@ def _draw(axis: Axes, panel: pd.DataFrame) -> None:
             line["ratio"],
             line["measured"],
             color=colour,
-            marker=_MARKERS[i % len(_MARKERS)],
+            marker=MARKERS[i % len(MARKERS)],
             markersize=3.5,
             linestyle="none",
             label="no limit" if pd.isna(bandwidth) else f"{bandwidth:g} MB/s",
@@ -45,5 +45,5 @@ def _draw(axis: Axes, panel: pd.DataFrame) -> None:
     model = panel["model_seconds"].iloc[0]
     axis.axhline(model, color="0.3", linestyle="--", label="the model")
     axis.set_yscale("log")
-    _ratio_axis(axis)
+    ratio_axis(axis)
     axis.set_ylabel("seconds an epoch")

@@ -19,7 +19,7 @@ from matplotlib.textpath import TextPath
 from numpy.typing import NDArray
 
 from jpegprep.common.errors import UserError
-from jpegprep.results.figures.panels import PAGE, save, sheet
+from jpegprep.results.figures.drawing import PAGE, save, sheet
 
 Edge = tuple[str, str]
 # A place in a layer: a rule's box ("rule", its name), or where long edges pass that one rule sends
@@ -39,8 +39,8 @@ _INK, _PALE, _FILL = "0.35", "0.8", "#e3eef7"
 def rule_graph(
     snakefile: str | Path,
     config: str,
-    target: str,
-    *files: str | Path,
+    rule: str,
+    *targets: str | Path,
     families: Sequence[str] = (),
 ) -> None:
     """Draw the rules that a study needs, as Snakemake's own rule graph has them.
@@ -50,8 +50,8 @@ def rule_graph(
     Args:
         snakefile: the workflow's main Snakefile.
         config: the study, as JSON.
-        target: the rule that asks for the study's results. It makes none and is not drawn.
-        files: files to write, .svg or .png.
+        rule: the rule that asks for the study's results. It makes none and is not drawn.
+        targets: files to write, .svg or .png.
         families: rules named ``<family>_…`` are drawn as one, ``<family>``.
 
     Raises:
@@ -63,18 +63,18 @@ def rule_graph(
         study.write_text(config, encoding="utf-8")
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile)]
         command += ["--configfile", str(study), "--workflow-profile", "none", "--nolock"]
-        command += ["--rulegraph", "--", target]
+        command += ["--rulegraph", "--", rule]
         dot = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     names, edges = parse(dot, families)
-    if target not in names:
+    if rule not in names:
         raise UserError(
-            f"{snakefile}: the rule graph that Snakemake prints has no rule {target}; "
-            f"see `snakemake --rulegraph {target}`"
+            f"{snakefile}: the rule graph that Snakemake prints has no rule {rule}; "
+            f"see `snakemake --rulegraph {rule}`"
         )
     draw(
-        [name for name in names if name != target],
-        [edge for edge in edges if target not in edge],
-        *files,
+        [name for name in names if name != rule],
+        [edge for edge in edges if rule not in edge],
+        *targets,
     )
 
 

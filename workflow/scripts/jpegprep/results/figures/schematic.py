@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch
 
-from jpegprep.results.figures.panels import COLOURS, COLUMN, save, sheet
+from jpegprep.results.figures.drawing import COLOURS, COLUMN, save, sheet
 
 # All places and lengths are inches.
 _HEIGHT = 1.88

@@ -9,7 +9,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from jpegprep.results.figures.panels import COLOURS, COLUMN, PAGE, STYLE, save
+from jpegprep.results.figures.drawing import COLOURS, COLUMN, PAGE, STYLE, save
 
 _PANEL_HEIGHT = 3.3
 _PALETTE = "Blues"  # one hue: only lightness tells the cells apart

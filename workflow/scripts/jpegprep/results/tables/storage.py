@@ -1,111 +1,22 @@
-"""The tables of data sets and storage: Tables I and III, problems, sizes."""
+"""Table III, and the size of each data set at each ratio."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from jpegprep.common.parquet import read_parquet
 from jpegprep.common.table_files import INTERVALS, accuracy_with_interval, write_table
-from jpegprep.datasets.problems import KEPT, OK, PROBLEMS, SET_ASIDE
-from jpegprep.datasets.splits import across_splits
 from jpegprep.evaluation.decision import PAIRED_BRIEF, pairs_of, points
 from jpegprep.results.tables.published import read_published
-from jpegprep.shards.shards import read_index
+from jpegprep.shards.shards import read_index, splits_of
 from jpegprep.shards.sizes import measure
 
 _MIB = 1 << 20
 
 
-def table1(
-    datasets: Mapping[str, tuple[str | Path, str | Path, str]],
-    published: str | Path,
-    *targets: str | Path,
-) -> None:
-    """Write Table I: classes and images of each data set beside the paper's (paper, Table I).
-
-    Args:
-        datasets: of each data set the manifest, the split, and what the registry notes of the
-            paper's count (may be empty).
-        published: the paper's numbers.
-        targets: files to write, .csv (columns dataset, classes, total, train, test, validation,
-            then the same of the paper, the difference of the totals and its explanation), .md or
-            .html.
-    """
-    paper = read_published(published, "I", ["classes", "total", *_SPLIT_NAMES])
-    rows, shown = [], []
-    for dataset, (manifest, split_file, note) in datasets.items():
-        split = read_parquet(split_file, ["class", "split"]).to_pandas()
-        count = split["split"].value_counts()
-        ours = {"classes": split["class"].nunique(), "total": len(split)}
-        ours |= {name: int(count[part]) for name, part in _SPLIT_NAMES.items()}
-        theirs = dict(paper.loc[dataset]) if dataset in paper.index else None
-        explanation = _explained(read_parquet(manifest).to_pandas(), ours, theirs, note)
-        row: dict[str, Any] = {"dataset": dataset, **ours}
-        row |= {f"paper_{name}": theirs[name] if theirs is not None else None for name in ours}
-        row["difference"] = ours["total"] - theirs["total"] if theirs is not None else None
-        rows.append({**row, "explanation": explanation})
-        seen: dict[str, Any] = {"data set": dataset}
-        for name, value in ours.items():
-            beside = f" ({theirs[name]:,.0f})" if theirs is not None else ""
-            seen[name] = f"{value:,}{beside}"
-        shown.append({**seen, "explanation": explanation})
-    whole = {f"paper_{name}": "Int64" for name in ours} | {"difference": "Int64"}
-    note = (
-        "In brackets: the paper's numbers." if len(paper.index.intersection(list(datasets))) else ""
-    )
-    write_table(pd.DataFrame(rows).astype(whole), pd.DataFrame(shown), note, targets)
-
-
-_SPLIT_NAMES = {"train": "train", "test": "test", "validation": "val"}
-
-
-def _explained(
-    manifest: pd.DataFrame, ours: Mapping[str, int], theirs: Mapping[Any, float] | None, note: str
-) -> str:
-    """Say in words what the manifest holds and what that means for the paper's count."""
-    aside = manifest[manifest["handling"] == SET_ASIDE]["problems"].value_counts()
-    reasons = ", ".join(f"{number:,} {problem}" for problem, number in aside.items())
-    text = f"{len(manifest):,} files"
-    text += f", {aside.sum():,} set aside ({reasons})" if len(aside) else ", none set aside"
-    if theirs is None:
-        return text
-    difference = ours["total"] - int(theirs["total"])
-    if difference:
-        return f"{text}; {difference:+,} to the paper" + (f": {note}" if note else "")
-    if any(ours[name] != theirs[name] for name in _SPLIT_NAMES):
-        text += "; as many as the paper, whose splits are rounded otherwise"
-    return text
-
-
-def problems(datasets: Mapping[str, tuple[str | Path, str | Path]], *targets: str | Path) -> None:
-    """Write what is wrong with the images of each data set, and what follows from it.
-
-    Args:
-        datasets: of each data set the manifest and the split.
-        targets: files to write, .csv, .md or .html (columns dataset, problem, files, handling,
-            meaning). A file with several problems counts in several rows.
-    """
-    rows = []
-    for dataset, (manifest_file, split_file) in datasets.items():
-        manifest, split = (read_parquet(file).to_pandas() for file in (manifest_file, split_file))
-        count = manifest["problems"].str.split(", ").explode().value_counts()
-        rows.append((dataset, "all files", len(manifest), "", "every file of the archives"))
-        rows.append((dataset, OK, int(count.get(OK, 0)), KEPT, "nothing is wrong"))
-        for problem, rule in PROBLEMS.items():
-            if problem in count:
-                rows.append((dataset, problem, int(count[problem]), rule.handling, rule.meaning))
-        across = across_splits(manifest, split)
-        meaning = "same bytes as an image of another split"
-        rows.append((dataset, "duplicate across splits", across, KEPT, meaning))
-    table = pd.DataFrame(rows, columns=["dataset", "problem", "files", "handling", "meaning"])
-    shown = table.assign(files=table["files"].map("{:,}".format))
-    write_table(table, shown, "", targets)
-
-
 def size_vs_ratio(
-    variants: Sequence[tuple[str, float, str, Sequence[str | Path]]],
+    shards: Mapping[str, Mapping[float, str | Path]],
     manifests: Mapping[str, str | Path],
     published: str | Path,
     *targets: str | Path,
@@ -113,13 +24,13 @@ def size_vs_ratio(
     """Write the size of each data set's images at each ratio.
 
     Args:
-        variants: see `sizes.measure`.
+        shards: see `sizes.measure`.
         manifests: see `sizes.measure`.
         published: the paper's numbers; those of its Table III stand at ratio 0.3.
         targets: files to write, .csv (the columns of `sizes.measure` and paper_relative_size), .md
             or .html (a row a data set, a column a ratio).
     """
-    table = measure(variants, manifests)
+    table = measure(shards, manifests)
     paper = read_published(published, "III", ["relative_size"])["relative_size"]
     table["paper_relative_size"] = (
         table["dataset"].map(paper).where(table["ratio"] == _PAPERS_RATIO)
@@ -157,7 +68,8 @@ def _source_in_words(row: "pd.Series[Any]") -> str:
 
 
 def table3(
-    shards: Mapping[str, tuple[Sequence[str | Path], Sequence[str | Path]]],
+    originals: Mapping[str, str | Path],
+    compressed: Mapping[str, str | Path],
     accuracy: str | Path,
     differences: str | Path,
     ratio: float,
@@ -169,7 +81,8 @@ def table3(
     sizes of the shards that hold them stand beside. A row a data set and learner.
 
     Args:
-        shards: for each data set the tars of the original and of the compressed variant.
+        originals: for each data set the folder of the originals' shards.
+        compressed: likewise of the compressed variant's.
         accuracy: the table of `evaluation.evaluate`.
         differences: the table of `evaluation.compare`.
         ratio: the compression ratio.
@@ -183,8 +96,8 @@ def table3(
     accuracies = pd.read_csv(accuracy)
     pairs = pairs_of(differences)
     rows = []
-    for dataset, (original, compressed) in shards.items():
-        sizes = [_sizes(tars) for tars in (original, compressed)]
+    for dataset in originals:
+        sizes = [_sizes(folders[dataset]) for folders in (originals, compressed)]
         of_dataset = accuracies[accuracies["dataset"] == dataset]
         for learner, rated in of_dataset.groupby("learner", sort=False):
             by_ratio = rated.set_index("ratio")
@@ -261,8 +174,9 @@ _TABLE3 = [
 ]
 
 
-def _sizes(shards: Sequence[str | Path]) -> tuple[int, int, int]:
+def _sizes(folder: str | Path) -> tuple[int, int, int]:
     """Return the bytes of the images, the bytes of the tars, and the number of inflated images."""
+    shards = [tar for tars in splits_of(folder).values() for tar in tars]
     indexes = [read_index(shard) for shard in shards]
     return (
         sum(int(index["bytes"].sum()) for index, _ in indexes),

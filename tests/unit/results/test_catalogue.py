@@ -1,0 +1,105 @@
+"""The catalogue: every result can be made of what it reads, and is asked for once."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from jpegprep.common.jobs import arguments, flat, function_of
+from jpegprep.results.catalogue import CATALOGUE, Result, results_of
+from jpegprep.study.config import load_study
+from jpegprep.study.study import Study
+
+CONFIG = Path(__file__).parents[3] / "config"
+
+
+def study(name: str, **changes: Any) -> Study:
+    """Return a shipped study, changed; what is changed to None is left out."""
+    config = yaml.safe_load((CONFIG / f"{name}.yaml").read_text("utf-8")) | changes
+    return load_study({k: v for k, v in config.items() if v is not None}, name, CONFIG)
+
+
+STUDIES = {
+    "demo": study("config"),
+    "paper": study("paper"),
+    "seeds": study("config", seeds=[0, 1, 2]),
+    "bare": study("config", noise=None, tabular=None, train_test=None, reading=None),
+}
+
+
+@pytest.fixture(params=STUDIES, name="chosen")
+def _chosen(request: pytest.FixtureRequest) -> Study:
+    return STUDIES[request.param]
+
+
+def data_sets(result: Result, study: Study) -> list[str]:
+    """Return the data sets of which a study has one such result each; one empty name, if all."""
+    return [""] if result.datasets is None else list(result.datasets(study))
+
+
+def test_every_function_gets_all_its_parameters(chosen: Study) -> None:
+    """What an entry reads and is given are, by name, what its function needs."""
+    for result in results_of(chosen):
+        if not result.make:
+            continue
+        for dataset in data_sets(result, chosen):
+            offered = {**result.read(chosen, dataset), **result.told(chosen, dataset)}
+            unknown = offered.keys() - _parameters(result)
+            assert not unknown, (result.name, unknown)
+            offered |= {"targets": ["t"], "target": "t", "threads": 1}
+            arguments(function_of(result.make), offered | ({"dataset": dataset} if dataset else {}))
+
+
+def _parameters(result: Result) -> set[str]:
+    code = function_of(result.make).__code__
+    return set(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
+
+
+def test_every_file_is_one_results(chosen: Study) -> None:
+    """No two results, and no two rules, have the same name."""
+    found = results_of(chosen)
+    targets = [file for result in found for file in result.targets(chosen)]
+    assert len(targets) == len(set(targets))
+    rules = [result.rule for result in CATALOGUE]
+    assert len(rules) == len(set(rules)) and all(re.fullmatch(r"[a-z0-9_]+", x) for x in rules)
+
+
+def test_captions_and_titles_are_plain_text(chosen: Study) -> None:
+    """Nothing in braces is left, and none is empty."""
+    for result in results_of(chosen):
+        for dataset in data_sets(result, chosen):
+            caption = result.caption.format(study=chosen, dataset=dataset)
+            assert len(caption) > 40 and not set("{}") & set(caption)
+            assert result.title.format(dataset=dataset)
+
+
+def test_what_needs_no_training_reads_no_run(chosen: Study) -> None:
+    """`snakemake storage` makes such results without any training behind them."""
+    found = results_of(chosen)
+    storage = [result for result in found if result.storage]
+    assert storage
+    of_others = {f for result in found if not result.storage for f in result.targets(chosen)}
+    tables = {chosen.table(name) for name in ("runs", "accuracy", "differences", "transfer")}
+    for result in storage:
+        files = set(flat(result.read(chosen)))
+        assert not files & (of_others | tables)
+        assert not [file for file in files if file.startswith("results/runs/")]
+
+
+def test_a_study_has_what_its_parts_ask_for() -> None:
+    """Without the experiment there is no result of it; with it there is."""
+    names = {key: {result.name for result in results_of(one)} for key, one in STUDIES.items()}
+    of_noise = {"table4_noise", "noise_examples_{dataset}"}
+    assert of_noise <= names["demo"] and not of_noise & names["bare"]
+    assert "table2_model_size" in names["paper"] and "table2_model_size" not in names["demo"]
+    assert "same_against_same" in names["seeds"]
+    assert {"reading", "train_test", "table5_tabular"} <= names["demo"] - names["bare"]
+
+
+def test_one_data_set_has_no_figures_of_each() -> None:
+    """Figure 2 of the only data set would be Figure 2 again."""
+    figure = next(r for r in CATALOGUE if r.name == "fig2_accuracy_vs_ratio_{dataset}")
+    assert figure.targets(STUDIES["demo"]) == []
+    assert len(figure.targets(STUDIES["paper"])) == 2 * 6

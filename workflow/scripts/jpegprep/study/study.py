@@ -1,0 +1,252 @@
+"""A study: its data sets, ratios, learners and experiments, and the runs that follow from them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jpegprep.common.layout import MANIFEST, SHARDS, SPLIT, Run
+from jpegprep.images.variants import ORIGINAL, noise_variants, ratio_of_variant, variant_of_ratio
+
+
+def identity(source: Mapping[str, Any]) -> Any:
+    """Return what a source is: its checksum, where one is known; another mirror is no change."""
+    where = ("source", "urls", "path", "repo", "revision", "distribution", "digest")
+    checksum = source.get("sha256") or source.get("md5")
+    return checksum or {key: source[key] for key in where if key in source}
+
+
+# A learner and the variant that it was trained and tested on.
+Side = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Study:
+    """A checked study with the registries it draws on.
+
+    Attributes:
+        name: the study's name and folder.
+        datasets: the entries of its data sets, by name, in the study's order.
+        ratios: its compression ratios, from 1.0 down.
+        seeds: one run is made for each.
+        storage_ratio: the ratio that Table III compares with the original.
+        margin: the loss of accuracy that is accepted, a fraction.
+        never_inflate: whether an image that compression would make larger keeps its source.
+        archives: a folder of archives that are already on this machine, or None.
+        learners: the learners' entries, by name, in the study's order.
+        weights: the registry of weights.
+        published: the CSV of the paper's numbers.
+        model_size: what Table II compares (small, large, ratio), or None.
+        noise: what Table IV does (learner, datasets, ratio, test), or None.
+        tabular: what the table of tabular classifiers compares (learner, deep), or None.
+        train_test: whose models are tested at all ratios (learner), or None.
+        reading: what reading and decoding is measured at (learner, bandwidths in MB/s), or None.
+    """
+
+    name: str
+    datasets: Mapping[str, Any]
+    ratios: Sequence[float]
+    seeds: Sequence[int]
+    storage_ratio: float
+    margin: float
+    never_inflate: bool
+    archives: str | None
+    learners: Mapping[str, Any]
+    weights: Mapping[str, Any]
+    published: str
+    model_size: Mapping[str, Any] | None = None
+    noise: Mapping[str, Any] | None = None
+    tabular: Mapping[str, Any] | None = None
+    train_test: Mapping[str, Any] | None = None
+    reading: Mapping[str, Any] | None = None
+
+    def runs(self) -> list[Run]:
+        """Return every run of the study, by data set, learner, variant and seed."""
+        return [
+            Run(dataset, variant, learner, seed)
+            for dataset in self.datasets
+            for learner in self.learners
+            for variant in self._learner_variants(dataset, learner)
+            for seed in self.learner_seeds(learner)
+        ]
+
+    def _learner_variants(self, dataset: str, learner: str) -> list[str]:
+        """Return the variants of a data set that a learner is trained on."""
+        ratios = [self.variant(ratio) for ratio in self.learner_ratios(learner)]
+        noisy = learner == self.noise["learner"] if self.noise else False
+        return ratios + (
+            self.noise_variants() if noisy and dataset in self.noise_datasets() else []
+        )
+
+    def noise_variants(self) -> list[str]:
+        """Return the variants of Table IV beside the original, or none without that table."""
+        return noise_variants(self.noise["ratio"]) if self.noise else []
+
+    def noise_datasets(self) -> list[str]:
+        """Return the data sets of Table IV."""
+        return list(self.noise["datasets"]) if self.noise else []
+
+    def transfers(self) -> list[tuple[Run, str]]:
+        """Return the runs that are tested on another variant than their own, and that variant.
+
+        Those of Table IV: each model of noisy images on clean ones too.
+        """
+        return [(run, ORIGINAL) for run in self.runs() if run.variant in self.noise_variants()]
+
+    def pairs(self) -> list[tuple[str, Side, Side]]:
+        """Return what is compared on the same test images: data set, the one side, the other.
+
+        Each variant with its learner's original; JPEG of noisy images with noisy ones; the large
+        network with the small one; the tabular learner with the deep one at each common ratio.
+        """
+        found = []
+        for dataset in self.datasets:
+            trained = {
+                learner: self._learner_variants(dataset, learner) for learner in self.learners
+            }
+            for learner, variants in trained.items():
+                found += [
+                    (dataset, (learner, variant), (learner, ORIGINAL))
+                    for variant in variants
+                    if variant != ORIGINAL
+                ]
+            if dataset in self.noise_datasets() and self.noise:
+                noisy, compressed = self.noise_variants()
+                learner = self.noise["learner"]
+                found.append((dataset, (learner, compressed), (learner, noisy)))
+            if self.model_size:
+                small, large = self.model_size["small"], self.model_size["large"]
+                found.append((dataset, (large, ORIGINAL), (small, ORIGINAL)))
+            if self.tabular:
+                one, other = self.tabular["learner"], self.tabular["deep"]
+                found += [
+                    (dataset, (one, variant), (other, variant))
+                    for variant in trained[one]
+                    if variant in trained[other]
+                ]
+        return found
+
+    def learner_ratios(self, learner: str) -> list[float]:
+        """Return the ratios at which a learner runs, from 1.0 down."""
+        return sorted(self.learners[learner].get("ratios", self.ratios), reverse=True)
+
+    def learner_seeds(self, learner: str) -> list[int]:
+        """Return the seeds of a learner's runs."""
+        return list(self.learners[learner].get("seeds", self.seeds))
+
+    def variants(self) -> list[str]:
+        """Return the variants of the study, from the original down."""
+        return [self.variant(ratio) for ratio in self.ratios]
+
+    def variant(self, ratio: float) -> str:
+        """Return the study's variant of a ratio."""
+        return variant_of_ratio(ratio, self.never_inflate)
+
+    def extraction_recipe(self, learner: str) -> dict[str, Any]:
+        """Return the part of a probe's recipe that its features depend on."""
+        return {k: value for k, value in self.recipe(learner).items() if k != "regularization"}
+
+    def crossed_runs(self, dataset: str, seed: int) -> list[Run]:
+        """Return the runs whose models are tested at all of their ratios, from 1.0 down."""
+        learner = (self.train_test or {})["learner"]
+        ratios = self.learner_ratios(learner)
+        return [Run(dataset, self.variant(ratio), learner, seed) for ratio in ratios]
+
+    @property
+    def papers_learner(self) -> str:
+        """The learner of the paper's Table III: its small network."""
+        return str(self.model_size["small"]) if self.model_size else next(iter(self.learners))
+
+    @property
+    def losses_learner(self) -> str:
+        """The learner whose losses are listed: the paper's, or the first at `storage_ratio`."""
+        return next(
+            name
+            for name in (self.papers_learner, *self.learners)
+            if self.storage_ratio in self.learner_ratios(name)
+        )
+
+    @property
+    def probes_beside_others(self) -> bool:
+        """Whether there are probes, and other learners to compare them with."""
+        return 0 < len(self.learners_of("probe")) < len(self.learners)
+
+    @property
+    def repeated(self) -> list[Run]:
+        """The runs of the originals, of learners with several seeds."""
+        return [
+            run
+            for run in self.runs()
+            if run.variant == ORIGINAL and len(self.learner_seeds(run.learner)) > 1
+        ]
+
+    def learners_of(self, *frameworks: str) -> list[str]:
+        """Return the learners of some frameworks."""
+        return [name for name, entry in self.learners.items() if entry["framework"] in frameworks]
+
+    def curves(self, dataset: str = "") -> list[Run]:
+        """Return what is trained epoch by epoch at the paper's ratios: the curves of Figure 3.
+
+        Args:
+            dataset: the one whose runs are wanted; empty: all of them.
+        """
+        trained = self.learners_of("timm", "autogluon")
+        return [
+            run
+            for run in self.runs()
+            if run.learner in trained
+            and ratio_of_variant(run.variant) is not None
+            and dataset in ("", run.dataset)
+        ]
+
+    def ratio_of(self, variant: str) -> float | None:
+        """Return the ratio of a variant; None where it is no ratio's."""
+        return ratio_of_variant(variant)
+
+    def file(self, name: str) -> str:
+        """Return the path of a file of the study's own folder."""
+        return f"results/{self.name}/{name}"
+
+    def table(self, name: str) -> str:
+        """Return the path of the numbers of a table of the study."""
+        return self.file(f"tables/{name}.csv")
+
+    def manifests(self) -> dict[str, str]:
+        """Return the path of each data set's manifest."""
+        return {dataset: MANIFEST.format(dataset=dataset) for dataset in self.datasets}
+
+    def splits(self) -> dict[str, str]:
+        """Return the path of each data set's split."""
+        return {dataset: SPLIT.format(dataset=dataset) for dataset in self.datasets}
+
+    def shards(self, dataset: str, ratio: float) -> str:
+        """Return the folder of the shards of a data set at a ratio."""
+        return SHARDS.format(dataset=dataset, variant=self.variant(ratio))
+
+    def by_ratio(self, dataset: str) -> dict[float, str]:
+        """Return the folder of the shards of a data set at each ratio."""
+        return {ratio: self.shards(dataset, ratio) for ratio in self.ratios}
+
+    def content(self, dataset: str) -> dict[str, Any]:
+        """Return what the registry says of a data set's content: what its manifest depends on."""
+        entry = self.datasets[dataset]
+        keys = ("adapter", "options", "classes", "class_names", "images")
+        return {key: entry[key] for key in keys if key in entry}
+
+    def cross_tests(self, dataset: str) -> list[str]:
+        """Return the predictions of models at other ratios than their own, a file a seed."""
+        learner = (self.train_test or {})["learner"]
+        return [
+            self.file(f"train_test/{dataset}/seed{seed}.parquet")
+            for seed in self.learner_seeds(learner)
+        ]
+
+    def needs_gpu(self, learner: str) -> bool:
+        """Tell whether a learner's jobs end at once on a machine without a GPU."""
+        return bool(self.learners[learner].get("needs_gpu", False))
+
+    def recipe(self, learner: str) -> dict[str, Any]:
+        """Return what a learner learns by: its recipe and, with weights, their architecture."""
+        entry = self.learners[learner]
+        if "weights" not in entry:
+            return dict(entry["recipe"])
+        return {"architecture": self.weights[entry["weights"]]["architecture"], **entry["recipe"]}
