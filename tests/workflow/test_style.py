@@ -1,16 +1,20 @@
-"""What the README promises stands in the files it names."""
+"""What the READMEs promise stands in the files they name."""
 
 import re
 from pathlib import Path
 
 import yaml
 
+from jpegprep.results.reference import results_table
+
 ROOT = Path(__file__).parents[2]
+PLACES = ("", "config/", "profiles/", "results/", "tests/", "workflow/")
+READMES = [f"{place}README.md" for place in PLACES]
 
 
 def test_every_photograph_is_credited():
-    """The README names author and licence of each photograph of the demo."""
-    readme = (ROOT / "README.md").read_text("utf-8")
+    """Author and licence of each photograph of the demo stand in config/README.md."""
+    readme = (ROOT / "config/README.md").read_text("utf-8")
     registry = yaml.safe_load((ROOT / "config/datasets.yaml").read_text("utf-8"))
     lines = readme.splitlines()
     for archive in registry["photo-patches"]["archives"]:
@@ -24,13 +28,13 @@ def test_every_working_rule_has_a_log_and_a_benchmark():
     """A failed job is explained by its log, and its cost is on record."""
     for path in (ROOT / "workflow/rules").glob("*.smk"):
         text = path.read_text("utf-8")
-        rules = text.count("script:")
+        rules = text.count("script:") + len(re.findall(r"^use rule", text, re.M))
         assert text.count("    log:\n") == text.count("    benchmark:\n") == rules, path.name
 
 
 def test_links_lead_somewhere():
-    """Every relative link of the README leads to a file."""
-    for name in ("README.md", "results/README.md"):
+    """Every relative link of a README leads to a file."""
+    for name in READMES:
         text = (ROOT / name).read_text("utf-8")
         for target in re.findall(r"\]\((?!http)([^)#]+)\)", text):
             assert (ROOT / name).parent.joinpath(target).exists(), target
@@ -39,8 +43,24 @@ def test_links_lead_somewhere():
 def test_the_profile_names_rules_that_there_are():
     """A misspelt rule in the profile would be silently without its memory."""
     profile = yaml.safe_load((ROOT / "profiles/slurm/profile.yaml").read_text("utf-8"))
-    named = {*profile["set-resources"], *profile["groups"]}
+    named = {*profile["set-resources"]}
     rules = set()
     for path in (ROOT / "workflow/rules").glob("*.smk"):
-        rules |= set(re.findall(r"^ *rule (\w+):", path.read_text(encoding="utf-8"), re.M))
+        rules |= set(
+            re.findall(
+                r"^ *(?:use rule \w+ as|rule) (\w+)(?: with)?:",
+                path.read_text(encoding="utf-8"),
+                re.M,
+            )
+        )
     assert named and named <= rules
+
+
+def test_the_readme_is_read_in_ten_minutes():
+    """What most readers do not need stands elsewhere."""
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 150
+
+
+def test_the_list_of_results_is_the_catalogues():
+    """results/README.md has a row for each table and figure (`make reference` writes them)."""
+    assert results_table() in (ROOT / "results/README.md").read_text("utf-8")
