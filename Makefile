@@ -17,7 +17,7 @@ PAIRS := --resources gpu=2 network=1
 # Their spaces and quotes reach the programs as they are.
 export IMAGES TO QUALITY
 
-.PHONY: help setup demo recommend convert test test-all coverage slurm conda drill lint format bench reference lock clean
+.PHONY: help setup demo recommend convert test test-all coverage slurm conda drill lint format bench gpu gpu-pack reference lock clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -88,6 +88,14 @@ format: $(READY) ## put the code into shape
 
 bench: $(READY) ## measure speed beside what a user would pick instead
 	@$(RUN) python tests/bench.py
+
+gpu-pack: $(READY) ## pack what `make gpu` needs on a bare machine into .gpu/
+	@$(RUN) python tests/gpu/pack.py
+
+# Without set-up: such a machine has its own Python with torch, torchvision, timm, Lightning and pandas.
+gpu: ## train and measure on a GPU, from .gpu/: make gpu; a rehearsal: make gpu DEVICE=cpu OPTIONS=--tiny
+	@PYTHONPATH= $(if $(wildcard $(READY)),$(BIN)/python,python3) tests/gpu/measure.py \
+	  --device $(or $(DEVICE),auto) $(OPTIONS)
 
 reference: $(READY) ## copy the demo's results to results/reference/ and into README.md
 	@$(RUN) python -m jpegprep.results.reference

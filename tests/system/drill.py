@@ -27,10 +27,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from project import SHORT_TABLES, Project, short_study
 
 RUN = "results/runs/photo-patches/jpeg-q30/tf_efficientnet_lite0/seed0"
-SHARD = "results/shards/photo-patches/jpeg-q30/train-0.tar"
+SHARDS = "results/shards/photo-patches/jpeg-q30"
+SHARD = f"{SHARDS}/train-0.tar"
 # What is asked for: of an up-to-date table Snakemake does not make a missing source anew.
 CONVERGENCE = "results/short/tables/convergence.csv"
-TARGETS = [*SHORT_TABLES, CONVERGENCE, f"{RUN}/predictions.parquet", SHARD]
+TARGETS = [*SHORT_TABLES, CONVERGENCE, f"{RUN}/predictions.parquet", SHARDS]
 Tables = dict[str, bytes]
 
 
@@ -247,7 +248,6 @@ def without_folder(name: str) -> Callable[[Project], None]:
     return lambda project: shutil.rmtree(project.path(name))
 
 
-SHARDS = str(Path(SHARD).parent)
 TREATED = without_folder(SHARDS)
 ORIGINAL = SHARD.replace("jpeg-q30", "original")
 ORIGINALS = str(Path(ORIGINAL).parent)

