@@ -78,7 +78,7 @@ lint: $(READY) ## check style, types, imports and workflow
 	$(RUN) ruff format --check .
 	$(RUN) snakefmt --check --compact-diff Snakefile workflow
 	$(RUN) mypy
-	$(RUN) lint-imports --quiet --no-cache
+	$(RUN) lint-imports --no-cache --no-logo
 	$(RUN) snakemake --lint
 
 format: $(READY) ## put the code into shape

@@ -40,7 +40,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "workflow/scripts"))
 from jpegprep.datasets.weights import fetch_weights, pretrained_model  # noqa: E402
 from jpegprep.learners.data import eval_transform, loader  # noqa: E402 (after the path to it)
 from jpegprep.learners.fitting import Classifier  # noqa: E402
-from jpegprep.learners.training import train  # noqa: E402
+from jpegprep.learners.timm_learner import train  # noqa: E402
 from jpegprep.shards.shards import ShardReader, pack, writing_shard  # noqa: E402
 
 ROUNDS = 7

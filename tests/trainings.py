@@ -28,7 +28,7 @@ RECIPE: dict[str, Any] = {
 }
 _TRAIN = """
 import json, sys
-from jpegprep.learners.training import train
+from jpegprep.learners.timm_learner import train
 train(**json.loads(sys.argv[1]))
 """
 Shards = dict[str, list[str]]

@@ -44,7 +44,7 @@ RATIOS = [1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1]
 # A training in a process of its own: without CUDA_VISIBLE_DEVICES it is on the CPU.
 _TRAIN = """
 import json, sys
-from jpegprep.learners.training import train
+from jpegprep.learners.timm_learner import train
 train(**json.loads(sys.argv[1]))
 """
 

@@ -135,7 +135,7 @@ def kills(wanted: int, folder: Path, undisturbed: Project, seed: int) -> bool:
 ABOUT = ("dataset", "variant", "learner", "seed", "code")
 TRAIN = """
 import json, sys
-from jpegprep.learners.training import train
+from jpegprep.learners.timm_learner import train
 train(**json.loads(sys.argv[1]))
 """
 

@@ -32,7 +32,7 @@ rule train_timm:
         mem_mb=8000,
         runtime=240,
     params:
-        **calls("learners.training:train", "learners_timm.yaml"),
+        **calls("learners.timm_learner:train", "learners_timm.yaml"),
         recipe=recipe,
         classes=of_dataset("classes"),
         needs_gpu=lambda wildcards, output: STUDY.needs_gpu(wildcards.learner),
@@ -176,7 +176,7 @@ rule test_timm:
         mem_mb=8000,
         runtime=60,
     params:
-        **calls("learners.training:predict_variant", "learners_timm.yaml"),
+        **calls("learners.timm_learner:predict_variant", "learners_timm.yaml"),
         recipe=recipe,
         classes=of_dataset("classes"),
     script:

@@ -174,7 +174,7 @@ def needed(function: str, adapter: str = "call.py") -> set[str]:
 def test_the_walk_finds_what_functions_need() -> None:
     """The check below can fail: it sees direct, indirect, deferred and implied needs."""
     assert {"lightning", "timm", "torch", "pillow", "safetensors", "pyarrow"} <= needed(
-        "learners.training:train"
+        "learners.timm_learner:train"
     )
     assert {"autogluon-multimodal", "tqdm"} <= needed("learners.autogluon_learner:train")
     assert {"autogluon-tabular", "jpeglib"} <= needed("learners.tabular_learner:train")

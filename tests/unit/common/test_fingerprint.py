@@ -65,7 +65,7 @@ def project(root: Path, tmp_path: Path, python: Python) -> Project:
 
 MANIFEST = "datasets.manifest:build_manifest"
 VARIANT = "shards.treatments:write_variant_shards"
-TRAINING = "learners.training:train"
+TRAINING = "learners.timm_learner:train"
 FIGURE = "results.figures.accuracy:accuracy_vs_ratio"
 SIZES = "results.tables.storage:size_vs_ratio"
 FUNCTIONS = [MANIFEST, VARIANT, TRAINING, FIGURE]

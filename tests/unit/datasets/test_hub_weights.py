@@ -19,7 +19,7 @@ import torch
 import trainings
 
 from jpegprep.images.images import codec
-from jpegprep.learners.training import train
+from jpegprep.learners.timm_learner import train
 from jpegprep.shards.shards import pack, writing_shard
 
 # Millions of parameters with 1,000 classes, as timm publishes them (results/results-imagenet.csv);

@@ -12,7 +12,7 @@ from trainings import RECIPE, Shards, Training, small_shards, waits_for_epoch
 
 from jpegprep.common.files import sha256_of, write_json
 from jpegprep.datasets.hub import sidecar_of
-from jpegprep.learners.training import train
+from jpegprep.learners.timm_learner import train
 
 
 def kill_after(training: Training, epoch: int) -> None:
@@ -92,7 +92,7 @@ def test_a_training_killed_after_its_last_epoch_trains_no_more(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("jpegprep.learners.training._predict", killed_here)
+        patched.setattr("jpegprep.learners.timm_learner._predict", killed_here)
         with pytest.raises(KeyboardInterrupt):
             train(**ended.arguments)
     assert ended.checkpoint.exists()

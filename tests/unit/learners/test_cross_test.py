@@ -21,7 +21,7 @@ from jpegprep.learners.cross_test import cross_test_probe, cross_test_timm
 from jpegprep.learners.extraction import extract_features
 from jpegprep.learners.probe import train
 from jpegprep.learners.runs import read_predictions
-from jpegprep.learners.training import predict_variant
+from jpegprep.learners.timm_learner import predict_variant
 from jpegprep.shards.shards import ShardReader, pack, writing_shard
 from jpegprep.shards.treatments import treat_shard
 
@@ -222,8 +222,8 @@ def test_the_trainer_is_not_loaded(root: Path) -> None:
     package = root / "workflow" / "scripts" / "jpegprep"
     found = imported(package, "learners.cross_test")
     assert {"torch", "datasets.weights", "learners.probe"} <= found
-    assert not {"lightning", "learners.training", "learners.fitting"} & found
-    assert {"lightning", "datasets.weights"} <= imported(package, "learners.training")
+    assert not {"lightning", "learners.timm_learner", "learners.fitting"} & found
+    assert {"lightning", "datasets.weights"} <= imported(package, "learners.timm_learner")
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from jpegprep.common.files import sha256_of, write_json
 from jpegprep.datasets.hub import sidecar_of
 from jpegprep.datasets.weights import save_weights
 from jpegprep.learners.data import EpochSampler, Place
-from jpegprep.learners.training import train
+from jpegprep.learners.timm_learner import train
 
 if torch.cuda.is_available():
     pytest.skip("byte-identical runs are promised on a CPU", allow_module_level=True)

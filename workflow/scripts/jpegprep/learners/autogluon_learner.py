@@ -36,7 +36,7 @@ def train(
 ) -> None:
     """Fine-tune, predict the test set once, write the run.
 
-    The arguments are those of `training.train`; ``model`` becomes a tar of AutoGluon's folder.
+    The arguments are those of `timm_learner.train`; ``model`` becomes a tar of AutoGluon's folder.
     """
     started = time.perf_counter()
     readers = {split: ShardReader(tars) for split, tars in shards.items()}

@@ -40,7 +40,7 @@ def train(
 ) -> None:
     """Fit, predict the test set once, write the run.
 
-    The arguments are those of `training.train`, without weights; ``model`` becomes a tar of
+    The arguments are those of `timm_learner.train`, without weights; ``model`` becomes a tar of
     AutoGluon's folder with the model that predicted. There are no epochs: the history is empty.
 
     Args:

@@ -20,7 +20,7 @@ from jpegprep.common.files import sha256_of
 from jpegprep.images.images import codec, decode
 from jpegprep.images.recompress import encoder
 from jpegprep.learners import runs
-from jpegprep.learners.training import predict_variant, train
+from jpegprep.learners.timm_learner import predict_variant, train
 from jpegprep.shards.shards import ShardReader, pack, writing_shard
 from jpegprep.shards.treatments import treat_shard
 
@@ -285,7 +285,7 @@ def test_a_damaged_model_is_not_tested(
 
 AGAIN = """
 import json, sys
-from jpegprep.learners.training import predict_variant, train
+from jpegprep.learners.timm_learner import predict_variant, train
 arguments = json.loads(sys.argv[1])
 train(**arguments)
 """
