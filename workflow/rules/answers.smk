@@ -15,8 +15,7 @@ localrules:
 rule plan:
     log:
         f"<logs>/plan/{STUDY.name}.log",
-    benchmark:
-        f"<benchmarks>/plan/{STUDY.name}.tsv"
+    # No benchmark: a rule without output that has one runs only once.
     conda:
         "../../envs/report.yaml"
     params:

@@ -143,7 +143,7 @@ def training_threads(wildcards, each=1):
     if settings.nodes or not settings.cores:  # a cluster's jobs each have their own
         return 8 * each
     in_all = settings.resources.get("gpu").value or 1
-    return max(1, min(8, settings.cores // in_all) * each)
+    return max(1, min(16, settings.cores // in_all) * each)
 
 
 def alone():
@@ -170,8 +170,9 @@ def of_seeds(learner, variants, file):
 
 
 def gpus(wildcards):
-    """Return on how many GPUs a learner trains."""
-    return STUDY.recipe(wildcards.learner).get("gpus", 1)
+    """Return how many GPUs a training asks for; all, where no other could run beside it."""
+    each = STUDY.recipe(wildcards.learner).get("gpus", 1)
+    return each if len(STUDY.learner_seeds(wildcards.learner)) > 1 else max(each, alone())
 
 
 def archive_source(wildcards):

@@ -37,8 +37,8 @@ def throughput(tmp_path: Path) -> Path:
     """Return recorded speeds: of b0 at 224 px."""
     path = tmp_path / "throughput.csv"
     path.write_text(
-        "architecture,image_size,device,precision,images_per_second,source\n"
-        "b0,224,Some GPU,16-mixed,100,a test\n",
+        "architecture,image_size,batch_size,device,precision,images_per_second,software,date,source\n"
+        "b0,224,0,Some GPU,16-mixed,100,PyTorch,2026,a test\n",
         encoding="utf-8",
     )
     return path
@@ -69,9 +69,9 @@ def test_jobs_are_summed_up_by_rule(benchmarks: Path) -> None:
 def test_hours_on_a_gpu_stand_beside_the_plans(tmp_path: Path, throughput: Path) -> None:
     """30 s to start, 5 epochs of 600 + 200/3 images and 200/3 at the end, 100 images a second."""
     runs = tmp_path / "runs"
-    put_run(runs, 0, "gpu", "Some GPU", architecture="b0", image_size=224, epochs=5)
-    put_run(runs, 1, "gpu", "Some GPU", architecture="b0", image_size=224, epochs=5)
-    put_run(runs, 2, "cpu", "Some CPU", architecture="b0", image_size=224, epochs=5)
+    put_run(runs, 0, "gpu", "Some GPU", architecture="b0", image_size=224, batch_size=8, epochs=5)
+    put_run(runs, 1, "gpu", "Some GPU", architecture="b0", image_size=224, batch_size=8, epochs=5)
+    put_run(runs, 2, "cpu", "Some CPU", architecture="b0", image_size=224, batch_size=8, epochs=5)
     table = device_hours(runs, {"set": DATASET}, throughput).set_index("device")
     gpu = table.loc["Some GPU"]
     assert gpu["runs"] == 2
@@ -83,7 +83,17 @@ def test_hours_on_a_gpu_stand_beside_the_plans(tmp_path: Path, throughput: Path)
 
 def test_a_run_on_two_gpus_takes_twice_its_hours(tmp_path: Path, throughput: Path) -> None:
     """GPU hours are of each GPU."""
-    put_run(tmp_path, 0, "gpu", "Some GPU", architecture="b0", image_size=224, epochs=5, gpus=2)
+    put_run(
+        tmp_path,
+        0,
+        "gpu",
+        "Some GPU",
+        architecture="b0",
+        image_size=224,
+        batch_size=8,
+        epochs=5,
+        gpus=2,
+    )
     hours = device_hours(tmp_path, {"set": DATASET}, throughput)["hours"]
     assert hours.tolist() == pytest.approx([72 / 3600])
 

@@ -38,7 +38,7 @@ DATASET = {
     "split": {"val": 0.2, "test": 0.2},
     "archives": [{"name": "a.tar", "source": "url", "bytes": 50_000_000}],
 }
-RECIPE = {"architecture": "net", "image_size": 224, "epochs": 10}
+RECIPE = {"architecture": "net", "image_size": 224, "batch_size": 64, "epochs": 10}
 NOTHING = plan.ToDo({}, frozenset())
 
 
@@ -79,11 +79,22 @@ def test_the_seconds_of_a_run() -> None:
 def test_a_recorded_speed_is_scaled_by_area() -> None:
     """At 224 pixels a network is 2.04 times as fast as at 320, where it was recorded."""
     row = {"image_size": 320.0, "images_per_second": 354.99, "device": "d", "precision": "amp"}
-    rate = plan.recorded_rate({"net": {**row, "source": "where"}}, RECIPE)
+    row |= {"batch_size": 0, "date": "2022", "source": "where"}
+    rate = plan.recorded_rate({"net": row}, RECIPE)
     assert rate is not None
     assert rate.images_per_second == pytest.approx(354.99 * 102_400 / 50_176)
     assert "scaled from 320 px" in rate.origin and rate.source == "where"
     assert plan.recorded_rate({}, RECIPE) is None
+
+
+def test_a_step_that_waits_for_its_start_is_no_shorter_with_fewer_or_smaller_images() -> None:
+    """128 images of 224 px took 0.1 s; so do 32 of 64 px, and of 448 px four times as long."""
+    row = {"image_size": 224.0, "batch_size": 128, "images_per_second": 1280.0, "device": "d"}
+    speeds = {"net": {**row, "precision": "amp", "date": "2026", "source": "where"}}
+    recipe = {"architecture": "net.a_tag", "batch_size": 32, "image_size": 64}
+    for change, expected in (({}, 320), ({"batch_size": 256}, 1280), ({"image_size": 448}, 80)):
+        rate = plan.recorded_rate(speeds, {**recipe, **change})
+        assert rate is not None and rate.images_per_second == expected
 
 
 def make_run(folder: Path, rates: list[str], **changes: Any) -> None:
@@ -236,8 +247,8 @@ def tables(tmp_path: Path) -> tuple[Path, Path]:
         "a,original,archives,0.8,10,t\na,jpeg-q10,original,0.1,10,t\n"
     )
     speeds.write_text(
-        "architecture,image_size,device,precision,images_per_second,source\n"
-        "net,224,a card,amp,100,somewhere\n"
+        "architecture,image_size,batch_size,device,precision,images_per_second,software,date,source\n"
+        "net,224,0,a card,amp,100,PyTorch,2026,somewhere\n"
     )
     return sizes, speeds
 
@@ -264,7 +275,7 @@ def test_the_whole_plan(
     assert cells["a"] == ["a", "0.05", "0.05", "0.04", "0.01", "unknown", "unknown"]
     assert cells["weights"] == ["weights", "0.02"]
     # One run of 97.33 s is 0.03 hours.
-    assert cells["fast"] == ["fast", "100", "recorded:", "a", "card,", "amp", "[1]"]
+    assert cells["fast"] == ["fast", "100", "recorded:", "a", "card,", "amp,", "2026", "[1]"]
     row = next(line for line in lines if line.startswith("fast"))
     assert row.split() == ["fast", "1", "0.0", "0.0"]
     row = next(line for line in lines if line.startswith("strange"))
@@ -297,7 +308,7 @@ def test_a_probe_takes_a_gpu_for_its_features_alone(
 
     Its nine regressions are on a CPU; they are known, at 110 s a run, once there is one.
     """
-    recipe = {"architecture": "net", "image_size": 224, "regularization": [1.0]}
+    recipe = {"architecture": "net", "image_size": 224, "batch_size": 64, "regularization": [1.0]}
     study["learners"] = {"probe": {"framework": "probe", "recipe": recipe, "weights": "w"}}
     study["runs"] = [("a", "probe", f"{i}/run.json") for i in range(9)]
     features = {f"results/features/a/{variant}/probe.npz" for variant in study["shards"]["a"]}

@@ -8,7 +8,7 @@ import yaml
 
 from jpegprep.common.errors import UserError
 from jpegprep.common.layout import Run
-from jpegprep.study.own_study import affordable, own_study
+from jpegprep.study.own_study import images_within_budget, own_study
 
 ROOT = Path(__file__).parents[3]
 
@@ -61,10 +61,10 @@ def test_the_command_lines_text_is_read(what: dict[str, Any], tmp_path: Path) ->
 def test_a_time_budget_limits_the_images(what: dict[str, Any]) -> None:
     """Ten looks and two trainings of five epochs, a step at three passes; twice the time, twice."""
     # 10 + 2 · 5 · (3 · 0.5 + 0.15) = 26.5 passes of each image.
-    assert affordable({**what, "minutes": 10, "images_per_second": 53}) == 1200
-    assert affordable({**what, "minutes": 20, "images_per_second": 53}) == 2400
+    assert images_within_budget({**what, "minutes": 10, "images_per_second": 53}) == 1200
+    assert images_within_budget({**what, "minutes": 20, "images_per_second": 53}) == 2400
     alone = {**what, "minutes": 10, "images_per_second": 53, "confirm": False}
-    assert affordable(alone) == 3180
+    assert images_within_budget(alone) == 3180
 
 
 @pytest.mark.parametrize(

@@ -224,15 +224,20 @@ def read_throughput(path: str | Path) -> dict[str, dict[str, Any]]:
     """Return the recorded training speed of each architecture, on a GPU.
 
     Args:
-        path: a CSV with the columns architecture, image_size (pixels), device, precision,
-            images_per_second and source.
+        path: a CSV with the columns architecture (timm's, without a tag), image_size (pixels),
+            batch_size, device, precision, images_per_second, software, date and source.
+            batch_size is 0 where steps of any number of images are as fast, by image.
 
     Raises:
         UserError: where the file is no such table.
     """
-    columns = ("architecture", "image_size", "device", "precision", "images_per_second", "source")
+    columns = ["architecture", "image_size", "batch_size", "device", "precision"]
+    columns += ["images_per_second", "software", "date", "source"]
     rows = _read(path, columns, ("image_size", "images_per_second"))
-    return {row["architecture"]: row for row in rows}
+    try:
+        return {row["architecture"]: {**row, "batch_size": int(row["batch_size"])} for row in rows}
+    except ValueError as error:
+        raise UserError(f"{path}: batch_size: {error}; restore it from the repository") from None
 
 
 def split_sizes(dataset: Mapping[str, Any]) -> dict[str, int]:
@@ -271,16 +276,24 @@ def extraction_seconds(dataset: Mapping[str, Any], rate: float) -> float:
 def recorded_rate(
     speeds: Mapping[str, Mapping[str, Any]], recipe: Mapping[str, Any]
 ) -> Rate | None:
-    """Return the recorded speed of a recipe's network, scaled by area to its image size."""
-    row = speeds.get(recipe.get("architecture", ""))
+    """Return the recorded speed of a recipe's network, scaled to its image size and batch.
+
+    By area to another size. But where starting a step's kernels takes longer than computing them,
+    as ``batch_size`` says, a step of smaller or fewer images takes as long as the recorded one.
+    """
+    row = speeds.get(recipe.get("architecture", "").split(".")[0])
     if row is None:
         return None
-    size = recipe["image_size"]
-    rate = row["images_per_second"] * (row["image_size"] / size) ** 2
-    scaled = (
-        "" if row["image_size"] == size else f", scaled from {row['image_size']:.0f} px by area"
-    )
-    return Rate(rate, f"recorded: {row['device']}, {row['precision']}{scaled}", row["source"])
+    rate, batch = row["images_per_second"], row["batch_size"]
+    origin = f"recorded: {row['device']}, {row['precision']}, {row['date']}"
+    area = (recipe["image_size"] / row["image_size"]) ** 2
+    if area > 1 or (area < 1 and not batch):
+        rate /= area
+        origin += f", scaled from {row['image_size']:.0f} px by area"
+    if recipe["batch_size"] < batch:
+        rate *= recipe["batch_size"] / batch
+        origin += f", scaled from batches of {batch}"
+    return Rate(rate, origin, row["source"])
 
 
 def measured_rate(runs: Path, learner: str, recipe: Mapping[str, Any], kind: str) -> Rate | None:
@@ -530,7 +543,7 @@ def _time_table(
     note = (
         f"Images x epochs / throughput of training; validation, test and the features of a "
         f"probe {_EVALUATION_SPEED} times as fast; {_STARTUP_S} s a start. What is recorded is the "
-        "speed of the network alone, with large batches: reading and decoding images may be slower."
+        "speed of the network alone, fed from memory: reading and decoding images may be slower."
     )
     parts = [_makespans(lengths), fill(note, _WIDTH), _notes(notes)]
     return "\n\n".join([table, *filter(None, parts)])

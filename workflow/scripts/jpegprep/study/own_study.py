@@ -57,7 +57,7 @@ def own_study(
         learners[what["confirm"]] = {**what["learners"][what["confirm"]], "ratios": [1.0]}
     split = what["split"]
     entry = registry_entry(images, None, split["val"], split["test"], split["seed"])
-    entry["split"] |= {"duplicates": split["duplicates"], "limit": affordable(what)}
+    entry["split"] |= {"duplicates": split["duplicates"], "limit": images_within_budget(what)}
     study = Study(
         name=f"recommend/{name}",
         datasets={f"own-{name}": entry},
@@ -74,7 +74,7 @@ def own_study(
     return study, what
 
 
-def affordable(what: Mapping[str, Any]) -> int:
+def images_within_budget(what: Mapping[str, Any]) -> int:
     """Return how many images the time budget allows: each passes the network so many times."""
     passes = float(len(what["ratios"]))
     if what["confirm"]:
