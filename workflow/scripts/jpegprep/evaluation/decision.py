@@ -169,8 +169,8 @@ PAIRED_BRIEF = (
 PAIRED_TEST = (
     "Difference: accuracy less the original's on the same test images, in points; in brackets its "
     "95 % interval, paired by image and seed (one seed: Tango's score interval; several: "
-    "Student's, with random effects of seeds and images). p: no difference (exact McNemar; "
-    "t-test), corrected for the learner's ratios by Holm."
+    "Student's, with random effects of seeds and images). p: no difference, by the tests that the "
+    "interval inverts, corrected for the learner's ratios by Holm."
 )
 
 
