@@ -4,6 +4,7 @@ import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from trainings import RECIPE, Shards, Training, small_shards, waits_for_epoch
 
 from jpegprep.common.files import sha256_of, write_json
 from jpegprep.datasets.hub import sidecar_of
+from jpegprep.learners.checkpoint import Checkpoint
 from jpegprep.learners.timm_learner import train
 
 
@@ -146,3 +148,21 @@ def _changed(weights: Path) -> bytes:
 
 if torch.cuda.is_available():
     pytest.skip("byte-identical runs are promised on a CPU", allow_module_level=True)
+
+
+@pytest.mark.parametrize(("epoch", "tested"), [("last", 3), ("best", 2)])
+def test_the_epoch_that_the_recipe_names_is_tested(epoch: str, tested: int, tmp_path: Path) -> None:
+    """Of validation accuracies 0.5, 0.9, 0.9 the last is the third, the best the second."""
+    checkpoint = Checkpoint(tmp_path / "c", "identity", 0, epoch, least_seconds=1000)
+    module = torch.nn.Linear(1, 1)
+    strategy = SimpleNamespace(broadcast=bool)
+    for number, accuracy in enumerate((0.5, 0.9, 0.9)):
+        torch.nn.init.constant_(module.weight, number + 1)
+        trainer = SimpleNamespace(
+            current_epoch=number,
+            max_epochs=3,
+            callback_metrics={"val_accuracy": torch.tensor(accuracy)},
+            strategy=strategy,
+        )
+        checkpoint.on_train_epoch_end(trainer, module)
+    assert (checkpoint.tested_epoch, float(checkpoint.tested["weight"])) == (tested, tested)

@@ -249,7 +249,7 @@ def test_the_record_says_what_a_run_is(
         assert {key: record[key] for key in (*ABOUT, "seed")} == {**ABOUT, "seed": seed}
         assert record["recipe"] == RECIPE
         assert record["features"] == 1280
-        assert record["best_epoch"] is None
+        assert record["tested_epoch"] is None
         assert record["precision"] == "32-true"
         assert record["extraction"] == load_record(features)
         assert record["device"]["kind"] == "cpu"

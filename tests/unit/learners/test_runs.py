@@ -58,7 +58,7 @@ def write(folder: Path, readers: dict[str, ShardReader], **changes: Any) -> dict
         "history": HISTORY,
         "probabilities": PROBABILITIES,
         "save_model": lambda path: path.write_bytes(b"a model"),
-        "facts": {"dataset": "dtd", "seed": 3, "best_epoch": 2},
+        "facts": {"dataset": "dtd", "seed": 3, "tested_epoch": 2},
         "threads": 2,
         **changes,
     }
@@ -106,7 +106,7 @@ def test_the_record_says_accuracy_n_and_cost(
     """Three of four right is 0.75; bytes read are epochs × (train + val) + test."""
     record = records.read_run(write(tmp_path / "run", readers)["run"])
     assert record["test"] == {"n": 4, "accuracy": 0.75}
-    assert (record["dataset"], record["seed"], record["best_epoch"]) == ("dtd", 3, 2)
+    assert (record["dataset"], record["seed"], record["tested_epoch"]) == ("dtd", 3, 2)
     size = {
         split: sum(len(reader.image(i)) for i in range(len(reader)))
         for split, reader in readers.items()

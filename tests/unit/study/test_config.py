@@ -295,7 +295,12 @@ BAD_STUDIES = [
     (f"{LITE0}.framework", REMOVED, f"{LITE0}.framework is missing; a learner is a mapping"),
     (f"{LITE0}.weights", "efficientnet_lite0", f"{LITE0}.weights is 'efficientnet_lite0', which"),
     (f"{LITE0}.weights", "efficientnet_lite0", "did you mean tf_efficientnet_lite0?"),
-    (f"{LITE0}.recipe.epoch", 3, f"the key {LITE0}.recipe.epoch is unknown; did you mean epochs?"),
+    (
+        f"{LITE0}.recipe.epoch",
+        3,
+        f"{LITE0}.recipe.epoch is 3; epoch says which epoch is tested: last",
+    ),
+    (f"{LITE0}.recipe.epoc", 3, f"the key {LITE0}.recipe.epoc is unknown; did you mean epoch?"),
     (f"{LITE0}.recipe.epochs", REMOVED, f"{LITE0}.recipe.epochs is missing; a timm recipe has"),
     (f"{LITE0}.recipe.epochs", 0, f"{LITE0}.recipe.epochs is 0; epochs is a whole number from 1"),
     (f"{LITE0}.recipe.epochs", 5.0, f"{LITE0}.recipe.epochs is 5.0; epochs is a whole number"),

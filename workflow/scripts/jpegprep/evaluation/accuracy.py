@@ -17,7 +17,7 @@ from jpegprep.images.variants import ORIGINAL, ratio_of_variant
 from jpegprep.learners.runs import read_predictions
 
 RUN_COLUMNS = [
-    *("dataset", "variant", "ratio", "learner", "seed", "epochs", "best_epoch", "val_accuracy"),
+    *("dataset", "variant", "ratio", "learner", "seed", "epochs", "tested_epoch", "val_accuracy"),
     *("n", "correct", "accuracy", "low", "high", "seconds", "device", "run"),
     *("architecture", "image_size", "parameters", "multiply_adds"),
 ]
@@ -67,7 +67,7 @@ def evaluate(
         rows.append(
             (
                 *(run.dataset, run.variant, ratio, run.learner, run.seed),
-                *(recipe.get("epochs"), facts["best_epoch"], facts["val_accuracy"]),
+                *(recipe.get("epochs"), facts["tested_epoch"], facts["val_accuracy"]),
                 *(len(correct), int(correct.sum()), accuracy, low, high),
                 *(sum(facts["seconds"].values()), facts["device"]["name"], str(record)),
                 *(recipe.get("architecture"), recipe.get("image_size")),
@@ -200,4 +200,4 @@ def _write(path: Path, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) 
     table.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
 
 
-_WHOLE = ("epochs", "best_epoch", "image_size", "parameters", "multiply_adds")
+_WHOLE = ("epochs", "tested_epoch", "image_size", "parameters", "multiply_adds")

@@ -92,7 +92,7 @@ def train(
             {
                 **about,
                 "recipe": dict(recipe),
-                "best_epoch": None,
+                "tested_epoch": None,
                 "val_accuracy": max(row["val_accuracy"] for row in history.rows),
                 "precision": "16-mixed" if gpu else "32-true",  # AutoGluon's default
                 "seconds": {

@@ -1,7 +1,7 @@
 """The checkpoint of a training run: with it a killed run goes on as if nothing had happened.
 
 It is one file beside the run's outputs, written whole after an epoch and removed with success. It
-holds the network, the optimizer, its schedule, the history and the best epoch's network. The order
+holds the network, the optimizer, its schedule, the history and the network to be tested. The order
 of the images and their augmentation come from (seed, epoch, image), and the random numbers of the
 network from (seed, epoch, process): a run that was resumed ends with the predictions of one that
 was not.
@@ -26,29 +26,36 @@ from jpegprep.shards.shards import ShardReader
 
 
 class Checkpoint(callbacks.Checkpoint):
-    """Writes the checkpoint, and keeps the network of the epoch that is best on validation.
+    """Writes the checkpoint, and keeps the network of the epoch that is to be tested.
 
     Attributes:
-        best: the state of the network with the greatest validation accuracy, the first of equals.
+        tested: the state of that network: of the last epoch, or of the one with the greatest
+            validation accuracy, the first of equals.
+        tested_epoch: which it is, from 1.
         resumed_after: the last epoch of the checkpoint that was found; None where there was none.
     """
 
-    def __init__(self, path: Path, identity: str, seed: int, least_seconds: float) -> None:
+    def __init__(
+        self, path: Path, identity: str, seed: int, epoch: str, least_seconds: float
+    ) -> None:
         """Begin without an epoch.
 
         Args:
             path: of the checkpoint.
             identity: of the run, as `identity_of` gives it.
             seed: the run's.
+            epoch: which is tested, ``last`` or ``best``.
             least_seconds: between one checkpoint and the next: what a killed run may lose, at most,
                 beside the epoch that it was in.
         """
-        self.best: dict[str, torch.Tensor] = {}
+        self.tested: dict[str, torch.Tensor] = {}
+        self.tested_epoch = 0
         self.resumed_after: int | None = None
         self._accuracy = -1.0
         self._path = path
         self._identity = identity
         self._seed = seed
+        self._epoch = epoch
         self._least_seconds = least_seconds
         self._written = monotonic()
 
@@ -74,11 +81,16 @@ class Checkpoint(callbacks.Checkpoint):
 
     def state_dict(self) -> dict[str, Any]:
         """Return what the checkpoint holds for this callback."""
-        return {"best": self.best, "accuracy": self._accuracy}
+        return {
+            "tested": self.tested,
+            "tested_epoch": self.tested_epoch,
+            "accuracy": self._accuracy,
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take it back."""
-        self.best, self._accuracy = state_dict["best"], state_dict["accuracy"]
+        self.tested, self.tested_epoch = state_dict["tested"], state_dict["tested_epoch"]
+        self._accuracy = state_dict["accuracy"]
 
     def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
         """Say whose checkpoint it is."""
@@ -91,11 +103,13 @@ class Checkpoint(callbacks.Checkpoint):
         torch.manual_seed(int(state[0]))
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        """Keep the network where it is the best so far; write the checkpoint where it is time."""
+        """Keep the network that is to be tested so far; write the checkpoint where it is time."""
         accuracy = float(trainer.callback_metrics["val_accuracy"])
-        if accuracy > self._accuracy:
+        last = trainer.current_epoch + 1 == trainer.max_epochs
+        if last if self._epoch == "last" else accuracy > self._accuracy:
             self._accuracy = accuracy
-            self.best = {
+            self.tested_epoch = trainer.current_epoch + 1
+            self.tested = {
                 name: value.detach().to("cpu", copy=True)
                 for name, value in pl_module.state_dict().items()
             }

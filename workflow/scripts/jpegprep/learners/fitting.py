@@ -1,8 +1,10 @@
 """One process's part of a training: the network, its loss, its schedule, its epochs.
 
-AdamW with a cosine schedule and linear warm-up; the epoch with the best validation accuracy (the
-first of equals) is kept. For one seed, one machine and one number of threads, two runs on a CPU
-give identical weights, also where one was killed and went on from its `checkpoint`.
+AdamW with a cosine schedule and linear warm-up. The last epoch's network is tested, as the paper's
+fixed number of epochs has it, unless the recipe says ``epoch: best``: an epoch that validation
+chose can be a half-trained one, and two sides that are compared then differ by their epochs. For
+one seed, one machine and one number of threads, two runs on a CPU give identical weights, also
+where one was killed and went on from its `checkpoint`.
 """
 
 import tempfile
@@ -150,7 +152,8 @@ def fit(
         place: which of the processes this is.
 
     Returns:
-        ``best``, the state of the `Classifier` in its best epoch; ``rows``, of the history;
+        ``tested``, the state of the `Classifier` that is to be tested, and ``tested_epoch``;
+        ``rows``, of the history;
         ``resumed_after_epoch``, or None; ``trained``, seconds here; ``earlier``, seconds of the
         epochs before the checkpoint; ``peak_memory_mib`` of this process.
 
@@ -180,7 +183,11 @@ def fit(
     model = Classifier(network, recipe, steps=recipe["epochs"] * len(data["train"]))
     history = History(runs.name_of(about), terminal)
     checkpoints = Checkpoint(
-        Path(checkpoint), identity_of(about, recipe, weights, readers), seed, checkpoint_seconds
+        Path(checkpoint),
+        identity_of(about, recipe, weights, readers),
+        seed,
+        recipe.get("epoch", "last"),
+        checkpoint_seconds,
     )
     with tempfile.TemporaryDirectory(prefix="jpegprep-") as scratch:
         trainer = trainer_of(recipe, gpu, scratch, [history, checkpoints], place.of)
@@ -190,7 +197,8 @@ def fit(
         trained = time.perf_counter() - began
     resumed_after = checkpoints.resumed_after
     return {
-        "best": checkpoints.best,
+        "tested": checkpoints.tested,
+        "tested_epoch": checkpoints.tested_epoch,
         "rows": history.rows,
         "resumed_after_epoch": resumed_after,
         "trained": trained,

@@ -143,7 +143,7 @@ def train(
                 "recipe": dict(recipe),
                 "features": arrays["test"].shape[1],
                 "C": fit.strength,
-                "best_epoch": None,
+                "tested_epoch": None,
                 "val_accuracy": fit.val_accuracy,
                 "precision": extraction["precision"],
                 "extraction": extraction,

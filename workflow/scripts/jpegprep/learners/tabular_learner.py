@@ -107,7 +107,7 @@ def train(
                 "recipe": dict(recipe),
                 "features": columns,
                 "best_model": predictor.model_best,
-                "best_epoch": None,
+                "tested_epoch": None,
                 "val_accuracy": float((val.argmax(1) == readers["val"].labels).mean()),
                 "precision": "32-true",
                 "seconds": {

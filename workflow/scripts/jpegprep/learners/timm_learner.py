@@ -37,7 +37,7 @@ def train(
     terminal: TextIO | None = None,
     checkpoint_seconds: float = 30,
 ) -> None:
-    """Fine-tune, choose the best epoch on validation, predict the test set once, write the run.
+    """Fine-tune, predict the test set once by the epoch that the recipe says, write the run.
 
     Args:
         shards: the tars of the splits ``train``, ``val`` and ``test``.
@@ -78,7 +78,7 @@ def train(
         fitted = distributed.fit(fitting, processes, terminal)
     began = time.perf_counter()
     model = Classifier(untrained_model(recipe["architecture"], classes), recipe, steps=0)
-    model.load_state_dict(fitted["best"])
+    model.load_state_dict(fitted["tested"])
     cost = complexity(model.model, recipe["image_size"])
     gpu = torch.cuda.is_available()
     data = loader(readers["test"], recipe, seed=about["seed"], training=False, **decoders(threads))
@@ -87,8 +87,7 @@ def train(
         probabilities = _predict(trainer, model, data)
     predicted = time.perf_counter()
     rows = fitted["rows"]
-    # The first of the best, whose weights `Checkpoint` kept; this only says which that was.
-    chosen = max(rows, key=lambda row: row["val_accuracy"])
+    tested = rows[fitted["tested_epoch"] - 1]
     runs.write_run(
         outputs,
         readers,
@@ -98,9 +97,9 @@ def train(
         {
             **about,
             "recipe": dict(recipe),
-            "best_epoch": chosen["epoch"],
+            "tested_epoch": tested["epoch"],
             "resumed_after_epoch": fitted["resumed_after_epoch"],
-            "val_accuracy": chosen["val_accuracy"],
+            "val_accuracy": tested["val_accuracy"],
             "precision": trainer.precision,
             "model": cost,
             "seconds": {
