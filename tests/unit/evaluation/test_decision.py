@@ -145,7 +145,7 @@ def test_a_decision_says_what_is_saved_and_what_would_show_more(tables: Path) ->
         "+0.2 [-0.4, +0.8]",
         "0.3",
         "-0.4 [-1.2, +0.4]",
-        "5,233 test images",
+        "at least 5,233 test images",
     ]
     assert "not shown" in second
     assert "the estimate itself is a loss of the margin or more" in second

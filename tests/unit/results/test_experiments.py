@@ -312,9 +312,9 @@ def test_table5_has_both_where_both_ran(
     table5(accuracy, differences, WHAT5, ["dct", "pixels"], *targets)
     table = pd.read_csv(targets[0])
     assert table.columns.tolist() == [
-        *("dataset", "ratio", "variant", "seeds", "n"),
-        *("tabular_accuracy", "tabular_low", "tabular_high"),
-        *("deep_accuracy", "deep_low", "deep_high", "difference", "low", "high"),
+        *("dataset", "ratio", "variant", "n"),
+        *("tabular_accuracy", "tabular_low", "tabular_high", "tabular_seeds"),
+        *("deep_accuracy", "deep_low", "deep_high", "deep_seeds", "difference", "low", "high"),
     ]
     assert table[["dataset", "ratio", "variant"]].to_numpy().tolist() == [
         [name, *which]
@@ -375,10 +375,29 @@ def test_converged_is_95_percent_of_the_last_epoch(
     """The first epoch whose validation accuracy is at least 95 % of the last one's."""
     convergence(*curves(tmp_path, {("dtd", "b0", 1.0, 0): values}), *targets)
     (row,) = pd.read_csv(targets[0]).to_dict("records")
+    assert pd.isna(row.pop("low")) and pd.isna(row.pop("high"))  # of one seed
+    assert row.pop("bar") == pytest.approx(0.95 * values[-1])
     assert row == {
         **{"dataset": "dtd", "learner": "b0", "ratio": 1.0, "seeds": 1, "epochs": len(values)},
-        **{"first_accuracy": values[0], "final_accuracy": values[-1], "epochs_to_95": epoch},
+        **{"first_accuracy": values[0], "final_accuracy": values[-1], "reached": 1},
+        "epochs_to_95": epoch,
     }
+
+
+def test_all_ratios_have_the_originals_bar(tmp_path: Path, targets: list[Path]) -> None:
+    """A ratio that ends lower is not the quicker for it; one of two seeds does not reach 0.95."""
+    of_ratios = {
+        ("dtd", "b0", 1.0, 0): [0.5, 0.8, 1.0],
+        ("dtd", "b0", 0.5, 0): [0.6, 0.8, 0.96],
+        ("dtd", "b0", 0.1, 0): [0.7, 0.72, 0.73],
+        ("dtd", "b0", 0.1, 1): [0.7, 0.72, 0.97],
+    }
+    convergence(*curves(tmp_path, of_ratios), *targets)
+    table = pd.read_csv(targets[0])
+    assert table["bar"].tolist() == [0.95] * 3
+    assert table["reached"].tolist() == [1, 1, 1]
+    assert table["epochs_to_95"].isna().tolist() == [False, False, True]
+    assert cells(targets)[1] == ["dtd", "b0", "3", "3 (1.000)", "3 (0.960)", "not in 3 (0.850)"]
 
 
 CURVES = {
@@ -396,6 +415,9 @@ def test_convergence_is_the_mean_over_seeds(tmp_path: Path, targets: list[Path])
     table = pd.read_csv(targets[0]).set_index(["dataset", "learner", "ratio"])
     assert len(table) == 4
     names = ["seeds", "epochs", "first_accuracy", "final_accuracy", "epochs_to_95"]
+    assert table.loc[("textures", "b4", 1.0), ["low", "high"]].tolist() == pytest.approx(
+        [1.5 - 12.7062 / 2, 1.5 + 12.7062 / 2], rel=1e-4
+    )
     row = table.loc[("textures", "b4", 1.0), names].tolist()
     assert row == pytest.approx([2, 3, 0.445, 0.6, 1.5])
     assert table.loc[("pets", "b0", 0.5), names].tolist() == [1, 5, 0.2, 0.42, 2]
@@ -406,7 +428,7 @@ def test_convergence_is_readable(tmp_path: Path, targets: list[Path]) -> None:
     convergence(*curves(tmp_path, CURVES), *targets)
     assert cells(targets) == [
         ["data set", "learner", "epochs", "1.0", "0.5", "0.3"],
-        ["textures", "b4", "3", "1.5 (0.600)", "", "3 (0.600)"],
+        ["textures", "b4", "3", "1.5 [-4.9, 7.9] (0.600)", "", "3 (0.600)"],
         ["textures", "b0", "5", "1 (0.100)", "", ""],
         ["pets", "b0", "5", "", "2 (0.420)", ""],
     ]

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -240,3 +241,27 @@ def test_the_shipped_numbers_have_places_for_ours(tmp_path: Path, root: Path) ->
     table = pd.read_csv(tmp_path / "r.csv")
     of_dtd = table[table["dataset"] == "dtd"].set_index("quantity")["ours"]
     assert of_dtd.index[of_dtd.isna()].tolist() == ["small_original_drop"]
+
+
+def test_a_faithful_reproduction_is_inside_in_95_percent(tmp_path: Path) -> None:
+    """Two runs of the same accuracy on 2,000 images each: the paper's interval counts, too."""
+    rng = np.random.default_rng(0)
+    paper, ours = (rng.binomial(2000, 0.8, 1500) / 2000 for _ in range(2))
+    names = [f"d{i}" for i in range(len(paper))]
+    half = 1.96 * np.sqrt(ours * (1 - ours) / 2000)
+    columns = {"original_accuracy": ours, "original_low": ours - half, "original_high": ours + half}
+    columns |= {name.replace("original", "compressed"): 0.5 for name in columns}
+    columns |= dict.fromkeys(["original_mib", "compressed_mib", "relative_size"], 1.0)
+    third = pd.DataFrame({"dataset": names, "n": 2000, "learner": "b0", "relative_accuracy": 1.0})
+    third = third.assign(**columns)
+    (tmp_path / "I.csv").write_text("dataset,classes,total,train,test,validation\n")
+    third.to_csv(tmp_path / "III.csv")
+    rows = [f"III,{name},original_accuracy,{x}," for name, x in zip(names, paper, strict=True)]
+    rows += ["I,d0,total,1,", "II,d0,small_original_accuracy,,", "IV,unnamed,clean_accuracy,,"]
+    (tmp_path / "paper.csv").write_text("table,row,column,value,note\n" + "\n".join(rows) + "\n")
+    files = {number: tmp_path / f"{number}.csv" for number in ("I", "III")}
+    reproduction(tmp_path / "paper.csv", files, "b0", tmp_path / "r.csv")
+    table = pd.read_csv(tmp_path / "r.csv")
+    inside = table.loc[table["table"] == "III", "inside"]
+    assert len(inside) == 1500
+    assert 0.93 < (inside == "yes").mean() < 0.97

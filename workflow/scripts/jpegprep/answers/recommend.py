@@ -3,7 +3,7 @@
 import json
 import shlex
 from collections.abc import Mapping, Sequence
-from math import floor
+from math import ceil, floor
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from jpegprep.common.files import write_json, write_text
 from jpegprep.common.parquet import read_parquet
 from jpegprep.common.records import read_history, read_run
 from jpegprep.datasets.problems import OK
+from jpegprep.evaluation.accuracy import same_images
 from jpegprep.evaluation.decision import PAIRED_TEST, against_original, in_points, points
 from jpegprep.evaluation.stats import difference_interval
 from jpegprep.learners.runs import read_predictions
@@ -105,6 +106,7 @@ def _answer(proposed: Mapping[str, Any], fine: Mapping[str, Any] | None, margin:
 
 def _fine_tuned(runs: Mapping[str, Sequence[str | Path]]) -> dict[str, Any]:
     """Return how the fine-tuned network fares at both ratios, on the same test images."""
+    same_images("the fine-tuned networks", [_answers(r) for side in runs.values() for r in side])
     sides = {side: _correct(runs[side]) for side in ("original", "compressed")}
     found = difference_interval(sides["compressed"], sides["original"])
     record = read_run(runs["original"][0])
@@ -124,8 +126,13 @@ def _fine_tuned(runs: Mapping[str, Sequence[str | Path]]) -> dict[str, Any]:
 
 def _correct(records: Sequence[str | Path]) -> Any:
     """Return whether each seed was right on each test image, (seeds, n)."""
-    tables = [read_predictions(Path(r).with_name("predictions.parquet")) for r in records]
+    tables = [*map(_answers, records)]
     return np.stack([(t["label"] == t["predicted"]).to_numpy() for t in tables])
+
+
+def _answers(record: str | Path) -> pd.DataFrame:
+    """Return the predictions of a run, by its run.json."""
+    return read_predictions(Path(record).with_name("predictions.parquet"))
 
 
 def _probe(
@@ -174,7 +181,7 @@ def _classes(
     """Return the classes that lost most in the fine-tuned network, at most five."""
     names = read_parquet(split, ["class", "label"]).to_pandas().drop_duplicates("label")
     of_label = dict(zip(names["label"], names["class"], strict=True))
-    labels = read_predictions(Path(runs["original"][0]).with_name("predictions.parquet"))["label"]
+    labels = _answers(runs["original"][0])["label"]
     both = {side: _correct(runs[side]).mean(axis=0) for side in ("original", "compressed")}
     table = (
         pd.DataFrame({"label": labels, **both})
@@ -322,7 +329,7 @@ def _costs(facts: Mapping[str, Any]) -> str:
             f"- **Fine-tuned** ({fine['learner']}, {fine['image_size']} px, n = {fine['n']:,}, "
             f"{_seeds(fine['seeds'])}): accuracy {fine['original']:.3f} → "
             f"{fine['compressed']:.3f}, difference **{_points(fine)} points**, "
-            f"p = {fine['p']:.2f}. A loss above {max(0.0, -100 * fine['low']):.1f} points is "
+            f"p = {fine['p']:.2f}. A loss above {max(0.0, _up(-100 * fine['low'])):.1f} points is "
             "excluded."
         )
     found = facts["probe"]
@@ -332,6 +339,11 @@ def _costs(facts: Mapping[str, Any]) -> str:
     )
     lines.append("- In brackets: 95 % intervals, paired by image and seed.")
     return "\n".join(lines)
+
+
+def _up(points: float) -> float:
+    """Return points rounded up to a tenth: what is excluded is never less than what was shown."""
+    return ceil(round(10 * points, 6)) / 10
 
 
 def _points(found: Mapping[str, Any]) -> str:

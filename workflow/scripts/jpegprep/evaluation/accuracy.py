@@ -149,7 +149,7 @@ def compare(
             [read_predictions(tables[dataset, *side, seed]) for seed in seeds]
             for side in (one, other)
         ]
-        _same_images(f"{dataset}: {'/'.join(one)} and {'/'.join(other)}", sides[0] + sides[1])
+        same_images(f"{dataset}: {'/'.join(one)} and {'/'.join(other)}", sides[0] + sides[1])
         found = difference_interval(_correct(sides[0]), _correct(sides[1]))
         rows.append(
             (
@@ -173,7 +173,12 @@ def _correct(tables: Sequence[pd.DataFrame]) -> npt.NDArray[np.bool_]:
     return np.stack([(t["label"] == t["predicted"]).to_numpy() for t in tables])
 
 
-def _same_images(what: str, tables: Sequence[pd.DataFrame]) -> None:
+def same_images(what: str, tables: Sequence[pd.DataFrame]) -> None:
+    """Check that predictions are of the same images, in the same order.
+
+    Raises:
+        UserError: where they are not.
+    """
     for table in tables[1:]:
         if not table[["key", "label"]].equals(tables[0][["key", "label"]]):
             raise UserError(
@@ -188,7 +193,7 @@ def _over_seeds(
     """Yield each group's key with seeds, n, accuracy, low, high and the interval's name."""
     for key, tables in groups.items():
         dataset, learner, *variants = key
-        _same_images(f"{dataset}/{'/'.join(variants)}/{learner}", tables)
+        same_images(f"{dataset}/{'/'.join(variants)}/{learner}", tables)
         correct = _correct(tables)
         yield key, (*correct.shape, *accuracy_interval(correct))
 

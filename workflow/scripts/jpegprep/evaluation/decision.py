@@ -1,18 +1,19 @@
 """From differences to a decision: the smallest ratio that is not worse by more than a margin."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from math import ceil
 from pathlib import Path
-from statistics import NormalDist
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from jpegprep.common.table_files import write_table
+from jpegprep.evaluation.stats import power
 from jpegprep.images.variants import ORIGINAL
 
 _POWER = 0.8
-_QUANTILE = NormalDist().inv_cdf(0.975)
+_MOST_IMAGES, _MOST_SEEDS = 10**9, 200
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ class Decision:
         candidate: the smallest ratio whose estimated loss, and that of all larger ones, is below
             the margin: a guess, where nothing is shown; None where there is none.
         images: the test images that would show it at `blocked` with these seeds, were its true
-            difference the estimated one (power 80 %); None where no number would.
+            difference the estimated one (power 80 %); None where no number would. With one seed it
+            takes at least so many: how much training varies is not known.
         seeds: the seeds that would, with these images; None where no number would.
     """
 
@@ -67,23 +69,32 @@ def _last_before(rows: pd.DataFrame, passed: "pd.Series[bool]") -> float | None:
 
 
 def _needed(row: "pd.Series[Any]", margin: float) -> tuple[int | None, int | None]:
-    """Return how many test images, or how many seeds, would show what a row does not."""
+    """Return how many test images, or how many seeds, would show what a row does not.
+
+    With one seed it is the least number of images: how much seeds vary is not known.
+    """
     room = row["difference"] + margin
     if room <= 0:
         return None, None
-    wanted = (room / (_QUANTILE + NormalDist().inv_cdf(_POWER))) ** 2  # the variance of the mean
     seeds, images = int(row["seeds"]), int(row["n"])
     # Where hardly an image differs, the variance is that of a loss of the margin.
     by_image = max(row["image_variance"], margin * (1 - margin))
-    left = wanted - row["seed_variance"] / seeds
-    more_images = ceil((by_image + row["rest_variance"] / seeds) / left) if left > 0 else None
-    left = wanted - by_image / images
-    by_seed = row["seed_variance"] + row["rest_variance"] / images
-    more_seeds = ceil(by_seed / left) if left > 0 and seeds > 1 else None
-    return (
-        more_images and max(more_images, images + 1),
-        more_seeds and max(more_seeds, seeds + 1),
-    )
+    parts = (row["seed_variance"], by_image, row["rest_variance"])
+    more_images = _least(lambda n: power(room, seeds, n, parts), images + 1, _MOST_IMAGES)
+    more_seeds = None
+    if seeds > 1:
+        more_seeds = _least(lambda s: power(room, s, images, parts), seeds + 1, _MOST_SEEDS)
+    return more_images, more_seeds
+
+
+def _least(power_of: Callable[[int], float], low: int, high: int) -> int | None:
+    """Return the least number in [low, high] that has the power, which grows with it, or None."""
+    if power_of(high) < _POWER:
+        return None
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if power_of(middle) >= _POWER else (middle + 1, high)
+    return low
 
 
 def against_original(differences: str | Path | pd.DataFrame) -> pd.DataFrame:
@@ -182,7 +193,10 @@ def in_points(share: float) -> str:
 def points(table: pd.DataFrame) -> list[str]:
     """Return ``-1.2 [-3.0, +0.6]`` in points for each row of difference, low and high."""
     columns = 100 * table[["difference", "low", "high"]].to_numpy(dtype=float)
-    return [f"{value:+.1f} [{low:+.1f}, {high:+.1f}]" for value, low, high in columns]
+    return [
+        "" if np.isnan(value) else f"{value:+.1f} [{low:+.1f}, {high:+.1f}]"
+        for value, low, high in columns
+    ]
 
 
 def decisions(
@@ -231,9 +245,10 @@ def decisions(
     )
     note = (
         f"The smallest ratio at which a loss of {in_points(margin)} or more is excluded, there "
-        "and at all larger ratios: the lower bound of the 95 % interval of the difference, in "
-        f"points, lies above {-100 * margin:+g}. Would be shown by: so many test images or seeds, "
-        f"with a chance of {_POWER:.0%}, if the difference is in truth the estimated one. Names "
+        "and at all larger ratios that the learner ran at: the lower bound of the 95 % interval of "
+        f"the difference, in points, lies above {-100 * margin:+g}. Would be shown by: so many "
+        f"test images or seeds, with a chance of {_POWER:.0%}, if the difference is in truth the "
+        "estimated one (at least so many where one seed does not tell how training varies). Names "
         "that begin with probe are of a frozen backbone, not of fine-tuned networks."
     )
     write_table(table, shown, note, targets)
@@ -261,7 +276,8 @@ def would_show(row: Any) -> str:
         return "nothing: the estimate itself is a loss of the margin or more"
     ways = []
     if row["images_needed"]:
-        ways.append(f"{row['images_needed']:,} test images")
+        least = "at least " if row["seeds"] == 1 else ""
+        ways.append(f"{least}{row['images_needed']:,} test images")
     if row["seeds_needed"]:
         ways.append(f"{row['seeds_needed']} seeds")
     return " or ".join(ways) or "more test images and more seeds together"

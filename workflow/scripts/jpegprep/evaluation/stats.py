@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import brentq
-from scipy.stats import norm, t
+from scipy.stats import nct, norm, t
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
@@ -67,21 +67,61 @@ def spread(values: npt.NDArray[Any]) -> Spread:
     seed_square = images * float(by_seed.var(ddof=1))
     residuals = values - by_image - by_seed[:, np.newaxis] + values.mean()
     rest_square = float((residuals**2).sum()) / ((seeds - 1) * (images - 1))
+    return Spread(
+        seeds,
+        images,
+        *_of_mean(seeds, images, seed_square, image_square, rest_square),
+        max(0.0, (seed_square - rest_square) / images),
+        max(0.0, (image_square - rest_square) / seeds),
+        rest_square,
+    )
+
+
+def _of_mean(
+    seeds: int, images: int, seed_square: float, image_square: float, rest_square: float
+) -> tuple[float, float]:
+    """Return the variance of the mean and its degrees of freedom from the mean squares."""
     square = max(seed_square + image_square - rest_square, rest_square, image_square / seeds)
     terms = (
         seed_square**2 / (seeds - 1)
         + image_square**2 / (images - 1)
         + rest_square**2 / ((seeds - 1) * (images - 1))
     )
-    return Spread(
-        seeds,
-        images,
-        square / (seeds * images),
-        max(seeds - 1.0, square**2 / terms - (seeds - 1) / 2) if terms else float("inf"),
-        max(0.0, (seed_square - rest_square) / images),
-        max(0.0, (image_square - rest_square) / seeds),
-        rest_square,
-    )
+    degrees = max(seeds - 1.0, square**2 / terms - (seeds - 1) / 2) if terms else float("inf")
+    return square / (seeds * images), degrees
+
+
+def power(
+    room: float,
+    seeds: int,
+    images: int,
+    parts: tuple[float, float, float],
+    confidence: float = 0.95,
+) -> float:
+    """Return the chance that the lower bound of a difference lies above the margin.
+
+    By the noncentral t distribution. Of one seed the part between seeds cannot be seen, and is left
+    out: the chance is at most this.
+
+    Args:
+        room: the true difference less the lowest that is accepted.
+        seeds: how many.
+        images: how many, two or more.
+        parts: of one difference's variance: between seeds, between images, and the rest.
+        confidence: of the two-sided interval.
+    """
+    by_seed, by_image, rest = parts
+    if seeds == 1:
+        variance, degrees = (by_image + rest) / images, float("inf")
+    else:
+        squares = (rest + images * by_seed, rest + seeds * by_image, rest)
+        variance, degrees = _of_mean(seeds, images, *squares)
+    if not variance:
+        return float(room > 0)
+    quantile = float(t.ppf((1 + confidence) / 2, degrees))
+    if np.isinf(degrees):
+        return float(norm.sf(quantile - room / sqrt(variance)))
+    return float(nct.sf(quantile, degrees, room / sqrt(variance)))
 
 
 def _effective(found: Spread, binomial: float) -> float:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from jpegprep.common.table_files import write_table
@@ -21,13 +22,16 @@ def reproduction(
             ``IV`` where the study makes them.
         learner: whose accuracy Table III is compared with.
         targets: files to write, .csv (columns table, dataset, quantity, learner, paper, ours, low,
-            high, difference, inside, note), .md or .html. Inside: whether the paper's value lies in
-            the 95 % interval of ours; of a count, whether it is the same. Numbers of the paper that
-            the study has nothing beside are in the CSV alone.
+            high, difference, inside, note), .md or .html. Inside: whether the 95 % interval of the
+            difference holds 0; of a count, whether it is the same. The paper's run has no interval:
+            it is taken to vary as ours does, and an accuracy at least as one of so many images.
+            Numbers of the paper that the study has nothing beside are in the CSV alone.
     """
     paper = read_all(published)
     ours = pd.DataFrame(_ours(tables, learner), columns=_OURS)
-    ours = ours.astype({name: float for name in ("ours", "low", "high")})  # also where all are None
+    ours = ours.astype(
+        {name: float for name in ("ours", "low", "high", "n")}
+    )  # also where all are None
     # Table IV does not name its data set: each of ours stands beside the same number.
     named = paper["row"] != _UNNAMED
     table = pd.concat(
@@ -40,7 +44,12 @@ def reproduction(
     table["row"] = table["row"].fillna(_UNNAMED)
     table["difference"] = table["ours"] - table["value"]
     counted = table["low"].isna()
-    inside = (table["low"] <= table["value"]) & (table["value"] <= table["high"])
+    arm = np.where(
+        table["difference"] < 0, table["high"] - table["ours"], table["ours"] - table["low"]
+    )
+    of_paper = 1.96 * (table["value"] * (1 - table["value"]) / table["n"]).clip(lower=0) ** 0.5
+    of_paper = of_paper.where(table["column"].str.endswith("accuracy"), 0).fillna(0)
+    inside = table["difference"].abs() <= np.hypot(arm, np.maximum(arm, of_paper))
     inside = inside.where(~counted, table["difference"] == 0)
     known = table["difference"].notna() & (~counted | (table["table"] == "I"))
     table["inside"] = inside.map({True: "yes", False: "no"}).where(known, "")
@@ -64,9 +73,10 @@ def reproduction(
         }
     )
     note = (
-        "Inside: whether the paper's value lies in our 95 % interval (of a count, whether it is "
-        f"the same). {_NOTHING}: the paper prints a number that nobody has copied into "
-        "config/published.csv yet. The paper's runs are single and have no interval. "
+        "Inside: whether the 95 % interval of the difference holds 0, where the paper's single run "
+        f"is taken to vary as ours does (of a count, whether it is the same). {_NOTHING}: the "
+        "paper prints a number that nobody has copied into "
+        "config/published.csv yet. "
         f"{len(whole) - len(table)} numbers of the paper have nothing beside them in this study; "
         "they are in the CSV."
     )
@@ -74,40 +84,41 @@ def reproduction(
 
 
 _UNNAMED, _NOTHING = "unnamed", "–"
-_OURS = ["table", "row", "column", "learner", "ours", "low", "high"]
+_OURS = ["table", "row", "column", "learner", "ours", "low", "high", "n"]
 _COLUMNS = ["table", "dataset", "quantity", "learner", "paper", "ours", "low", "high"]
 _COLUMNS += ["difference", "inside", "note"]
 _COUNTS = ("classes", "total", "train", "test", "validation")
 
 
 def _ours(tables: Mapping[str, str | Path], learner: str) -> Iterator[tuple[Any, ...]]:
-    """Yield our numbers: table, row, column, learner, value, low, high (None where none is)."""
+    """Yield our numbers: table, row, column, learner, value, low, high, n (None without)."""
     for row in _rows(tables["I"]):
         for name in _COUNTS:
-            yield "I", row["dataset"], name, None, row[name], None, None
+            yield "I", row["dataset"], name, None, row[name], None, None, None
     for row in _rows(tables["II"]) if "II" in tables else []:
         for part in ("small_original", "small_compressed", "large_original"):
             network = row[part.partition("_")[0]]
             place = ("II", row["dataset"])
-            yield *place, f"{part}_accuracy", network, *_bounded(row, part)
+            yield *place, f"{part}_accuracy", network, *_bounded(row, part), row.get("n")
             if f"{part}_drop" in row:
                 bounds = (row[f"{part}_drop{end}"] for end in ("", "_low", "_high"))
-                yield *place, f"{part}_drop", network, *bounds
+                yield *place, f"{part}_drop", network, *bounds, None
     for row in _rows(tables["III"]):
         if row["learner"] != learner:
             continue
         for name in ("original_mib", "compressed_mib", "relative_size"):
-            yield "III", row["dataset"], name, None, row[name], None, None
+            yield "III", row["dataset"], name, None, row[name], None, None, None
         for part in ("original", "compressed"):
-            yield "III", row["dataset"], f"{part}_accuracy", learner, *_bounded(row, part)
+            name = f"{part}_accuracy"
+            yield "III", row["dataset"], name, learner, *_bounded(row, part), row.get("n")
         ratio = row["relative_accuracy"]
-        yield "III", row["dataset"], "relative_accuracy", learner, ratio, None, None
+        yield "III", row["dataset"], "relative_accuracy", learner, ratio, None, None, None
     names = {"clean": "clean", "noisy": "noisy", "jpeg of noisy": "noisy_jpeg"}
     for row in _rows(tables["IV"]) if "IV" in tables else []:
         if row["headline"]:
             value = (row["accuracy"], row["low"], row["high"])
             column = f"{names[row['training']]}_accuracy"
-            yield "IV", row["dataset"], column, row["learner"], *value
+            yield "IV", row["dataset"], column, row["learner"], *value, row.get("n")
 
 
 def _rows(path: str | Path) -> list[dict[Any, Any]]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from jpegprep.common.table_files import INTERVALS, accuracy_with_interval, write_table
@@ -24,24 +25,25 @@ def table5(
         what: ``learner``, the tabular one, and ``deep``, the network.
         features: the kinds of features, for the note.
         targets: files to write, .csv, .md or .html: a row a (data set, ratio) at which both ran;
-            the difference is tabular less deep.
+            the difference is tabular less deep, over the seeds that both have.
     """
     table = pd.read_csv(accuracy).dropna(subset="ratio")
     sides = {}
     for side, learner in (("tabular", what["learner"]), ("deep", what["deep"])):
-        names = {name: f"{side}_{name}" for name in ("accuracy", "low", "high")}
+        names = {name: f"{side}_{name}" for name in ("accuracy", "low", "high", "seeds")}
         sides[side] = table[table["learner"] == learner].rename(columns=names)
-    keys = ["dataset", "ratio", "variant", "seeds", "n"]
-    columns = [f"{side}_{name}" for side in sides for name in ("accuracy", "low", "high")]
-    both = sides["tabular"].merge(
-        sides["deep"], on=["dataset", "ratio", "variant", "seeds", "n"], validate="one_to_one"
-    )
+    keys = ["dataset", "ratio", "variant", "n"]
+    columns = [f"{side}_{name}" for side in sides for name in ("accuracy", "low", "high", "seeds")]
+    both = sides["tabular"].merge(sides["deep"], on=keys, validate="one_to_one")
     both = both[[*keys, *columns]]
     pairs = pairs_of(differences)
-    both[["difference", "low", "high"]] = [
-        pairs[dataset, what["learner"], variant, what["deep"], variant]
-        for dataset, variant in zip(both["dataset"], both["variant"], strict=True)
-    ]
+    unknown = (float("nan"),) * 3  # of two sides without a seed in common
+    both[["difference", "low", "high"]] = np.array(
+        [
+            pairs.get((dataset, what["learner"], variant, what["deep"], variant), unknown)
+            for dataset, variant in zip(both["dataset"], both["variant"], strict=True)
+        ]
+    ).reshape(-1, 3)
     shown = pd.DataFrame(
         {
             "data set": both["dataset"],
@@ -50,7 +52,10 @@ def table5(
             what["deep"]: accuracy_with_interval(both, "deep"),
             "difference, points": points(both),
             "test images": both["n"],
-            "seeds": both["seeds"],
+            "seeds": [
+                f"{one}" if one == other else f"{one}, {other}"
+                for one, other in zip(both["tabular_seeds"], both["deep_seeds"], strict=True)
+            ],
         }
     )
     note = (
