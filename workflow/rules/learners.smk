@@ -127,6 +127,7 @@ for name in STUDY.learners_of("probe"):
         input:
             features=of_variants(FEATURES, VARIANTS),
             shards=of_variants(SHARDS, VARIANTS),
+            manifest=MANIFEST,
         output:
             history=of_seeds(name, VARIANTS, "history.csv"),
             predictions=of_seeds(name, VARIANTS, "predictions.parquet"),
@@ -149,6 +150,9 @@ for name in STUDY.learners_of("probe"):
             variants=lambda wildcards: [v.format(**wildcards) for v in VARIANTS],
             recipe=recipe,
             classes=of_dataset("classes"),
+            contiguous=lambda wildcards, output: (
+                STUDY.datasets[wildcards.dataset]["split"]["strategy"] == "contiguous"
+            ),
             seeds=lambda wildcards, output: STUDY.learner_seeds(wildcards.learner),
             records=lambda wildcards, output: RECORDS,
         script:

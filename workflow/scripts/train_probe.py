@@ -13,6 +13,7 @@ with reported(snakemake.log[0]) as terminal:
         for run in train(
             snakemake.input.features[i],
             splits_of(snakemake.input.shards[i]),
+            snakemake.input.manifest,
             params.recipe,
             params.classes,
             {**about, "variant": variant, "code": params.code},
@@ -22,5 +23,6 @@ with reported(snakemake.log[0]) as terminal:
                 for name in ("history", "predictions", "model", "run")
             },
             snakemake.threads,
+            params.contiguous,
         ):
             print(tell_progress(run, params.records), file=terminal)

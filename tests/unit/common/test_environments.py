@@ -184,7 +184,7 @@ def test_the_walk_finds_what_functions_need() -> None:
     assert "torch" in needed("learners.probe:train", "extract_features.py")
     assert "torch" not in needed("evaluation.accuracy:evaluate")
     assert needed("results.figures.accuracy:accuracy_vs_ratio") == {
-        *("matplotlib", "pandas", "seaborn")
+        *("matplotlib", "numpy", "pandas", "seaborn")
     }
 
 

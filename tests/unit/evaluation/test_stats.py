@@ -1,5 +1,7 @@
 """Statistics: intervals and tests as published, and as a formula gives them."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -227,3 +229,53 @@ def test_holm_corrects_for_the_number_of_tests() -> None:
     p = [0.5, 0.001, 0.02, 0.02, 0.9]
     assert holm(p) == pytest.approx(list(multipletests(p, method="holm")[1]))
     assert holm([]) == []
+
+
+def test_cross_fitted_intervals_cover_by_real_cross_validation() -> None:
+    """Four repeats of five folds, a linear classifier, the truth from fresh training sets.
+
+    The other side sees its images through noise that costs some eight points.
+    """
+    rng = np.random.default_rng(0)
+    classes, d, n, folds = 4, 12, 200, 5
+    means = 0.5 * rng.standard_normal((classes, d))
+
+    def draw(images: int) -> tuple[Any, Any, Any]:
+        y = rng.integers(classes, size=images)
+        x = means[y] + rng.standard_normal((images, d))
+        return y, x, x + 0.6 * rng.standard_normal((images, d))
+
+    def fit(x: Any, y: Any) -> Any:
+        x = np.c_[x, np.ones(len(x))]
+        return np.linalg.solve(x.T @ x + np.eye(d + 1), x.T @ np.eye(classes)[y])
+
+    def right(weights: Any, x: Any, y: Any) -> Any:
+        return (np.c_[x, np.ones(len(x))] @ weights).argmax(1) == y
+
+    truths = []
+    for _ in range(200):
+        y, x, z = draw(n * (folds - 1) // folds)
+        new, of_x, of_z = draw(4000)
+        accuracy = right(fit(x, y), of_x, new).mean()
+        truths.append((accuracy, right(fit(z, y), of_z, new).mean() - accuracy))
+    accuracy, difference = np.mean(truths, axis=0)
+    assert difference == pytest.approx(-0.08, abs=0.03)
+    covered, naive = [], []
+    for _ in range(200):
+        y, x, z = draw(n)
+        sides = np.zeros((2, 4, n), dtype=bool)
+        for repeat in range(4):
+            fold = rng.permutation(n) % folds
+            for k in range(folds):
+                held = fold == k
+                for side, images in enumerate((z, x)):
+                    model = fit(images[~held], y[~held])
+                    sides[side, repeat, held] = right(model, images[held], y[held])
+        found = difference_interval(sides[0], sides[1], crossfitted=True)
+        _, low, high, name = accuracy_interval(sides[1], crossfitted=True)
+        covered.append((found.low <= difference <= found.high, low <= accuracy <= high))
+        values = (sides[0].astype(float) - sides[1]).mean(axis=0)
+        naive.append(abs(values.mean() - difference) <= 1.96 * (values.var() / n) ** 0.5)
+    assert name == "Wilson, cross-fitted"
+    assert (np.mean(covered, axis=0) >= 0.93).all()
+    assert np.mean(naive) < np.mean(covered, axis=0)[0]  # the factor is needed

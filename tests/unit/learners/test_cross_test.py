@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import torch
 
 from jpegprep.common.errors import UserError
 from jpegprep.common.layout import index_of
+from jpegprep.common.parquet import write_parquet
 from jpegprep.datasets.weights import pretrained_model, save_weights
 from jpegprep.images.images import codec
 from jpegprep.learners.cross_test import cross_test_probe, cross_test_timm
@@ -113,7 +114,7 @@ def run_networks(
 def cells(path: Path) -> dict[tuple[float, float], pd.DataFrame]:
     """Return the rows of each (trained, tested)."""
     table = pd.read_parquet(path)
-    assert table.columns.tolist() == ["trained", "tested", "key", "label", "predicted"]
+    assert table.columns.tolist() == ["trained", "tested", "key", "label", "predicted", "fold"]
     return {
         (trained, tested): rows.drop(columns=["trained", "tested"]).reset_index(drop=True)
         for (trained, tested), rows in table.groupby(["trained", "tested"], sort=False)
@@ -226,6 +227,11 @@ def test_the_trainer_is_not_loaded(root: Path) -> None:
     assert {"lightning", "datasets.weights"} <= imported(package, "learners.timm_learner")
 
 
+def everything(splits: Mapping[str, Sequence[Path]]) -> ShardReader:
+    """Return all images, split by split."""
+    return ShardReader([tar for split in ("train", "val", "test") for tar in splits[split]])
+
+
 @pytest.fixture(scope="module")
 def probes(
     tmp_path_factory: pytest.TempPathFactory, shards: Shards, lite0: Path
@@ -243,7 +249,11 @@ def probes(
             "run": [folder / variant / "run.json"],
             "model": [folder / variant / "model.npz"],
         }
-        list(train(features, splits, RECIPE, len(PHOTOS), about, [0], outputs, threads=1))
+        manifest = folder / "manifest.parquet"
+        keys = everything(splits).keys.tolist()
+        nothing = pd.array([None] * len(keys))
+        write_parquet(pd.DataFrame({"key": keys, "duplicate_of": nothing}), manifest)
+        list(train(features, splits, manifest, RECIPE, len(PHOTOS), about, [0], outputs, threads=1))
         found["features"].append(features)
         found["model"] += outputs["model"]
         found["predictions"] += outputs["predictions"]
@@ -253,19 +263,22 @@ def probes(
 def test_probes_meet_the_features_of_each_ratio(
     tmp_path: Path, shards: Shards, probes: dict[str, list[Path]]
 ) -> None:
-    """A probe's class is the greatest logit of the standardized features, computed by hand."""
+    """An image's class is the greatest logit of its fold's regression, computed by hand."""
     target = tmp_path / "t.parquet"
-    tars = shards["original"]["test"]
-    files = (probes["model"], probes["features"], tars[0].parent, probes["predictions"])
+    folder = shards["original"]["test"][0].parent
+    files = (probes["model"], probes["features"], folder, probes["predictions"])
     cross_test_probe(RATIOS, *files, target)
     found = cells(target)
-    reader = ShardReader(tars)
+    reader = everything(shards["original"])
     for i, trained in enumerate(RATIOS):
         for j, tested in enumerate(RATIOS):
             rows = found[trained, tested]
             with np.load(probes["model"][i]) as model, np.load(probes["features"][j]) as features:
-                scaled = (features["test"] - model["mean"]) / model["scale"]
-                logits = scaled @ model["coefficients"].T + model["intercept"]
+                images = np.concatenate([features[s] for s in ("train", "val", "test")])
+                k = model["fold"]
+                scaled = (images - model["mean"][k]) / model["scale"][k]
+                logits = np.einsum("nd,ncd->nc", scaled, model["coefficients"][k])
+                logits += model["intercept"][k]
             assert rows["key"].tolist() == reader.keys.tolist()
             assert rows["label"].tolist() == reader.labels.tolist()
             assert rows["predicted"].tolist() == logits.argmax(axis=1).tolist()
@@ -276,10 +289,12 @@ def test_probes_meet_the_features_of_each_ratio(
 def test_features_of_other_images_are_named(
     tmp_path: Path, shards: Shards, probes: dict[str, list[Path]]
 ) -> None:
-    """Features of another number of test images than the shards' are an error that names them."""
+    """Features of another number of images than the shards' are an error that names them."""
+    images = len(everything(shards["original"]))
     tar = shards["original"]["val"][0]
-    for file in (tar, index_of(tar)):
-        shutil.copy(file, tmp_path / file.name.replace("val", "test"))
+    for split in ("train", "val", "test"):
+        for file in (tar, index_of(tar)):
+            shutil.copy(file, tmp_path / file.name.replace("val", split))
     files = (probes["model"], probes["features"], tmp_path)
-    with pytest.raises(UserError, match=r"original\.npz: has 12 test images, .* 6; remove"):
+    with pytest.raises(UserError, match=rf"original\.npz: has {images} images, .* 18; remove"):
         cross_test_probe(RATIOS, *files, probes["predictions"], tmp_path / "t.parquet")

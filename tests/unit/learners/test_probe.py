@@ -1,4 +1,4 @@
-"""Probes: runs from real features, against scikit-learn's own pipeline on the images drawn."""
+"""Probes: runs from real features, against scikit-learn's own pipeline on the other folds."""
 
 import json
 from collections.abc import Callable
@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from sklearn.linear_model import LogisticRegression
@@ -14,11 +15,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from jpegprep.common.errors import UserError
+from jpegprep.common.layout import SPLITS
+from jpegprep.common.parquet import write_parquet
 from jpegprep.images.images import codec
 from jpegprep.learners import runs
 from jpegprep.learners.extraction import extract_features
 from jpegprep.learners.probe import (
-    bootstrap_counts,
+    all_features,
+    folds_of,
     load_features,
     load_record,
     predict_features,
@@ -37,8 +41,10 @@ RECIPE: dict[str, Any] = {
 ABOUT = {"dataset": "photos", "variant": "original", "learner": "probe", "code": "0"}
 CLASSES = 4
 PHOTOS = ("coffee.png", "gravel.png", "grass.png", "brick.png")
-# Images of each class; of one class none to train on, of another three.
-COUNTS = {"train": (20, 8, 3, 0), "val": (4, 4, 4, 2), "test": (5, 5, 5, 3)}
+# Images of each class; of the last there is one, which no regression that tests it has seen.
+COUNTS = {"train": (20, 8, 6, 0), "val": (4, 4, 4, 0), "test": (5, 5, 5, 1)}
+IMAGES = sum(map(sum, COUNTS.values()))
+FOLDS = 5
 Shards = dict[str, list[Path]]
 
 
@@ -58,6 +64,13 @@ def shards(tmp_path_factory: pytest.TempPathFactory, patches: Callable[..., list
     return found
 
 
+def manifest_of(shards: Shards, path: Path) -> Path:
+    """Write a manifest of all images, none of which is equal to another."""
+    keys = everything(shards).keys.tolist()
+    write_parquet(pd.DataFrame({"key": keys, "duplicate_of": pd.array([None] * len(keys))}), path)
+    return path
+
+
 @pytest.fixture(scope="module")
 def features(tmp_path_factory: pytest.TempPathFactory, shards: Shards, lite0: Path) -> Path:
     """Return the file of their features."""
@@ -75,8 +88,10 @@ def make_runs(
         {name.partition(".")[0]: folder / f"seed{seed}" / name for name in names} for seed in seeds
     ]
     outputs = {name: [files[name] for files in found] for name in found[0]}
+    folder.mkdir(exist_ok=True)
     arguments = {"recipe": RECIPE, "classes": CLASSES, "about": ABOUT, "threads": 1, **changes}
-    for _ in train(features, shards, seeds=seeds, outputs=outputs, **arguments):
+    manifest = manifest_of(shards, folder / "manifest.parquet")
+    for _ in train(features, shards, manifest, seeds=seeds, outputs=outputs, **arguments):
         pass
     return found
 
@@ -100,9 +115,9 @@ def record_of(result: dict[str, Path]) -> dict[str, Any]:
     return json.loads(result["run"].read_text(encoding="utf-8"))
 
 
-def labels_of(shards: Shards) -> dict[str, npt.NDArray[np.int64]]:
-    """Return the labels of each split."""
-    return {split: ShardReader(tars).labels for split, tars in shards.items()}
+def everything(shards: Shards) -> ShardReader:
+    """Return all images, split by split."""
+    return ShardReader([tar for split in SPLITS for tar in shards[split]])
 
 
 def save(path: Path, features: Path, **arrays: npt.NDArray[np.float32]) -> Path:
@@ -113,16 +128,24 @@ def save(path: Path, features: Path, **arrays: npt.NDArray[np.float32]) -> Path:
 
 
 def pipelines(
-    features: Path, labels: npt.NDArray[np.int64], seed: int, strength: float
+    features: Path, labels: npt.NDArray[np.int64], fold: npt.NDArray[np.int64], strength: float
 ) -> npt.NDArray[np.float64]:
-    """Return the test probabilities of scikit-learn's pipeline on the images as they are drawn."""
-    arrays = load_features(features)
-    drawn = np.repeat(np.arange(len(labels)), bootstrap_counts(labels, seed))
-    pipeline = make_pipeline(
-        StandardScaler(), LogisticRegression(C=strength, tol=1e-6, max_iter=10_000)
-    )
-    pipeline.fit(arrays["train"][drawn].astype(np.float64), labels[drawn])
-    return pipeline.predict_proba(arrays["test"].astype(np.float64))
+    """Return the probabilities of scikit-learn's pipeline, trained on the other folds."""
+    arrays = all_features(features).astype(np.float64)
+    found = np.zeros((len(labels), labels.max() + 1))
+    for k in range(FOLDS):
+        pipeline = make_pipeline(
+            StandardScaler(), LogisticRegression(C=strength, tol=1e-6, max_iter=10_000)
+        )
+        pipeline.fit(arrays[fold != k], labels[fold != k])
+        known = pipeline.classes_
+        found[np.ix_(fold == k, known)] = pipeline.predict_proba(arrays[fold == k])
+    return found
+
+
+def fold_of(result: dict[str, Path]) -> npt.NDArray[np.int64]:
+    """Return the fold of each image, as the predictions say it."""
+    return pq.read_table(result["predictions"])["fold"].to_numpy()
 
 
 def test_a_run_leaves_its_files_and_no_others(results: list[dict[str, Path]]) -> None:
@@ -136,30 +159,44 @@ def test_a_run_leaves_its_files_and_no_others(results: list[dict[str, Path]]) ->
 def test_predictions_are_those_of_scikit_learns_pipeline(
     results: list[dict[str, Path]], features: Path, shards: Shards, i: int
 ) -> None:
-    """Of the images that the seed drew, standardized, with the C that validation chose."""
-    found, record = probabilities_of(results[i]), record_of(results[i])
-    expected = pipelines(features, labels_of(shards)["train"], record["seed"], record["C"])
+    """Every image's by the regression of the other folds, with the C that was chosen."""
+    found, record, labels = probabilities_of(results[i]), record_of(results[i]), everything(shards)
+    expected = pipelines(features, labels.labels, fold_of(results[i]), record["C"])
     # Where the solver stops within its tolerance depends on the processor: 0.002 with AVX2, 0.007
     # with AVX-512 have been seen.
-    assert np.allclose(found[:, :3], expected, atol=1e-2)
-    # These classes are easy, but for the one that has no images to train on.
-    known = labels_of(shards)["test"] < 3
-    assert (found.argmax(1) == labels_of(shards)["test"])[known].mean() > 0.7
+    assert np.allclose(found, expected, atol=1e-2)
+    # These classes are easy, but for the one whose image nobody has seen.
+    known = labels.labels < 3
+    assert (found.argmax(1) == labels.labels)[known].mean() > 0.7
+
+
+def test_every_image_is_tested_once(results: list[dict[str, Path]], shards: Shards) -> None:
+    """All splits are, in their order; each class is divided evenly among the folds."""
+    labels = everything(shards).labels
+    for result in results:
+        table = pq.read_table(result["predictions"])
+        assert table["key"].to_pylist() == everything(shards).keys.tolist()
+        counts = np.zeros((CLASSES, FOLDS), int)
+        np.add.at(counts, (labels, fold_of(result)), 1)
+        assert (np.ptp(counts, axis=1) <= 1).all()
+        assert record_of(result)["test"]["n"] == IMAGES
 
 
 def test_two_classes_are_those_of_scikit_learns_pipeline(
-    tmp_path: Path, results: list[dict[str, Path]], features: Path, shards: Shards
+    tmp_path: Path, features: Path, shards: Shards
 ) -> None:
     """Where scikit-learn has one row of coefficients, so do probabilities of both classes."""
-    labels, arrays = labels_of(shards), load_features(features)
+    arrays = load_features(features)
     few = {
         split: [write_few(tmp_path / f"{split}-0.tar", ShardReader(tars))]
         for split, tars in shards.items()
     }
+    labels = {split: ShardReader(tars).labels for split, tars in shards.items()}
     two = save(tmp_path / "two.npz", features, **{s: a[labels[s] < 2] for s, a in arrays.items()})
     (result,) = make_runs(tmp_path, two, few, [0], classes=2)
-    expected = pipelines(two, labels_of(few)["train"], 0, record_of(result)["C"])
-    assert np.allclose(probabilities_of(result), expected, atol=2e-3)
+    strength = record_of(result)["C"]
+    expected = pipelines(two, everything(few).labels, fold_of(result), strength)
+    assert np.allclose(probabilities_of(result), expected, atol=1e-2)
     assert np.ptp(expected[:, 1]) > 0.5
 
 
@@ -172,30 +209,30 @@ def write_few(tar: Path, reader: ShardReader) -> Path:
     return tar
 
 
-def test_a_class_without_training_images_has_probability_0(
-    results: list[dict[str, Path]],
+def test_an_image_whose_class_nobody_has_seen_is_counted_as_wrong(
+    results: list[dict[str, Path]], shards: Shards
 ) -> None:
-    """The others' sum to 1; its images are counted as wrong."""
+    """Its class has probability 0; probabilities sum to 1."""
+    alone = np.flatnonzero(everything(shards).labels == 3)
     for result in results:
         found = probabilities_of(result)
-        assert found.shape == (sum(COUNTS["test"]), CLASSES)
-        assert (found[:, 3] == 0).all()
+        assert found.shape == (IMAGES, CLASSES)
+        assert (found[alone, 3] == 0).all()
         assert np.allclose(found.sum(axis=1), 1, atol=1e-6)
-        assert record_of(result)["test"]["accuracy"] <= 15 / 18
-        with np.load(result["model"]) as model:
-            assert model["classes"].tolist() == [0, 1, 2]
+        assert record_of(result)["test"]["accuracy"] <= 1 - 1 / IMAGES
 
 
 def test_a_model_predicts_what_its_run_predicted(
-    results: list[dict[str, Path]], features: Path
+    tmp_path: Path, results: list[dict[str, Path]], features: Path
 ) -> None:
-    """On the test images bit by bit; each row alone but for rounding."""
-    test = load_features(features)["test"]
+    """On its own features bit by bit; features of other images are refused."""
+    images = all_features(features)
     for result in results:
-        found = predict_features(result["model"], test)
+        found = predict_features(result["model"], images)
         assert found.dtype == np.float32
         assert np.array_equal(found, probabilities_of(result))
-        assert np.allclose(predict_features(result["model"], test[:1]), found[:1], atol=1e-5)
+    with pytest.raises(UserError, match="is of .* images, not of 3"):
+        predict_features(results[0]["model"], images[:3])
 
 
 def test_two_trainings_are_identical(
@@ -209,35 +246,48 @@ def test_two_trainings_are_identical(
 
 
 def test_seeds_differ(results: list[dict[str, Path]]) -> None:
-    """Another draw of training images is another model."""
+    """Other folds are other models."""
     assert not np.array_equal(*map(probabilities_of, results))
 
 
-def test_a_seed_draws_as_many_images_of_each_class_as_there_are() -> None:
-    """The distinct ones are 1 - 1/e of them; another seed draws others."""
-    labels = np.tile([0, 1, 1, 2], 5000)
-    counts = bootstrap_counts(labels, 7)
-    assert np.bincount(labels, weights=counts).tolist() == [5000, 10_000, 5000]
-    assert (counts > 0).mean() == pytest.approx(1 - 1 / np.e, abs=0.01)
-    assert np.array_equal(counts, bootstrap_counts(labels, 7))
-    assert not np.array_equal(counts, bootstrap_counts(labels, 8))
+def test_folds_keep_groups_together_and_divide_classes_evenly() -> None:
+    """Another seed divides otherwise; the same one the same."""
+    labels = np.tile([0, 1, 1, 2], 500)
+    groups = np.arange(2000)
+    groups[4:400:4] = 0  # a hundred files of equal bytes, of class 0
+    fold = folds_of(labels, groups, 5, 7)
+    assert len(set(fold[groups == 0])) == 1
+    alone = groups > 0
+    counts = np.zeros((3, 5), int)
+    np.add.at(counts, (labels[alone], fold[alone]), 1)
+    assert np.ptp(counts, axis=1).max() <= 2
+    assert np.array_equal(fold, folds_of(labels, groups, 5, 7))
+    assert not np.array_equal(fold, folds_of(labels, groups, 5, 8))
 
 
-def test_validation_chooses_c(
+def test_neighbours_that_are_alike_stand_in_one_fold() -> None:
+    """In their order a fold is a run of each class's images, but for where it begins."""
+    labels = np.repeat([0, 1], [50, 60])
+    places = np.arange(110)
+    shuffled = np.random.default_rng(0).permutation(110)
+    found = np.empty(110, dtype=np.int64)
+    found[shuffled] = folds_of(labels[shuffled], shuffled, 5, 3, places[shuffled])
+    for label, size in ((0, 10), (1, 12)):
+        of_class = found[labels == label]
+        assert np.bincount(of_class).tolist() == [size] * 5
+        assert np.count_nonzero(np.diff(of_class)) in (4, 5)
+    assert not np.array_equal(found, folds_of(labels, places, 5, 4, places))
+
+
+def test_cross_entropy_chooses_c(
     tmp_path: Path, results: list[dict[str, Path]], features: Path, shards: Shards
 ) -> None:
-    """Too strong a regularization sees the frequencies of classes alone; of equals, the strongest.
-
-    With C = 1e-9 every image is of the first class: 4 of 14 on validation.
-    """
+    """Too strong a regularization leaves every class about as probable as the others."""
     assert [record_of(result)["C"] for result in results] == [0.1, 0.1]
     recipe = {**RECIPE, "regularization": [1e-9]}
     (strong,) = make_runs(tmp_path / "strong", features, shards, [0], recipe=recipe)
-    assert record_of(strong)["val_accuracy"] == 4 / 14
-    assert record_of(results[0])["val_accuracy"] > 4 / 14
-    recipe = {**RECIPE, "regularization": [1e-7, 1e-9, 1e-8]}
-    (equal,) = make_runs(tmp_path / "equal", features, shards, [0], recipe=recipe)
-    assert record_of(equal)["C"] == 1e-9
+    assert record_of(strong)["C"] == 1e-9
+    assert probabilities_of(strong).max() < 0.6 < np.median(probabilities_of(results[0]).max(1))
 
 
 def test_the_record_says_what_a_run_is(
@@ -266,23 +316,24 @@ def test_a_seed_is_told_when_its_files_are_there(
     names = ("history", "predictions", "run", "model")
     outputs = {name: [folder / name for folder in folders] for name in names}
     there = []
-    for run in train(features, shards, RECIPE, CLASSES, ABOUT, [1, 2], outputs, 1):
+    manifest = manifest_of(shards, tmp_path / "manifest.parquet")
+    for run in train(features, shards, manifest, RECIPE, CLASSES, ABOUT, [1, 2], outputs, 1):
         there.append((run["seed"], [folder.exists() for folder in folders]))
     assert there == [(1, [True, False]), (2, [True, True])]
 
 
 def test_constant_features_are_harmless(tmp_path: Path, features: Path, shards: Shards) -> None:
-    """What is the same in all training images counts for nothing, whatever it is in the others."""
+    """What is the same in all images counts for nothing."""
     arrays = load_features(features)
     (plain,) = make_runs(tmp_path / "plain", features, shards, [0])
-    for split, value in (("train", 0.1), ("val", 0.1), ("test", 7.0)):
+    for split, value in (("train", 0.1), ("val", 0.1), ("test", 0.1)):
         column = np.full((len(arrays[split]), 1), value, dtype=np.float32)
         arrays[split] = np.hstack([arrays[split], column])
     wider = save(tmp_path / "wider.npz", features, **arrays)
     (result,) = make_runs(tmp_path / "wider", wider, shards, [0])
     with np.load(result["model"]) as model:
-        assert model["scale"][-1] == 1
-        assert (model["coefficients"][:, -1] == 0).all()
+        assert (model["scale"][:, -1] == 1).all()
+        assert (model["coefficients"][:, :, -1] == 0).all()
     found, expected = probabilities_of(result), probabilities_of(plain)
     assert np.array_equal(found.argmax(axis=1), expected.argmax(axis=1))
     assert np.allclose(found, expected, atol=0.02)  # sums in another order
@@ -310,7 +361,7 @@ def test_a_damaged_file_is_named(
         if kind == "features":
             load_features(path)
         else:
-            predict_features(path, load_features(features)["test"])
+            predict_features(path, all_features(features))
     assert "\n" not in str(error.value)
 
 
@@ -321,11 +372,13 @@ def test_a_job_does_not_wait_for_torch(
     code = """
 import json, sys
 from jpegprep.learners.probe import train
-features, shards, recipe, about, outputs = map(json.loads, sys.argv[1:])
-list(train(features, shards, recipe, 4, about, [0], outputs, 1))
+features, shards, manifest, recipe, about, outputs = map(json.loads, sys.argv[1:])
+list(train(features, shards, manifest, recipe, 4, about, [0], outputs, 1))
 print("torch" in sys.modules)
 """
     outputs = {name: [f"{tmp_path}/{name}"] for name in ("history", "predictions", "run", "model")}
-    arguments = (str(features), {s: [str(tars[0])] for s, tars in shards.items()}, RECIPE, ABOUT)
+    tars = {split: [str(paths[0])] for split, paths in shards.items()}
+    manifest = manifest_of(shards, tmp_path / "manifest.parquet")
+    arguments = (str(features), tars, str(manifest), RECIPE, ABOUT)
     done = python(code, *map(json.dumps, (*arguments, outputs)))
     assert done.stdout.splitlines()[-1:] == ["False"], done.stderr

@@ -260,9 +260,10 @@ def _markdown(
         *_next_steps(facts, probe),
         "## Every ratio, by the probe",
         _ratios(probe, sizes),
-        f"The probe is logistic regression on features of a frozen network, n = "
-        f"{facts['probe']['n']:,} test images, {facts['probe']['seeds']} seeds: a quick look, not "
-        f"a fine-tuned network. {PAIRED_TEST}",
+        "The probe is logistic regression on features of a frozen network, cross-fitted: all "
+        f"{facts['probe']['n']:,} images are tested, each by a regression that was trained on the "
+        f"other folds, in {facts['probe']['seeds']} repeats. It is a quick look, not a fine-tuned "
+        f"network. {PAIRED_TEST}",
         "![Difference of accuracy and bytes against ratio](recommendation.svg)",
         *_reading_text(facts),
         *_classes_text(facts),
@@ -334,7 +335,7 @@ def _costs(facts: Mapping[str, Any]) -> str:
         )
     found = facts["probe"]
     lines.append(
-        f"- **Probe** (frozen backbone, n = {found['n']:,}, {_seeds(found['seeds'])}): difference "
+        f"- **Probe** (frozen backbone, all {found['n']:,} images, cross-fitted): difference "
         f"{_points(found)} points, of {found['original']:.3f}."
     )
     lines.append("- In brackets: 95 % intervals, paired by image and seed.")

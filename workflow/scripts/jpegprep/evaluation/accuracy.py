@@ -60,7 +60,8 @@ def evaluate(
     for run, prediction, record in zip(_runs(runs), predictions, records, strict=True):
         table = read_predictions(prediction)
         correct = (table["label"] == table["predicted"]).to_numpy()
-        accuracy, low, high, _ = accuracy_interval(correct[np.newaxis])
+        crossed = crossfitted([table])
+        accuracy, low, high, _ = accuracy_interval(correct[np.newaxis], crossfitted=crossed)
         facts = read_run(record)
         recipe, network = facts["recipe"], facts.get("model", {})
         ratio = ratio_of_variant(run.variant)
@@ -150,7 +151,8 @@ def compare(
             for side in (one, other)
         ]
         same_images(f"{dataset}: {'/'.join(one)} and {'/'.join(other)}", sides[0] + sides[1])
-        found = difference_interval(_correct(sides[0]), _correct(sides[1]))
+        crossed = crossfitted(sides[0] + sides[1])
+        found = difference_interval(_correct(sides[0]), _correct(sides[1]), crossfitted=crossed)
         rows.append(
             (
                 *(dataset, *one, ratio_of_variant(one[1]), *other, len(seeds), len(sides[0][0])),
@@ -171,6 +173,11 @@ def compare(
 def _correct(tables: Sequence[pd.DataFrame]) -> npt.NDArray[np.bool_]:
     """Return whether each seed was right on each image, (seeds, n)."""
     return np.stack([(t["label"] == t["predicted"]).to_numpy() for t in tables])
+
+
+def crossfitted(tables: Sequence[pd.DataFrame]) -> bool:
+    """Tell whether these predictions are of models that were trained on the other folds."""
+    return any((table["fold"] >= 0).any() for table in tables)
 
 
 def same_images(what: str, tables: Sequence[pd.DataFrame]) -> None:
@@ -195,7 +202,8 @@ def _over_seeds(
         dataset, learner, *variants = key
         same_images(f"{dataset}/{'/'.join(variants)}/{learner}", tables)
         correct = _correct(tables)
-        yield key, (*correct.shape, *accuracy_interval(correct))
+        found = accuracy_interval(correct, crossfitted=crossfitted(tables))
+        yield key, (*correct.shape, *found)
 
 
 def _write(path: Path, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from jpegprep.common.table_files import write_table
-from jpegprep.evaluation.stats import power
 from jpegprep.images.variants import ORIGINAL
 
 _POWER = 0.8
@@ -73,6 +72,8 @@ def _needed(row: "pd.Series[Any]", margin: float) -> tuple[int | None, int | Non
 
     With one seed it is the least number of images: how much seeds vary is not known.
     """
+    from jpegprep.evaluation.stats import power  # figures take words from here, and wait for none
+
     room = row["difference"] + margin
     if room <= 0:
         return None, None
@@ -180,8 +181,9 @@ PAIRED_BRIEF = (
 PAIRED_TEST = (
     "Difference: accuracy less the original's on the same test images, in points; in brackets its "
     "95 % interval, paired by image and seed (one seed: Tango's score interval; several: "
-    "Student's, with random effects of seeds and images). p: no difference, by the tests that the "
-    "interval inverts, corrected for the learner's ratios by Holm."
+    "Student's, with random effects of seeds and images; cross-fitted: of all images, with a "
+    "factor for the training). p: no difference, by the tests that the interval inverts, corrected "
+    "for the learner's ratios by Holm."
 )
 
 
@@ -249,7 +251,8 @@ def decisions(
         f"the difference, in points, lies above {-100 * margin:+g}. Would be shown by: so many "
         f"test images or seeds, with a chance of {_POWER:.0%}, if the difference is in truth the "
         "estimated one (at least so many where one seed does not tell how training varies). Names "
-        "that begin with probe are of a frozen backbone, not of fine-tuned networks."
+        "that begin with probe are of a frozen backbone, cross-fitted on all images, not of "
+        "fine-tuned networks."
     )
     write_table(table, shown, note, targets)
 

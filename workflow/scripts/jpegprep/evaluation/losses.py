@@ -17,6 +17,7 @@ from jpegprep.common.errors import UserError
 from jpegprep.common.files import replacing
 from jpegprep.common.parquet import read_parquet
 from jpegprep.common.table_files import write_table
+from jpegprep.evaluation.accuracy import crossfitted
 from jpegprep.evaluation.stats import difference_interval, holm
 from jpegprep.learners.runs import read_predictions
 
@@ -40,12 +41,14 @@ class Predictions:
         labels: (n,) indexes of their classes.
         predicted: by ratio, from 1.0 down, (seeds, n) indexes of the classes predicted.
         classes: the names of the classes.
+        crossfitted: they are of models that were trained on the other folds.
     """
 
     keys: list[str]
     labels: npt.NDArray[np.int32]
     predicted: Mapping[float, npt.NDArray[np.int32]]
     classes: Sequence[str]
+    crossfitted: bool = False
 
     def correct(self, ratio: float) -> npt.NDArray[np.bool_]:
         """Return whether each seed's model was right on each image, (seeds, n)."""
@@ -83,6 +86,7 @@ def read_ratios(
         first["label"].to_numpy(),
         {ratio: np.stack([t["predicted"] for t in seeds]) for ratio, seeds in tables.items()},
         names.sort_values("label")["class"].tolist(),
+        crossfitted([first]),
     )
 
 
@@ -152,7 +156,7 @@ def _class_rows(dataset: str, learner: str, found: Predictions) -> pd.DataFrame:
             one, other = found.correct(ratio)[:, images], originals[:, images]
             n = one.shape[1]
             rows.append((dataset, learner, name, ratio, n, one.mean(), other.mean()))
-            rows[-1] += _difference(one, other)
+            rows[-1] += _difference(one, other, found.crossfitted)
     table = pd.DataFrame(rows, columns=CLASS_COLUMNS[:-1])
     table["p_holm"] = np.nan
     for _, family in table.dropna(subset="p").groupby("ratio"):
@@ -161,12 +165,12 @@ def _class_rows(dataset: str, learner: str, found: Predictions) -> pd.DataFrame:
 
 
 def _difference(
-    one: npt.NDArray[np.bool_], other: npt.NDArray[np.bool_]
+    one: npt.NDArray[np.bool_], other: npt.NDArray[np.bool_], crossed: bool
 ) -> tuple[float, float | None, float | None, float | None]:
     """Return difference, low, high and p; one image has no interval."""
     if one.shape[1] < 2:
         return float(one.mean() - other.mean()), None, None, None
-    found = difference_interval(one, other)
+    found = difference_interval(one, other, crossfitted=crossed)
     return found.difference, found.low, found.high, found.p
 
 

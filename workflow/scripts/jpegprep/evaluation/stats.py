@@ -5,6 +5,10 @@ and test images are two crossed random effects. `Spread` holds the variance of t
 come an effective number of images, with which the score intervals of one model are used for
 several, and degrees of freedom, by which few seeds widen them. `calibration` measures how often
 they cover: of two seeds that differ much, too seldom, since two do not tell how much seeds vary.
+
+A cross-fitted learner tests every image by a model that was trained on other images of the same
+set, in several repeats. Repeats are no seeds: all of them know the same images, and the part of
+training in the variance has to be added.
 """
 
 from collections.abc import Sequence
@@ -20,6 +24,14 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 Correct = npt.NDArray[np.bool_]
+
+# The variance of a cross-fitted mean over that of its images alone, and how many images make a
+# degree of freedom of it. Repeats and folds share their images, so that no estimate of it is
+# without bias (Y. Bengio, Y. Grandvalet, JMLR 5, 2004). Both are our choice, by simulation of real
+# cross-validation: on features of photographs the factor was 1.1 where compression changed little,
+# 1.3 to 1.6 where it cost 9 to 22 points, and 1.1 to 1.8 for an accuracy; 95 % intervals covered
+# in 96 to 98 % of samples of 150 to 1,500 images.
+_CROSSFITTED_FACTOR, _CROSSFITTED_IMAGES = 1.5, 15
 
 
 @dataclass(frozen=True)
@@ -45,7 +57,7 @@ class Spread:
     rest: float
 
 
-def spread(values: npt.NDArray[Any]) -> Spread:
+def spread(values: npt.NDArray[Any], crossfitted: bool = False) -> Spread:
     """Return the variance of the mean of a (seeds, images) table, by the method of moments.
 
     Mean squares of a two-way table of random effects with one value a cell (S. R. Searle,
@@ -57,9 +69,15 @@ def spread(values: npt.NDArray[Any]) -> Spread:
 
     Args:
         values: numbers, one a seed and image; there are at least two images.
+        crossfitted: seeds are repeats of cross-fitting; the variance is that between images of
+            their means over repeats, times a factor for the training.
     """
     seeds, images = values.shape
     by_image = values.mean(axis=0)
+    if crossfitted:
+        image = _CROSSFITTED_FACTOR * float(by_image.var(ddof=1))
+        degrees = max(4.0, images / _CROSSFITTED_IMAGES)
+        return Spread(seeds, images, image / images, degrees, 0.0, image, 0.0)
     image_square = seeds * float(by_image.var(ddof=1))
     if seeds == 1:
         return Spread(1, images, image_square / images, float("inf"), 0.0, image_square, 0.0)
@@ -138,7 +156,7 @@ def _effective(found: Spread, binomial: float) -> float:
 
 
 def accuracy_interval(
-    correct: Correct, confidence: float = 0.95
+    correct: Correct, confidence: float = 0.95, crossfitted: bool = False
 ) -> tuple[float, float, float, str]:
     """Return accuracy, the lower and upper bound of its interval, and the interval's name.
 
@@ -150,14 +168,17 @@ def accuracy_interval(
     Args:
         correct: (seeds, n): whether each seed's model was right on each test image.
         confidence: the share of intervals that cover.
+        crossfitted: as of `spread`.
     """
     accuracy = float(correct.mean())
-    found = spread(correct)
+    found = spread(correct, crossfitted)
     images = _effective(found, accuracy * (1 - accuracy))
     low, high = proportion_confint(accuracy * images, images, alpha=1 - confidence, method="wilson")
     normal, student = _quantiles(found, confidence)
     low, high = (accuracy + (float(bound) - accuracy) * student / normal for bound in (low, high))
     name = "Wilson" if found.seeds == 1 else "Wilson with random effects"
+    if crossfitted:
+        name = "Wilson, cross-fitted"
     return accuracy, max(0.0, low), min(1.0, high), name
 
 
@@ -190,7 +211,9 @@ class Difference:
     spread: Spread
 
 
-def difference_interval(one: Correct, other: Correct, confidence: float = 0.95) -> Difference:
+def difference_interval(
+    one: Correct, other: Correct, confidence: float = 0.95, crossfitted: bool = False
+) -> Difference:
     """Compare the models of two sides on the same test images, paired by image and by seed.
 
     One seed: the interval is the score interval for paired proportions (T. Tango, Statistics in
@@ -204,17 +227,19 @@ def difference_interval(one: Correct, other: Correct, confidence: float = 0.95) 
         one: (seeds, n): whether each seed's model of the one side was right on each test image.
         other: likewise of the other side, in the same order of seeds and images.
         confidence: the share of intervals that cover.
+        crossfitted: as of `spread`, with the same folds on both sides.
     """
     change = one.astype(np.int8) - other.astype(np.int8)
     gained, lost = float((change > 0).mean()), float((change < 0).mean())
     difference = gained - lost
-    found = spread(change)
+    found = spread(change, crossfitted)
     images = _effective(found, gained + lost - difference**2)
     normal, student = _quantiles(found, confidence)
-    low, high = _tango(gained * images, lost * images, images, normal)
+    low, high = _tango(gained * images, lost * images, images, student if crossfitted else normal)
     differ = (gained + lost) * images
-    p = 2 * float(norm.sf(abs(difference) * images / sqrt(differ))) if differ else 1.0
-    if found.seeds > 1:
+    score = abs(difference) * images / sqrt(differ) if differ else 0.0
+    p = 2 * float(t.sf(score, found.degrees) if crossfitted else norm.sf(score))
+    if found.seeds > 1 or crossfitted:
         error = sqrt(found.variance)
         low = max(-1.0, min(low, difference - student * error))
         high = min(1.0, max(high, difference + student * error))

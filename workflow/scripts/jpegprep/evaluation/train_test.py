@@ -68,7 +68,8 @@ def train_test(
 def _pairs(seeds: Sequence[str | Path]) -> list[tuple[object, ...]]:
     """Return trained, tested and the numbers of each pair of ratios of one data set."""
     found = [_read(path) for path in seeds]
-    for path, (ratios, images, _) in zip(seeds, found, strict=True):
+    crossfitted = found[0][3]
+    for path, (ratios, images, *_) in zip(seeds, found, strict=True):
         if (ratios, images) != found[0][:2]:
             raise UserError(
                 f"{path}: tested on other images or at other ratios than {seeds[0]}; remove both: "
@@ -78,7 +79,11 @@ def _pairs(seeds: Sequence[str | Path]) -> list[tuple[object, ...]]:
     correct = np.stack([seed[2] for seed in found])  # (seeds, trained, tested, images)
     originals = correct[:, ratios.index(1.0), ratios.index(1.0)]
     return [
-        (trained, tested, *_numbers(correct[:, i, j], originals, trained == tested == 1))
+        (
+            trained,
+            tested,
+            *_numbers(correct[:, i, j], originals, trained == tested == 1, crossfitted),
+        )
         for i, trained in enumerate(ratios)
         for j, tested in enumerate(ratios)
     ]
@@ -86,24 +91,28 @@ def _pairs(seeds: Sequence[str | Path]) -> list[tuple[object, ...]]:
 
 def _read(
     path: str | Path,
-) -> tuple[list[float], list[tuple[str, int]], npt.NDArray[np.bool_]]:
-    """Return the ratios, the images (key, label), and who was right, (trained, tested, images)."""
+) -> tuple[list[float], list[tuple[str, int]], npt.NDArray[np.bool_], bool]:
+    """Return ratios, images (key, label), who was right (trained, tested, images), cross-fitted."""
     table = read_parquet(path)
     ratios = table["trained"].unique().to_pylist()
     first = table.slice(0, len(table) // len(ratios) ** 2)
     images = list(zip(first["key"].to_pylist(), first["label"].to_pylist(), strict=True))
     correct = table["label"].to_numpy() == table["predicted"].to_numpy()
-    return ratios, images, correct.reshape(len(ratios), len(ratios), -1)
+    crossfitted = bool((table["fold"].to_numpy() >= 0).any())
+    return ratios, images, correct.reshape(len(ratios), len(ratios), -1), crossfitted
 
 
 def _numbers(
-    correct: npt.NDArray[np.bool_], originals: npt.NDArray[np.bool_], itself: bool
+    correct: npt.NDArray[np.bool_],
+    originals: npt.NDArray[np.bool_],
+    itself: bool,
+    crossfitted: bool,
 ) -> tuple[object, ...]:
     """Return seeds, n, accuracy, its interval, and the difference to `originals` with its."""
-    facts = (*correct.shape, *accuracy_interval(correct))
+    facts = (*correct.shape, *accuracy_interval(correct, crossfitted=crossfitted))
     if itself:
         return (*facts, None, None, None)
-    found = difference_interval(correct, originals)
+    found = difference_interval(correct, originals, crossfitted=crossfitted)
     return (*facts, found.difference, found.low, found.high)
 
 

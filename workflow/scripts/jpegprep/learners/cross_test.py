@@ -17,7 +17,7 @@ from jpegprep.common.errors import UserError
 from jpegprep.common.files import replacing
 from jpegprep.common.parquet import write_parquet
 from jpegprep.learners.runs import read_predictions
-from jpegprep.shards.shards import ShardReader, tars_of
+from jpegprep.shards.shards import ShardReader, splits_of, tars_of
 
 Predicted = npt.NDArray[np.int32]  # (trained, tested, images)
 
@@ -45,8 +45,8 @@ def cross_test_timm(
         predictions: the predictions.parquet of each model's run.
         recipe: the learner's.
         classes: the number of classes.
-        target: the parquet to write: trained and tested (ratios), key, label, predicted; a row a
-            test image for each tested ratio, for each trained one.
+        target: the parquet to write: trained and tested (ratios), key, label, predicted, fold (as
+            in predictions.parquet); a row a test image for each tested ratio, for each trained one.
         threads: processors to use.
 
     Raises:
@@ -125,23 +125,24 @@ def cross_test_probe(
         ratios: the ratios, from 1.0 down.
         models: the model.npz trained at each of them.
         features: the features at each, as `extraction.extract_features` writes them.
-        originals: the folder of the originals' shards, for keys and labels of the test images.
+        originals: the folder of the originals' shards, for keys and labels of the images.
         predictions: the predictions.parquet of each model's run.
-        target: the parquet to write, as of `cross_test_timm`.
+        target: the parquet to write, as of `cross_test_timm`, of all images: each is tested by a
+            regression of the other folds.
 
     Raises:
         UserError: where a file is damaged, or a model does not predict what its run did.
     """
-    from jpegprep.learners.probe import load_features, predict_features
+    from jpegprep.learners.probe import all_features, predict_features
 
-    reader = ShardReader(tars_of(originals, "test"))
+    reader = ShardReader([tar for tars in splits_of(originals).values() for tar in tars])
     tested = []
     for path in features:
-        images = load_features(path)["test"]
+        images = all_features(path)
         if len(images) != len(reader):
             raise UserError(
-                f"{path}: has {len(images)} test images, {originals} {len(reader)}; "
-                "remove it: it is made again"
+                f"{path}: has {len(images)} images, {originals} {len(reader)}; remove it: it is "
+                "made again"
             )
         tested.append([predict_features(model, images).argmax(axis=1) for model in models])
     predicted = np.array(tested, dtype=np.int32).swapaxes(0, 1)
@@ -166,6 +167,7 @@ def _write(
     """Compare the models' predictions with their runs' and write them all."""
     for i, path in enumerate(predictions):
         _compare(path, reader, predicted[i, i])
+    folds = [read_predictions(path)["fold"].to_numpy() for path in predictions]
     count, images = len(ratios), len(reader)
     every = np.tile(np.arange(images), count * count)
     table = pa.table(
@@ -175,6 +177,7 @@ def _write(
             "key": pa.array(reader.keys.tolist(), pa.string()).take(every),
             "label": pa.array(reader.labels, pa.int32()).take(every),
             "predicted": predicted.ravel(),
+            "fold": np.repeat(np.stack(folds), count, axis=0).ravel(),
         }
     )
     with replacing(target) as part:

@@ -1,12 +1,11 @@
 """The learner `probe`: logistic regression on the features of a frozen, pretrained network.
 
 The quick look beside fine-tuning: `extraction` computes the features of a variant once, and the
-runs of all seeds are made from them in seconds. Nothing in it is random, so a seed draws the
-training images: of each class as many as there are, with replacement (a stratified bootstrap; B.
-Efron, Annals of Statistics 7, 1979), the same ones at every variant. The runs of a probe vary as if
-the training set had been drawn anew, those of a fine-tuned network as if it had been trained anew
-on the same images. This is our choice. On one machine two runs give identical predictions, with any
-number of threads.
+runs of all seeds are made from them in seconds. Every image of the data set is tested, by a
+regression that was trained on the other folds (cross-fitting); nothing in it is random, so a seed
+divides the images into folds anew, the same ones at every variant. Files of equal bytes are in one
+fold. Seeds are repeats, no independent trainings: what that means for an interval stands in
+`evaluation.stats`. On one machine two runs give identical predictions, with any number of threads.
 """
 
 import json
@@ -14,42 +13,29 @@ import time
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from jpegprep.common.errors import UserError
 from jpegprep.common.layout import SPLITS
+from jpegprep.common.parquet import read_parquet
 from jpegprep.learners import runs
 from jpegprep.shards.shards import ShardReader
 
 Features = npt.NDArray[np.float32]  # (n, d), one row an image
 Labels = npt.NDArray[np.int64]
-# The arrays of a model.npz: float32 ``mean`` and ``scale`` (d,), ``coefficients`` (classes, d) and
-# ``intercept`` (classes,), -inf for a class that was not trained on; int64 ``classes``, those that
-# were.
+# The arrays of a model.npz, of a regression a fold: float32 ``mean`` and ``scale`` (folds, d),
+# ``coefficients`` (folds, classes, d) and ``intercept`` (folds, classes), -inf for a class that was
+# not trained on; int64 ``fold`` (n,), which of them tests each image.
 Model = dict[str, npt.NDArray[Any]]
 
-
-@dataclass(frozen=True)
-class _Fit:
-    """What validation chose for a seed.
-
-    Attributes:
-        val_accuracy: top-1.
-        strength: C.
-        model: trained with it.
-        seconds: what trying all C took.
-    """
-
-    val_accuracy: float
-    strength: float
-    model: Model
-    seconds: float
+FOLDS = 5  # where the recipe does not say
 
 
 def load_features(path: str | Path) -> dict[str, Features]:
@@ -75,45 +61,57 @@ def load_record(path: str | Path) -> dict[str, Any]:
 
 
 def predict_features(model: str | Path, features: Features) -> Features:
-    """Return the probabilities of a trained probe, (n, classes) float32.
+    """Return the probabilities of all images by a run's regressions, (n, classes) float32.
 
-    On the test images of its run they are the run's predictions, bit by bit.
+    Each image's is that of the other folds. On the features of its own variant they are the run's
+    predictions, bit by bit.
 
     Args:
         model: a run's model.npz.
-        features: (n, d) float32, of images of any variant by the same network.
+        features: (n, d) float32, of all images in the order of the run, of any variant.
 
     Raises:
-        UserError: where the model is damaged.
+        UserError: where the model is damaged, or of other images.
     """
-    names = ("mean", "scale", "coefficients", "intercept")
-    return _predict(_read(model, names), features)
+    found = _read(model, ("mean", "scale", "coefficients", "intercept", "fold"))
+    if len(found["fold"]) != len(features):
+        raise UserError(
+            f"{model}: is of {len(found['fold'])} images, not of {len(features)}; remove it: it is "
+            "made again"
+        )
+    return _predict(found, features)
 
 
 def train(
     features: str | Path,
     shards: Mapping[str, Sequence[str | Path]],
+    manifest: str | Path,
     recipe: Mapping[str, Any],
     classes: int,
     about: Mapping[str, Any],
     seeds: Sequence[int],
     outputs: Mapping[str, Sequence[str | Path]],
     threads: int,
+    contiguous: bool = False,
 ) -> Iterator[dict[str, Any]]:
-    """Train, choose C on validation, predict the test set once, write the run; for each seed.
+    """Choose C, train a regression a fold, predict every image once, write the run; for each seed.
 
-    There are no epochs: the history is empty.
+    C is chosen once, for all seeds: the one whose regression predicts a fold with the least
+    cross-entropy. There are no epochs: the history is empty.
 
     Args:
         features: of the variant, as `extraction.extract_features` writes them.
         shards: the tars of ``train``, ``val`` and ``test``, whose indexes have keys and labels.
-        recipe: the learner's; ``regularization`` lists the C to choose from.
+        manifest: of the data set: the order of its images, and which are of equal bytes.
+        recipe: the learner's; ``regularization`` lists the C to choose from, ``folds`` is their
+            number, if it has one.
         classes: the number of classes.
         about: what run.json says the runs are: dataset, variant, learner, code.
         seeds: of the runs.
         outputs: the paths of ``history``, ``predictions``, ``run`` and ``model``, one a seed, in
             the same order.
-        threads: processors to use, each for a seed.
+        threads: processors to use, each for a regression.
+        contiguous: neighbours in the manifest's order are alike, see `folds_of`.
 
     Yields:
         What each run is, with its seed, when its files are there.
@@ -122,130 +120,166 @@ def train(
         UserError: where the features or an index are damaged.
     """
     started = time.perf_counter()
-    arrays, extraction = load_features(features), load_record(features)
+    arrays, extraction = all_features(features), load_record(features)
     readers = {split: ShardReader(tars) for split, tars in shards.items()}
-    labels = {split: reader.labels for split, reader in readers.items()}
+    readers["test"] = ShardReader([tar for split in SPLITS for tar in shards[split]])
+    labels = readers["test"].labels
+    places, groups = _places_and_groups(manifest, readers["test"].keys)
+    order = places if contiguous else None
+    number = recipe.get("folds", FOLDS)
     setup = time.perf_counter() - started
-    fits = _fit_seeds(arrays, labels, recipe["regularization"], classes, seeds, threads)
-    for i, (seed, fit) in enumerate(zip(seeds, fits, strict=True)):
-        run = {**about, "seed": seed}
-        begun = time.perf_counter()
-        probabilities = _predict(fit.model, arrays["test"])
-        predicted = time.perf_counter()
-        runs.write_run(
-            {name: paths[i] for name, paths in outputs.items()},
-            readers,
-            [],
-            probabilities,
-            partial(_save, fit.model),
-            {
-                **run,
-                "recipe": dict(recipe),
-                "features": arrays["test"].shape[1],
-                "C": fit.strength,
-                "tested_epoch": None,
-                "val_accuracy": fit.val_accuracy,
-                "precision": extraction["precision"],
-                "extraction": extraction,
-                "seconds": {
-                    "setup": round(setup, 2),
-                    "fit": round(fit.seconds, 2),
-                    "test": round(predicted - begun, 2),
-                },
-            },
-            threads,
-            gpu=False,
+    with _single_threads(), ThreadPoolExecutor(threads) as pool:
+        strength = _choose(
+            arrays, labels, folds_of(labels, groups, number, _CHOOSING, order), recipe, classes
         )
-        yield run
+        chosen = time.perf_counter()
+        for i, seed in enumerate(seeds):
+            begun = time.perf_counter()
+            fold = folds_of(labels, groups, number, seed, order)
+
+            def of_fold(k: int, fold: Labels = fold) -> Model:
+                drawn = fold != k
+                return next(_models(arrays[drawn], labels[drawn], [strength], classes))[1]
+
+            parts = list(pool.map(of_fold, range(number)))
+            model = {name: np.stack([part[name] for part in parts]) for name in parts[0]}
+            model["fold"] = fold
+            trained = time.perf_counter()
+            probabilities = _predict(model, arrays)
+            predicted = time.perf_counter()
+            run = {**about, "seed": seed}
+            runs.write_run(
+                {name: paths[i] for name, paths in outputs.items()},
+                readers,
+                [],
+                probabilities,
+                partial(_save, model),
+                {
+                    **run,
+                    "recipe": dict(recipe),
+                    "features": arrays.shape[1],
+                    "folds": number,
+                    "C": strength,
+                    "tested_epoch": None,
+                    "val_accuracy": None,
+                    "precision": extraction["precision"],
+                    "extraction": extraction,
+                    "seconds": {
+                        "setup": round(setup, 2),
+                        "fit": round(
+                            trained - begun + (chosen - started - setup if not i else 0), 2
+                        ),
+                        "test": round(predicted - trained, 2),
+                    },
+                },
+                threads,
+                gpu=False,
+                folds=fold,
+            )
+            yield run
 
 
-def bootstrap_counts(labels: Labels, seed: int) -> Labels:
-    """Return how often a seed draws each training image: a bootstrap inside each class.
+_CHOOSING = 2**32  # the seed of the folds on which C is chosen: no run's
+
+
+def all_features(path: str | Path) -> Features:
+    """Return the features of all images, (n, d): those of ``train``, then ``val``, then ``test``.
+
+    Raises:
+        UserError: where the file is damaged.
+    """
+    found = load_features(path)
+    return np.concatenate([found[split] for split in SPLITS])
+
+
+def _places_and_groups(manifest: str | Path, keys: npt.NDArray[np.str_]) -> tuple[Labels, Labels]:
+    """Return each image's place in the manifest, and a number that images of equal bytes share."""
+    table = read_parquet(manifest, ["key", "duplicate_of"]).to_pandas()
+    content = table["duplicate_of"].where(table["duplicate_of"].notna(), table["key"])
+    places = pd.Index(table["key"]).get_indexer(keys.tolist()).astype(np.int64)  # all are there
+    groups, _ = pd.factorize(content)
+    return places, groups.astype(np.int64)[places]
+
+
+def folds_of(
+    labels: Labels, groups: Labels, folds: int, seed: int, places: Labels | None = None
+) -> Labels:
+    """Divide images into folds, each class evenly; a group is in one fold.
 
     Args:
-        labels: (n,) of the training images.
-        seed: the run's.
+        labels: (n,) classes.
+        groups: (n,), the same number for images that belong together.
+        folds: how many.
+        seed: of the random order.
+        places: (n,) in an order in which neighbours are alike, as patches of a photograph: a fold
+            is then a run of each class's images, and the seed says where it begins.
 
     Returns:
-        (n,) counts, which sum over each class to its number of images.
+        (n,) from 0 to folds - 1.
     """
+    _, first, group = np.unique(groups, return_index=True, return_inverse=True)
     rng = np.random.default_rng(seed)
-    counts = np.zeros(len(labels), dtype=np.int64)
-    for label in np.unique(labels):
-        images = np.flatnonzero(labels == label)
-        drawn = rng.choice(images, size=len(images))
-        counts += np.bincount(drawn, minlength=len(labels))
-    return counts
+    fold = np.empty(len(first), dtype=np.int64)
+    if places is None:
+        order = rng.permutation(len(first))
+        order = order[np.argsort(labels[first][order], kind="stable")]
+        fold[order] = np.arange(len(order)) % folds
+    else:
+        start = rng.random()
+        for label in np.unique(labels[first]):
+            of_class = np.flatnonzero(labels[first] == label)
+            order = of_class[np.argsort(places[first][of_class])]
+            fold[order] = np.floor((np.arange(len(order)) / len(order) + start) * folds)
+        fold %= folds
+    return fold[group.ravel()]
 
 
-def _fit_seeds(
-    arrays: Mapping[str, Features],
-    labels: Mapping[str, Labels],
-    strengths: Sequence[float],
-    classes: int,
-    seeds: Sequence[int],
-    threads: int,
-) -> list[_Fit]:
-    """Return the fit of each seed; each in one thread.
+@contextmanager
+def _single_threads() -> Iterator[None]:
+    """Compute each regression in one thread.
 
-    A regression has thousands of small products of matrices. Threads that share them wait for each
-    other, on a busy machine for minutes, and sum in another order.
+    It has thousands of small products of matrices. Threads that share them wait for each other, on
+    a busy machine for minutes, and sum in another order.
     """
     import sklearn.linear_model  # noqa: F401  only libraries that are loaded are limited
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
-        return list(
-            pool.map(lambda seed: _fit_seed(arrays, labels, strengths, classes, seed), seeds)
-        )
+    with threadpool_limits(1):
+        yield
 
 
-def _fit_seed(
-    arrays: Mapping[str, Features],
-    labels: Mapping[str, Labels],
-    strengths: Sequence[float],
-    classes: int,
-    seed: int,
-) -> _Fit:
-    """Return the first best on validation of all C, ascending.
+def _choose(
+    features: Features, labels: Labels, fold: Labels, recipe: Mapping[str, Any], classes: int
+) -> float:
+    """Return the first C, ascending, with the least cross-entropy on fold 0."""
+    strengths = sorted(recipe["regularization"])
+    if len(strengths) == 1:
+        return float(strengths[0])
+    drawn, tested = fold != 0, fold == 0
 
-    An image that was drawn k times is one of weight k: the same model, at two thirds of the cost.
-    """
-    started = time.perf_counter()
-    counts = bootstrap_counts(labels["train"], seed)
-    drawn = counts > 0
-    train, weights = arrays["train"][drawn], counts[drawn].astype(np.float32)
-    models = _models(train, labels["train"][drawn], weights, strengths, classes)
-    accuracy, strength, model = max(
-        (
-            (_accuracy(model, arrays["val"], labels["val"]), strength, model)
-            for strength, model in models
-        ),
-        key=lambda candidate: candidate[0],
-    )
-    return _Fit(accuracy, strength, model, time.perf_counter() - started)
+    def loss(model: Model) -> float:
+        found = _predict_one(model, features[tested])[np.arange(tested.sum()), labels[tested]]
+        return float(-np.log(np.maximum(found, 1e-12)).mean())
+
+    models = _models(features[drawn], labels[drawn], strengths, classes)
+    return min(((loss(model), strength) for strength, model in models), key=lambda x: x[0])[1]
 
 
 def _models(
-    features: Features,
-    labels: Labels,
-    weights: Features,
-    strengths: Sequence[float],
-    classes: int,
+    features: Features, labels: Labels, strengths: Sequence[float], classes: int
 ) -> Iterator[tuple[float, Model]]:
-    """Yield C and its model, ascending; each begins where the one before ended.
+    """Yield C and its regression, in their order; each begins where the one before ended.
 
     Args:
         features: (n, d) of the training images.
-        labels: (n,), of two classes or more.
-        weights: (n,) of the images.
+        labels: (n,).
         strengths: inverse strengths of regularization, C.
         classes: the number of classes.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
 
-    scaler = StandardScaler().fit(features, sample_weight=weights)  # the scale of a constant is 1
+    scaler = StandardScaler().fit(features)  # the scale of a constant is 1
     mean, scale = scaler.mean_.astype(np.float32), scaler.scale_.astype(np.float32)
     standardized = _standardize(features, mean, scale)
     known = np.unique(labels)
@@ -254,22 +288,15 @@ def _models(
     # With scikit-learn's own tolerance, 1e-4, the solver stops so early that half a point of
     # accuracy depends on where it began.
     regression = LogisticRegression(tol=1e-5, max_iter=1000, warm_start=True)
-    for strength in sorted(strengths):
-        regression.set_params(C=strength).fit(standardized, labels, sample_weight=weights)
+    for strength in strengths:
         coefficients = np.zeros((classes, features.shape[1]), dtype=np.float32)
         intercept = np.full(classes, -np.inf, dtype=np.float32)
         intercept[known] = 0
-        coefficients[rows], intercept[rows] = regression.coef_, regression.intercept_
-        yield (
-            strength,
-            {
-                "mean": mean,
-                "scale": scale,
-                "coefficients": coefficients,
-                "intercept": intercept,
-                "classes": known,
-            },
-        )
+        if len(known) > 1:
+            regression.set_params(C=strength).fit(standardized, labels)
+            coefficients[rows], intercept[rows] = regression.coef_, regression.intercept_
+        names = ("mean", "scale", "coefficients", "intercept")
+        yield strength, dict(zip(names, (mean, scale, coefficients, intercept), strict=True))
 
 
 def _standardize(features: Features, mean: Features, scale: Features) -> Features:
@@ -279,6 +306,16 @@ def _standardize(features: Features, mean: Features, scale: Features) -> Feature
 
 
 def _predict(model: Model, features: Features) -> Features:
+    """Return the probabilities of each image by the regression of its fold."""
+    found = np.empty((len(features), model["intercept"].shape[1]), dtype=np.float32)
+    for k in range(len(model["intercept"])):
+        of_fold = {name: model[name][k] for name in ("mean", "scale", "coefficients", "intercept")}
+        rows = model["fold"] == k
+        found[rows] = _predict_one(of_fold, features[rows])
+    return found
+
+
+def _predict_one(model: Model, features: Features) -> Features:
     """Return the softmax of the logits, in one thread: more would sum in another order."""
     from threadpoolctl import threadpool_limits
 
@@ -290,10 +327,6 @@ def _predict(model: Model, features: Features) -> Features:
     probabilities = np.exp(logits)
     probabilities /= probabilities.sum(axis=1, keepdims=True)
     return probabilities
-
-
-def _accuracy(model: Model, features: Features, labels: Labels) -> float:
-    return float((_predict(model, features).argmax(axis=1) == labels).mean())
 
 
 def _save(model: Model, path: Path) -> None:

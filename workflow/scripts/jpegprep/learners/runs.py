@@ -49,12 +49,13 @@ def write_run(
     facts: Mapping[str, Any],
     threads: int,
     gpu: bool = True,
+    folds: npt.NDArray[np.int64] | None = None,
 ) -> None:
     """Write the files of a run; all appear, whole, or none.
 
     Args:
         outputs: the paths of ``history``, ``predictions``, ``run`` and ``model``.
-        readers: the shards of ``train``, ``val`` and ``test``.
+        readers: the shards of ``train``, ``val`` and ``test``; with `folds` ``test`` are all.
         history: one mapping an epoch, with the keys of `HISTORY`; none of a learner without epochs,
             which reads its images once.
         probabilities: (n, classes) of the test images in the order of their shards.
@@ -64,6 +65,7 @@ def write_run(
             memory of a process of its own.
         threads: the processors it had.
         gpu: it takes a GPU where there is one.
+        folds: (n,) of the tested images, where each is tested by a model of the other folds.
     """
     test = readers["test"]
     with replacing_all(*(outputs[name] for name in ("history", "predictions", "model", "run"))) as (
@@ -74,16 +76,16 @@ def write_run(
     ):
         table = pd.DataFrame(history, columns=HISTORY)
         table.to_csv(history_part, index=False, float_format="%.6g", lineterminator="\n")
-        accuracy = write_predictions(predictions_part, test.keys, test.labels, probabilities)
+        accuracy = write_predictions(predictions_part, test.keys, test.labels, probabilities, folds)
         save_model(model_part)
-        epoch_bytes = readers["train"].image_bytes + readers["val"].image_bytes
+        read = max(1, len(history)) * sum(readers[s].image_bytes for s in ("train", "val"))
         run = {
             **facts,
             "test": {"n": len(test), "accuracy": accuracy},
             "encoder": readers["train"].encoders,
             "decoder": codec(),
             **environment(threads, gpu),
-            "bytes_read": max(1, len(history)) * epoch_bytes + test.image_bytes,
+            "bytes_read": test.image_bytes + (read if folds is None else 0),
             "peak_memory_mib": peak_memory_mib(facts.get("peak_memory_mib", {})),
             "sha256": {
                 Path(outputs[name]).name: sha256_of(part)
@@ -145,14 +147,16 @@ def write_predictions(
     keys: npt.NDArray[np.str_],
     labels: npt.NDArray[np.int64],
     probabilities: npt.NDArray[np.float32],
+    folds: npt.NDArray[np.int64] | None = None,
 ) -> float:
-    """Write predictions.parquet: key, label, predicted, probabilities; one row a test image.
+    """Write predictions.parquet: key, label, predicted, probabilities, fold; a row a test image.
 
     Args:
         path: where to write; the caller renames it.
         keys: (n,) the samples' keys.
         labels: (n,) the true classes.
         probabilities: (n, classes), each row summing to 1.
+        folds: (n,) the fold of each; -1 in the file where the test images are no folds.
 
     Returns:
         Top-1 accuracy.
@@ -165,6 +169,7 @@ def write_predictions(
             "label": pa.array(labels, pa.int32()),
             "predicted": pa.array(predicted),
             "probabilities": pa.FixedSizeListArray.from_arrays(flat, probabilities.shape[1]),
+            "fold": pa.array(np.full(len(keys), -1) if folds is None else folds, pa.int32()),
         }
     )
     write_parquet(table, path)
@@ -172,12 +177,12 @@ def write_predictions(
 
 
 def read_predictions(path: str | Path) -> pd.DataFrame:
-    """Read predictions.parquet without its probabilities: key, label, predicted.
+    """Read predictions.parquet without its probabilities: key, label, predicted, fold.
 
     Raises:
         UserError: where the file is damaged.
     """
-    return read_parquet(path, ["key", "label", "predicted"]).to_pandas()
+    return read_parquet(path, ["key", "label", "predicted", "fold"]).to_pandas()
 
 
 def environment(threads: int, gpu: bool = True) -> dict[str, Any]:
