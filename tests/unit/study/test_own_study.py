@@ -33,7 +33,7 @@ def study_of(what: dict[str, Any], tmp_path: Path) -> Any:
 def test_the_study_probes_all_ratios_and_trains_on_the_original(
     what: dict[str, Any], tmp_path: Path
 ) -> None:
-    """Four repeats of the probe at ten ratios, one network; at which other ratio, the probe says."""
+    """Four repeats of the probe at ten ratios, one network; its other ratio the probe will say."""
     study, checked = study_of(what, tmp_path)
     assert study.name == "recommend/my-photos"
     assert checked["name"] == "my-photos"
