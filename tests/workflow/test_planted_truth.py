@@ -60,12 +60,12 @@ def _quick(config):
 def test_classes_of_the_finest_texture_bear_little_compression(tmp_path):
     """The knee comes early, where the step of its coefficient passes twice the coefficient."""
     facts = _answer(tmp_path, _texture, ["plain", "checkered"])
-    assert facts["answer"] == "unconfirmed"  # no network is fine-tuned
+    assert facts["verdict"] == "use-probe"  # no network is fine-tuned
     assert facts["quality"] == 80
 
 
 def test_classes_of_mean_colour_bear_all_of_it(tmp_path):
     """The knee is the smallest ratio."""
     facts = _answer(tmp_path, _colour, ["red", "blue"])
-    assert facts["answer"] == "unconfirmed"  # no network is fine-tuned
+    assert facts["verdict"] == "use-probe"  # no network is fine-tuned
     assert facts["quality"] == 10

@@ -48,7 +48,7 @@ def test_the_answer_is_there_in_words_numbers_and_pictures(asked):
     project, images = asked
     folder = project.path("results/recommend/mine-yours")
     facts = json.loads((folder / "recommendation.json").read_text(encoding="utf-8"))
-    assert facts["answer"] == "use"
+    assert facts["verdict"] == "use-probe"
     assert facts["quality"] in (10, 50)
     assert facts["saved"] > 0.3
     assert facts["fine_tuned"]["n"] == facts["manifest"]["used"]["test"] == 31
@@ -58,7 +58,7 @@ def test_the_answer_is_there_in_words_numbers_and_pictures(asked):
     for record in facts["runs"]:
         assert project.path(record).exists()
     text = (folder / "recommendation.md").read_text(encoding="utf-8")
-    assert text.startswith(f"# mine-yours: use JPEG quality {facts['quality']}\n")
+    assert text.startswith(f"# mine-yours: JPEG quality {facts['quality']}, by the probe; ")
     assert f"make convert IMAGES='{images}' TO=" in text
     for kind in ("svg", "png"):
         assert (folder / f"recommendation.{kind}").stat().st_size > 1000

@@ -18,8 +18,10 @@ def propose(
 ) -> None:
     """Write which ratio is worth confirming, by what the probe found.
 
-    The smallest ratio that is shown to lose less than the margin; where none is, the smallest whose
-    estimate does. None, where that saves too little, or where every ratio loses the margin.
+    Of the ratios that save what is worth it: the smallest that is shown to lose less than the
+    margin; where none is, the smallest whose estimate does; where none does, the largest, unless it
+    is shown to lose the margin. None, where no ratio saves so much, or where the largest that does
+    is shown to lose.
 
     Args:
         differences: the table of `evaluation.compare`.
@@ -31,22 +33,24 @@ def propose(
             ``images_needed`` and ``seeds_needed`` for the next smaller ratio.
     """
     table = against_original(differences)
-    found = decide(table[table["learner"] == probe], margin)
+    table = table[table["learner"] == probe]
+    found = decide(table, margin)
     relative = pd.read_csv(sizes).set_index("ratio")["relative_size"]
 
     def saved(ratio: float) -> float:
         return 1 - float(relative.loc[ratio])
 
-    ratio, shown = found.shown, True
-    if ratio is None or saved(ratio) < least_saving:
-        ratio, shown = found.candidate, found.candidate == found.shown
-    worth = ratio is not None and saved(ratio) >= least_saving
+    worth = table[[saved(ratio) >= least_saving for ratio in table["ratio"].tolist()]]
+    largest = worth.sort_values("ratio").tail(1)
+    not_lost = largest.loc[largest["high"] > -margin, "ratio"].tolist()
+    choices = [r for r in (found.shown, found.candidate) if r in worth["ratio"].tolist()]
+    ratio = next(iter([*choices, *not_lost]), None)
     write_json(
         target,
         {
-            "ratio": ratio if worth else None,
-            "shown": bool(worth and shown),
-            "saved": saved(ratio) if ratio is not None and worth else None,
+            "ratio": ratio,
+            "shown": ratio is not None and ratio == found.shown,
+            "saved": None if ratio is None else saved(ratio),
             "most": 1 - float(relative.min()),
             "next": found.blocked,
             "images_needed": found.images,

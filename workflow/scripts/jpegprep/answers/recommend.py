@@ -10,6 +10,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from jpegprep.answers.verdicts import (
+    CANNOT_TELL,
+    LEAST_PAIRS,
+    LEAVE,
+    LOSES,
+    NOT_SHOWN,
+    USE,
+    USE_PROBE,
+    verdict,
+)
 from jpegprep.common.files import write_json, write_text
 from jpegprep.common.parquet import read_parquet
 from jpegprep.common.records import read_history, read_run
@@ -18,9 +28,6 @@ from jpegprep.evaluation.accuracy import same_images
 from jpegprep.evaluation.decision import PAIRED_TEST, against_original, in_points, points
 from jpegprep.evaluation.stats import difference_interval
 from jpegprep.learners.runs import read_predictions
-
-# The answers, and what they say in the first line.
-USE, UNCONFIRMED, NOT_SHOWN, LOSES, LEAVE = "use", "unconfirmed", "not shown", "loses", "leave"
 
 
 def recommend(
@@ -61,17 +68,18 @@ def recommend(
     accuracies = pd.read_csv(accuracy)
     ratio = proposed["ratio"]
     fine = _fine_tuned(runs) if ratio is not None and runs["compressed"] else None
-    answer = _answer(proposed, fine, what["margin"])
+    found = _probe(probe, accuracies, what["probe"], ratio, split)
     facts: dict[str, Any] = {
         "images": what["images"],
-        "answer": answer,
+        "verdict": verdict(proposed, found, fine, what["margin"]),
         "quality": None if ratio is None else round(100 * ratio),
         "margin": what["margin"],
         "original_bytes": int(size_of[1.0]["bytes"]),
         "compressed_bytes": None if ratio is None else int(size_of[ratio]["bytes"]),
         "saved": proposed["saved"],
         "fine_tuned": fine,
-        "probe": _probe(probe, accuracies, what["probe"], ratio),
+        "pairs": fine["seeds"] if fine else 0,
+        "probe": found,
         "needed": {
             "ratio": proposed["next"],
             "images": proposed["images_needed"],
@@ -91,17 +99,6 @@ def recommend(
     write_json(numbers, facts)
     write_text(text, _markdown(facts, what, probe, size_of))
     return f"see {text}"
-
-
-def _answer(proposed: Mapping[str, Any], fine: Mapping[str, Any] | None, margin: float) -> str:
-    if proposed["ratio"] is None:
-        return LEAVE
-    if fine is None:
-        return UNCONFIRMED if proposed["shown"] else NOT_SHOWN
-    if fine["low"] > -margin:
-        return USE
-    lost = fine["high"] < 0 and fine["difference"] <= -margin
-    return LOSES if lost else NOT_SHOWN
 
 
 def _fine_tuned(runs: Mapping[str, Sequence[str | Path]]) -> dict[str, Any]:
@@ -136,12 +133,18 @@ def _answers(record: str | Path) -> pd.DataFrame:
 
 
 def _probe(
-    probe: pd.DataFrame, accuracy: pd.DataFrame, learner: str, ratio: float | None
+    probe: pd.DataFrame,
+    accuracy: pd.DataFrame,
+    learner: str,
+    ratio: float | None,
+    split: str | Path,
 ) -> dict[str, Any]:
-    """Return what the probe found at the proposed ratio."""
+    """Return what the probe found on the originals and at the proposed ratio."""
     own = accuracy[(accuracy["learner"] == learner) & (accuracy["ratio"] == 1.0)].iloc[0]
     found: dict[str, Any] = {"n": int(own["n"]), "seeds": int(own["seeds"])}
-    found["original"] = float(own["accuracy"])
+    found |= {"original": float(own["accuracy"]), "original_low": float(own["low"])}
+    labels = read_parquet(split, ["label"]).to_pandas()["label"]
+    found["chance"] = float(labels.value_counts(normalize=True).max())
     if ratio is not None:
         row = probe[probe["ratio"] == ratio].iloc[0]
         found |= {name: float(row[name]) for name in ("difference", "low", "high")}
@@ -284,15 +287,24 @@ def _headline(facts: Mapping[str, Any]) -> str:
     quality = facts["quality"]
     return {
         USE: f"use JPEG quality {quality}",
-        UNCONFIRMED: f"JPEG quality {quality}, by the probe alone",
+        USE_PROBE: f"JPEG quality {quality}, by the probe; fine-tuned networks have not shown it",
         NOT_SHOWN: f"not shown; JPEG quality {quality} is the best guess",
-        LOSES: f"leave the images; quality {quality} loses too much",
+        LOSES: f"quality {quality} loses too much",
         LEAVE: "leave the images as they are",
-    }[facts["answer"]]
+        CANNOT_TELL: "cannot tell; the network does not tell these classes apart",
+    }[facts["verdict"]]
 
 
 def _reasons(facts: Mapping[str, Any]) -> str:
-    margin, answer = in_points(facts["margin"]), facts["answer"]
+    margin, answer = in_points(facts["margin"]), facts["verdict"]
+    probe = facts["probe"]
+    if answer == CANNOT_TELL:
+        return (
+            f"On the originals the probe is right for {probe['original']:.1%} (at least "
+            f"{probe['original_low']:.1%}), and naming the largest class every time would be for "
+            f"{probe['chance']:.1%}. Where a network has learnt so little, it has little to lose: "
+            "that compression costs it nothing says nothing."
+        )
     if answer == LEAVE:
         source = facts["source"]
         already = (
@@ -301,28 +313,39 @@ def _reasons(facts: Mapping[str, Any]) -> str:
             else ""
         )
         return (
-            "No ratio both saves bytes that are worth it and keeps, by its estimate, within "
-            f"{margin} of the original's accuracy.{already}"
+            f"No ratio saves bytes that are worth it without being shown to lose {margin} or more "
+            f"of accuracy.{already}"
         )
     saved = (
         f"It saves **{facts['saved']:.1%}** of the bytes "
         f"({facts['original_bytes'] / (1 << 20):,.1f} → "
         f"{facts['compressed_bytes'] / (1 << 20):,.1f} MiB of the images that were used)."
     )
+    pairs = facts["pairs"]
+    networks = {0: "No network was", 1: "One pair of networks was"}.get(
+        pairs, f"{pairs} pairs were"
+    )
+    why = (
+        "that is too few to confirm it: how much training varies, they do not tell. "
+        f"`seeds=[0,1,2,3,4]` trains the {LEAST_PAIRS} pairs that it takes"
+        if pairs < LEAST_PAIRS
+        else "they neither show nor contradict it"
+    )
     return (
         saved
         + {
-            USE: f" A loss of {margin} of accuracy or more is excluded.",
-            UNCONFIRMED: f" By the probe a loss of {margin} or more is excluded; no "
-            "network was fine-tuned to confirm it.",
-            NOT_SHOWN: f" Whether it costs less than {margin}, these test images cannot show.",
-            LOSES: f" But the fine-tuned network lost {margin} or more.",
+            USE: f" A loss of {margin} of accuracy or more is excluded, by the probe and by "
+            f"{pairs} pairs of fine-tuned networks.",
+            USE_PROBE: f" By the probe a loss of {margin} or more is excluded. {networks} "
+            f"fine-tuned; {why}.",
+            NOT_SHOWN: f" Whether it costs less than {margin}, these images cannot show.",
+            LOSES: f" But the fine-tuned networks are shown to lose {margin} or more.",
         }[answer]
     )
 
 
 def _costs(facts: Mapping[str, Any]) -> str:
-    if facts["answer"] == LEAVE:
+    if facts["quality"] is None:
         return ""
     lines = []
     if fine := facts["fine_tuned"]:
@@ -355,11 +378,9 @@ def _seeds(count: int) -> str:
     return f"{count} seed" if count == 1 else f"{count} seeds"
 
 
-def _shown_margin(facts: Mapping[str, Any], probe: pd.DataFrame, ratio: float) -> float:
+def _shown_margin(probe: pd.DataFrame, ratio: float) -> float:
     """Return the margin, in half points, at which a ratio and all larger ones would be shown."""
     lows = probe.loc[probe["ratio"] >= ratio, "low"].tolist()
-    if facts["fine_tuned"]:
-        lows.append(facts["fine_tuned"]["low"])
     return (floor(-200 * min(lows)) + 1) / 200
 
 
@@ -369,25 +390,27 @@ def _next_steps(facts: Mapping[str, Any], probe: pd.DataFrame) -> list[str]:
     ways = [
         text
         for count, text in (
-            (needed["images"], f"{needed['images'] or 0:,} test images"),
+            (needed["images"], f"{needed['images'] or 0:,} images"),
             (needed["seeds"], f"{needed['seeds'] or 0} seeds"),
         )
         if count
     ]
-    ratio = facts["quality"] / 100 if facts["quality"] else needed["ratio"]
-    if facts["answer"] in (NOT_SHOWN, LEAVE) and ratio:
-        margin = _shown_margin(facts, probe, ratio)
-        more = (
+    more = []
+    if facts["verdict"] in (USE, USE_PROBE, NOT_SHOWN) and ways:
+        more.append(
             f"**What would show more**: {' or '.join(ways)} would show ratio {needed['ratio']:g} "
-            "with a chance of 80 %, if the probe's estimate is the truth. "
-            if ways
-            else ""
+            "with a chance of 80 %, if the probe's estimate is the truth."
         )
-        parts.append(
-            f"{more}What these images exclude at ratio {ratio:g} is a loss of {in_points(margin)} "
+    if facts["verdict"] == NOT_SHOWN:
+        ratio = facts["quality"] / 100
+        margin = _shown_margin(probe, ratio)
+        more.append(
+            f"What the probe excludes at ratio {ratio:g} is a loss of {in_points(margin)} "
             f"(`margin={margin:g}`)."
         )
-    if facts["answer"] in (USE, UNCONFIRMED, NOT_SHOWN):
+    if more:
+        parts.append(" ".join(more))
+    if facts["verdict"] in (USE, USE_PROBE):
         parts.append(
             f"Convert the data set (same layout; what would grow is copied as it is):\n\n"
             f"```sh\n{facts['command']}\n```"

@@ -1,0 +1,49 @@
+"""The verdicts of a recommendation: each is given only where its evidence is there."""
+
+from collections.abc import Mapping
+from typing import Any
+
+USE, USE_PROBE, NOT_SHOWN = "use", "use-probe", "not-shown"
+LOSES, LEAVE, CANNOT_TELL = "loses", "leave", "cannot-tell"
+
+# One pair of trainings tells nothing of how much training varies, three hardly more than one
+# (Student's quantile with two degrees of freedom is 4.3).
+LEAST_PAIRS = 5
+# A network that hardly beats the largest class has nothing to lose: so many margins above it.
+_ABOVE_CHANCE = 3
+
+
+def verdict(
+    proposal: Mapping[str, Any],
+    probe: Mapping[str, Any],
+    pairs: Mapping[str, Any] | None,
+    margin: float,
+) -> str:
+    """Return what the evidence allows to be said of the proposed quality.
+
+    Args:
+        proposal: ``ratio``, or None where none is worth it, and ``shown``: whether the probe
+            excludes a loss of the margin there and at all larger ratios.
+        probe: ``original_low``, the lower bound of its accuracy on the originals, and ``chance``,
+            the share of the largest class.
+        pairs: of the fine-tuned networks: ``seeds``, how many pairs, and ``low`` and ``high`` of
+            their difference; None where none was trained.
+        margin: the loss of accuracy that is accepted, a fraction.
+
+    Returns:
+        ``cannot-tell``: the probe is not clearly above the largest class's share. ``leave``: no
+        ratio saves what is worth it, or the largest that does is shown to lose the margin.
+        ``loses``: the fine-tuned networks are shown to lose it. ``not-shown``: the probe excludes
+        nothing. ``use``: the probe and at least five pairs of networks exclude it. ``use-probe``:
+        the probe does, and the networks neither show nor contradict it.
+    """
+    if probe["original_low"] <= probe["chance"] + _ABOVE_CHANCE * margin:
+        return CANNOT_TELL
+    if proposal["ratio"] is None:
+        return LEAVE
+    if pairs and pairs["high"] <= -margin:
+        return LOSES
+    if not proposal["shown"]:
+        return NOT_SHOWN
+    enough = pairs and pairs["seeds"] >= LEAST_PAIRS
+    return USE if enough and pairs and pairs["low"] > -margin else USE_PROBE
