@@ -136,11 +136,11 @@ def test_a_trained_model_is_tested_without_training(project):
 
 
 def test_the_study_says_how_many_runs_are_done(project):
-    """Each training job tells it when it ends: here the last of 17."""
+    """Each training job tells it when it ends: here the last of 20."""
     target = RUN.format(variant="jpeg-q10", learner="autogluon_tabular", file="run.json")
     run = project.snakemake("--force", target)
     assert run.returncode == 0, run.stderr
-    assert "run 17 of 17 done: photo-patches/jpeg-q10/autogluon_tabular/seed0" in run.stderr
+    assert "run 20 of 20 done: photo-patches/jpeg-q10/autogluon_tabular/seed0" in run.stderr
     assert project.snakemake().returncode == 0  # what follows
 
 
