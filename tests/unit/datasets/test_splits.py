@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from jpegprep.common.errors import UserError
-from jpegprep.datasets.splits import across_splits, assign, split_dataset
+from jpegprep.datasets.splits import across_splits, assign, sample, split_dataset
 
 HOW = {"strategy": "stratified", "val": 0.2, "test": 0.2, "seed": 0, "duplicates": "apart"}
 TOGETHER = {**HOW, "duplicates": "together"}
@@ -349,3 +349,24 @@ def test_given_splits_that_lack_a_class_are_refused(
     with pytest.raises(UserError, match=message) as error:
         assign(given(**counts), GIVEN, ONE)
     assert "\n" not in str(error.value)
+
+
+def test_a_sample_of_given_splits_keeps_small_test_sets_whole() -> None:
+    """Half of the classes are of 27 and 3 images: none is without test images."""
+    rows = [
+        (f"c{label:02d}", part)
+        for label in range(100)
+        for part, count in (("train", 900), ("test", 100))
+        if label < 50 or count == 100
+        for _ in range(count if label < 50 else 3)
+    ]
+    rows += [(f"c{label:02d}", "train") for label in range(50, 100) for _ in range(27)]
+    table = pd.DataFrame(rows, columns=["class", "part"])
+    pool = table["part"].to_numpy(dtype=object)
+    tests = int((pool == "test").sum())
+    found = sample(table, 30_000, 0, pool)
+    assert (found["part"] == "test").sum() == tests
+    assert len(found) == pytest.approx(30_000, rel=0.01)
+    found = sample(table, 2_000, 0, pool)
+    assert found.groupby("part")["class"].nunique().to_dict() == {"test": 100, "train": 100}
+    assert (found["part"] == "test").sum() == pytest.approx(1000, abs=100)

@@ -28,7 +28,9 @@ def split_dataset(
     sorted order), split, shard (number).
     """
     images = read_parquet(manifest).to_pandas()
-    images = sample(images[images["handling"] != SET_ASIDE], how.get("limit"), how["seed"])
+    images = images[images["handling"] != SET_ASIDE]
+    pool = _given(images) if how["strategy"] == "given" else None
+    images = sample(images, how.get("limit"), how["seed"], pool)
     try:
         table = assign(images, how, shards)
     except UserError as error:
@@ -39,21 +41,34 @@ def split_dataset(
         write_parquet(table, part)
 
 
-def sample(images: pd.DataFrame, limit: int | None, seed: int) -> pd.DataFrame:
+def sample(
+    images: pd.DataFrame, limit: int | None, seed: int, pool: npt.NDArray[np.object_] | None = None
+) -> pd.DataFrame:
     """Return at most about `limit` images: the same share of each class, drawn at random.
+
+    Where splits are given, the share is drawn in each, and test gives last: it is whole where it
+    takes no more than half of the limit, and half of it otherwise.
 
     Args:
         images: column class; the rows stay in their order.
         limit: how many; None for all.
         seed: of the draw.
+        pool: (n,) the given splits, if there are some.
     """
     if limit is None or len(images) <= limit:
         return images
     rng = np.random.default_rng([seed, 1])  # not the numbers that `assign` draws
-    share = limit / len(images)
+    if pool is None:
+        pool, shares, fewest = np.full(len(images), "", object), {"": limit / len(images)}, _FEWEST
+    else:
+        tests = int((pool == "test").sum())
+        kept = min(tests, max(limit // 2, limit - (len(images) - tests)))
+        others = (limit - kept) / max(1, len(images) - tests)
+        shares, fewest = {"train": others, "val": others, "test": kept / max(1, tests)}, 1
+    groups = pd.DataFrame({"pool": pool, "class": images["class"].to_numpy()})
     rows = [
-        rng.permutation(of_class)[: max(_FEWEST, round(share * len(of_class)))]
-        for of_class in images.reset_index(drop=True).groupby("class").indices.values()
+        rng.permutation(group)[: max(fewest, round(shares[str(pool[group[0]])] * len(group)))]
+        for group in groups.groupby(["pool", "class"]).indices.values()
     ]
     print(f"{len(images):,} images; a sample of {sum(map(len, rows)):,} is used")
     return images.iloc[np.sort(np.concatenate(rows))]
