@@ -59,6 +59,8 @@ if OWN:
         input:
             differences=STUDY.table("differences"),
             sizes=STUDY.table("size_vs_ratio"),
+            predictions=flat(probed()),
+            split=STUDY.splits()[OWN_DATASET],
         output:
             STUDY.file("proposal.json"),
         log:
@@ -69,8 +71,10 @@ if OWN:
             "../../envs/results.yaml"
         params:
             **calls("answers.proposal:propose", "results.yaml"),
+            shapes=shapes({"predictions": probed()}),
             probe=OWN["probe"],
             margin=OWN["margin"],
+            class_margin=OWN["class_margin"],
             least_saving=OWN["least_saving"],
         script:
             "../scripts/call.py"
@@ -124,7 +128,9 @@ if OWN:
             **calls("answers.recommend:recommend", "results.yaml"),
             what={
                 key: OWN[key]
-                for key in ("images", "name", "margin", "probe", "confirm", "learners")
+                for key in (
+                    *("images", "name", "margin", "class_margin", "probe", "confirm", "learners"),
+                )
             },
         script:
             "../scripts/call.py"

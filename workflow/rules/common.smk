@@ -256,6 +256,17 @@ def confirming(compressed):
     return records
 
 
+def probed():
+    """Return the predictions of the probe, by ratio a file a seed."""
+    return {
+        ratio: [
+            Run(OWN_DATASET, STUDY.variant(ratio), OWN["probe"], seed).file("predictions.parquet")
+            for seed in STUDY.learner_seeds(OWN["probe"])
+        ]
+        for ratio in STUDY.ratios
+    }
+
+
 def compared_shards(wildcards):
     """Return the shards of the original and of the proposed variant, by ratio."""
     return {ratio: STUDY.shards(OWN_DATASET, ratio) for ratio in (1.0, proposed_ratio())}

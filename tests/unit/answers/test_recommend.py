@@ -19,6 +19,7 @@ WHAT = {
     "images": "/data/my photos",
     "name": "photos",
     "margin": 0.01,
+    "class_margin": 0.1,
     "probe": "probe",
     "confirm": "lite0",
     "learners": {"probe": {"recipe": {"image_size": 160}}},
@@ -31,6 +32,7 @@ class Folder:
     def __init__(self, folder: Path, probe: dict[float, tuple[float, float, float]]) -> None:
         """Write what the probe found: difference, low and high, in points, by ratio."""
         self.path = folder
+        self.dogs_lost = 0.0
         self.ratios = sorted(probe, reverse=True)
         rows = [
             {
@@ -67,10 +69,24 @@ class Folder:
         facts |= {"source_quality_p10": 75.0, "source_quality_p90": 96.0}
         table.assign(dataset="own-photos", **facts).to_csv(self.path / "sizes.csv", index=False)
 
+    def predicted(self, ratio: float) -> list[Path]:
+        """Write the predictions of two repeats: all right, but for the dogs from `dogs_lost` on."""
+        labels = np.arange(60) % 2
+        labels[-20:] = 0
+        predicted = np.where((labels == 1) & (ratio <= self.dogs_lost), 0, labels)
+        keys, folds = np.array([f"i{i}" for i in range(60)]), np.arange(60) % 5
+        paths = [self.path / f"{ratio}-{seed}.parquet" for seed in range(2)]
+        for path in paths:
+            write_predictions(path, keys, labels, np.eye(2, dtype=np.float32)[predicted], folds)
+        return paths
+
     def proposal(self, least: float = 0.05) -> dict[str, Any]:
         """Propose, and return it."""
         tables = self.path / "differences.csv", self.path / "sizes.csv"
-        propose(*tables, "probe", 0.01, least, self.path / "proposal.json")
+        predictions = {ratio: self.predicted(ratio) for ratio in (1.0, *self.ratios)}
+        split = self.path / "split.parquet"
+        target = self.path / "proposal.json"
+        propose(*tables, predictions, split, "probe", 0.01, 0.1, least, target)
         return json.loads((self.path / "proposal.json").read_text())
 
     def run(self, variant: str, wrong: np.ndarray, seed: int = 0) -> Path:
@@ -184,6 +200,19 @@ def test_each_verdict_needs_its_evidence(
     assert text.startswith(f"# photos: {title}\n")
     converts = "make convert IMAGES='/data/my photos' TO=/path/to/new/folder QUALITY=50" in text
     assert converts == (verdict in ("use", "use-probe"))
+
+
+def test_a_ratio_that_loses_a_class_is_not_proposed(tmp_path: Path) -> None:
+    """At 0.5 the dogs are lost, all twenty: 0.9 is proposed, though 0.5 is shown by the whole."""
+    folder = Folder(tmp_path, GOOD)
+    folder.dogs_lost = 0.5
+    found = folder.proposal()
+    assert (found["ratio"], found["lost"], found["lost_classes"]) == (0.9, 0.5, ["dog"])
+    facts, text = folder.recommendation(None)
+    assert facts["verdict"] == "use-probe"
+    assert (
+        "at ratio 0.5 the probe is shown to lose 10 points or more of the accuracy on dog" in text
+    )
 
 
 def test_a_network_that_learnt_nothing_tells_nothing(tmp_path: Path) -> None:

@@ -1,18 +1,23 @@
 """The proposal: at which ratio a network is worth fine-tuning, by what the probe found."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from jpegprep.common.files import write_json
 from jpegprep.evaluation.decision import against_original, decide
+from jpegprep.evaluation.losses import lost_classes, read_ratios
 
 
 def propose(
     differences: str | Path,
     sizes: str | Path,
+    predictions: Mapping[float, Sequence[str | Path]],
+    split: str | Path,
     probe: str,
     margin: float,
+    class_margin: float,
     least_saving: float,
     target: str | Path,
 ) -> None:
@@ -21,19 +26,26 @@ def propose(
     Of the ratios that save what is worth it: the smallest that is shown to lose less than the
     margin; where none is, the smallest whose estimate does; where none does, the largest, unless it
     is shown to lose the margin. None, where no ratio saves so much, or where the largest that does
-    is shown to lose.
+    is shown to lose. A ratio at which a class is shown to lose its margin, and all smaller ones,
+    are as if they had not been tried.
 
     Args:
         differences: the table of `evaluation.compare`.
         sizes: the table of `sizes.measure`.
+        predictions: by ratio the predictions.parquet of the probe's seeds.
+        split: of the images, with the names of their classes.
         probe: the learner that is the probe.
         margin: the loss of accuracy that is accepted, a fraction.
+        class_margin: likewise that of a class.
         least_saving: the share of bytes below which it is not worth it.
-        target: the JSON to write: ``ratio`` (or null), ``shown`` (whether it is), ``saved`` and
-            ``images_needed`` and ``seeds_needed`` for the next smaller ratio.
+        target: the JSON to write: ``ratio`` (or null), ``shown`` (whether it is), ``saved``;
+            ``images_needed`` and ``seeds_needed`` for the ``next`` smaller ratio; ``lost``, the
+            largest ratio at which a class is shown to lose its margin, and ``lost_classes``.
     """
     table = against_original(differences)
-    table = table[table["learner"] == probe]
+    lost = lost_classes(read_ratios(predictions, split), class_margin)
+    first_lost = max((ratio for ratio, names in lost.items() if names), default=0.0)
+    table = table[(table["learner"] == probe) & (table["ratio"] > first_lost)]
     found = decide(table, margin)
     relative = pd.read_csv(sizes).set_index("ratio")["relative_size"]
 
@@ -55,5 +67,7 @@ def propose(
             "next": found.blocked,
             "images_needed": found.images,
             "seeds_needed": found.seeds,
+            "lost": first_lost or None,
+            "lost_classes": lost.get(first_lost, []),
         },
     )

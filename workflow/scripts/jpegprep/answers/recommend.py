@@ -80,6 +80,7 @@ def recommend(
         "fine_tuned": fine,
         "pairs": fine["seeds"] if fine else 0,
         "probe": found,
+        "lost": {"ratio": proposed["lost"], "classes": proposed["lost_classes"]},
         "needed": {
             "ratio": proposed["next"],
             "images": proposed["images_needed"],
@@ -260,7 +261,7 @@ def _markdown(
         f"# {what['name']}: {_headline(facts)}",
         _reasons(facts),
         _costs(facts),
-        *_next_steps(facts, probe),
+        *_next_steps(facts, what, probe),
         "## Every ratio, by the probe",
         _ratios(probe, sizes),
         "The probe is logistic regression on features of a frozen network, cross-fitted: all "
@@ -384,7 +385,9 @@ def _shown_margin(probe: pd.DataFrame, ratio: float) -> float:
     return (floor(-200 * min(lows)) + 1) / 200
 
 
-def _next_steps(facts: Mapping[str, Any], probe: pd.DataFrame) -> list[str]:
+def _next_steps(
+    facts: Mapping[str, Any], what: Mapping[str, Any], probe: pd.DataFrame
+) -> list[str]:
     parts = []
     needed = facts["needed"]
     ways = [
@@ -410,6 +413,13 @@ def _next_steps(facts: Mapping[str, Any], probe: pd.DataFrame) -> list[str]:
         )
     if more:
         parts.append(" ".join(more))
+    if classes := facts["lost"]["classes"]:
+        named = ", ".join(classes[:5]) + (f" and {len(classes) - 5} more" if classes[5:] else "")
+        parts.append(
+            f"**Classes that are lost**: at ratio {facts['lost']['ratio']:g} the probe is shown to "
+            f"lose {in_points(what['class_margin'])} or more of the accuracy on {named} (corrected "
+            "for the number of classes). It and smaller ratios are not proposed."
+        )
     if facts["verdict"] in (USE, USE_PROBE):
         parts.append(
             f"Convert the data set (same layout; what would grow is copied as it is):\n\n"

@@ -194,6 +194,32 @@ def _note(table: pd.DataFrame, found: Mapping[str, Predictions], learner: str, r
     )
 
 
+def lost_classes(found: Predictions, margin: float) -> dict[float, list[str]]:
+    """Return the classes that are shown to lose a margin at each compressed ratio.
+
+    The upper bound of the difference lies below -margin, in an interval that holds for all classes
+    of a ratio at once (Bonferroni's correction). A class of one image shows nothing.
+
+    Args:
+        found: of one learner.
+        margin: the loss of a class's accuracy that is accepted, a fraction.
+    """
+    originals = found.correct(1.0)
+    confidence = 1 - 0.05 / len(found.classes)
+    lost: dict[float, list[str]] = {}
+    for ratio in list(found.predicted)[1:]:
+        correct = found.correct(ratio)
+        lost[ratio] = []
+        for label, name in enumerate(found.classes):
+            images = found.labels == label
+            if images.sum() > 1:
+                sides = correct[:, images], originals[:, images]
+                bounds = difference_interval(*sides, confidence, found.crossfitted)
+                if bounds.high <= -margin:
+                    lost[ratio].append(name)
+    return lost
+
+
 def flips(
     predictions: Mapping[str, Mapping[float, Sequence[str | Path]]],
     splits: Mapping[str, str | Path],

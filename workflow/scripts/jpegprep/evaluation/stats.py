@@ -46,6 +46,7 @@ class Spread:
         seed: the part between seeds, of one value; 0 for one seed, where it cannot be known.
         image: the part between images; for one seed all there is.
         rest: the part that is left.
+        crossfitted: seeds are repeats of cross-fitting.
     """
 
     seeds: int
@@ -55,6 +56,7 @@ class Spread:
     seed: float
     image: float
     rest: float
+    crossfitted: bool = False
 
 
 def spread(values: npt.NDArray[Any], crossfitted: bool = False) -> Spread:
@@ -77,7 +79,7 @@ def spread(values: npt.NDArray[Any], crossfitted: bool = False) -> Spread:
     if crossfitted:
         image = _CROSSFITTED_FACTOR * float(by_image.var(ddof=1))
         degrees = max(4.0, images / _CROSSFITTED_IMAGES)
-        return Spread(seeds, images, image / images, degrees, 0.0, image, 0.0)
+        return Spread(seeds, images, image / images, degrees, 0.0, image, 0.0, True)
     image_square = seeds * float(by_image.var(ddof=1))
     if seeds == 1:
         return Spread(1, images, image_square / images, float("inf"), 0.0, image_square, 0.0)
@@ -149,8 +151,8 @@ def _effective(found: Spread, binomial: float) -> float:
         found: the spread of the values.
         binomial: the variance of one value, were all of them independent.
     """
-    if not (found.variance and binomial):
-        return found.images  # nothing varies: no more is known than of one model
+    if not (found.variance and binomial):  # nothing varies: no more is known than of one model
+        return found.images / (_CROSSFITTED_FACTOR if found.crossfitted else 1)
     sample = binomial * found.images / (found.images - 1)  # as `spread` estimates it
     return min(sample / found.variance, found.seeds * found.images)
 
@@ -235,10 +237,10 @@ def difference_interval(
     found = spread(change, crossfitted)
     images = _effective(found, gained + lost - difference**2)
     normal, student = _quantiles(found, confidence)
-    low, high = _tango(gained * images, lost * images, images, student if crossfitted else normal)
+    low, high = _tango(gained * images, lost * images, images, normal)
     differ = (gained + lost) * images
     score = abs(difference) * images / sqrt(differ) if differ else 0.0
-    p = 2 * float(t.sf(score, found.degrees) if crossfitted else norm.sf(score))
+    p = 2 * float(norm.sf(score))
     if found.seeds > 1 or crossfitted:
         error = sqrt(found.variance)
         low = max(-1.0, min(low, difference - student * error))
