@@ -36,7 +36,7 @@ def asked(tmp_path_factory):
 def _quick(config):
     config["ratios"] = [1.0, 0.5, 0.1]
     config["bandwidths"] = [50]
-    config["margin"] = 0.2  # what 30 test images can show
+    config["margin"] = 0.1  # what 90 images can show
     for learner in config["learners"].values():
         learner["recipe"]["image_size"] = 64
     config["learners"]["tf_efficientnet_lite0"]["recipe"] |= {"epochs": 3, "batch_size": 16}

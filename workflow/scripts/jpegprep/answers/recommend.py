@@ -323,22 +323,22 @@ def _reasons(facts: Mapping[str, Any]) -> str:
         f"{facts['compressed_bytes'] / (1 << 20):,.1f} MiB of the images that were used)."
     )
     pairs = facts["pairs"]
-    networks = {0: "No network was", 1: "One pair of networks was"}.get(
-        pairs, f"{pairs} pairs were"
-    )
-    why = (
-        "that is too few to confirm it: how much training varies, they do not tell. "
-        f"`seeds=[0,1,2,3,4]` trains the {LEAST_PAIRS} pairs that it takes"
-        if pairs < LEAST_PAIRS
-        else "they neither show nor contradict it"
-    )
+    if not pairs:
+        networks = "No network was fine-tuned to confirm it."
+    elif pairs < LEAST_PAIRS:
+        networks = (
+            f"{pairs} {'pair' if pairs == 1 else 'pairs'} of fine-tuned networks cannot confirm "
+            "it, since they do not tell how much training varies; "
+            "`seeds=[0,1,2,3,4]` trains five."
+        )
+    else:
+        networks = f"{pairs} pairs of fine-tuned networks neither show nor contradict it."
     return (
         saved
         + {
             USE: f" A loss of {margin} of accuracy or more is excluded, by the probe and by "
             f"{pairs} pairs of fine-tuned networks.",
-            USE_PROBE: f" By the probe a loss of {margin} or more is excluded. {networks} "
-            f"fine-tuned; {why}.",
+            USE_PROBE: f" By the probe a loss of {margin} or more is excluded. {networks}",
             NOT_SHOWN: f" Whether it costs less than {margin}, these images cannot show.",
             LOSES: f" But the fine-tuned networks are shown to lose {margin} or more.",
         }[answer]
