@@ -28,9 +28,9 @@ Correct = npt.NDArray[np.bool_]
 # The variance of a cross-fitted mean over that of its images alone, and how many images make a
 # degree of freedom of it. Repeats and folds share their images, so that no estimate of it is
 # without bias (Y. Bengio, Y. Grandvalet, JMLR 5, 2004). Both are our choice, by simulation of real
-# cross-validation: on features of photographs the factor was 1.1 where compression changed little,
-# 1.3 to 1.6 where it cost 9 to 22 points, and 1.1 to 1.8 for an accuracy; 95 % intervals covered
-# in 96 to 98 % of samples of 150 to 1,500 images.
+# cross-validation: on features of small photographs the factor was 1.1 to 1.6 for a difference and
+# 1.1 to 1.8 for an accuracy; 95 % intervals of a difference covered in 96 to 98 % of samples of 150
+# to 1,500 images.
 _CROSSFITTED_FACTOR, _CROSSFITTED_IMAGES = 1.5, 15
 
 
