@@ -247,6 +247,13 @@ def difference_interval(
         high = min(1.0, max(high, difference + student * error))
         if error:
             p = max(p, 2 * float(t.sf(abs(difference) / error, found.degrees)))
+    if crossfitted:
+        # Where hardly an image differs, repeats of the same images tell no more than the images: an
+        # arm is at least as long as the score interval's of so many without a difference.
+        known = found.images / _CROSSFITTED_FACTOR
+        least = normal**2 / (known + normal**2)
+        low, high = max(-1.0, min(low, difference - least)), min(1.0, max(high, difference + least))
+        p = max(p, 2 * float(norm.sf(sqrt(abs(difference) * known))))
     return Difference(difference, low, high, p, gained, lost, found)
 
 
