@@ -46,7 +46,6 @@ class Spread:
         seed: the part between seeds, of one value; 0 for one seed, where it cannot be known.
         image: the part between images; for one seed all there is.
         rest: the part that is left.
-        crossfitted: seeds are repeats of cross-fitting.
     """
 
     seeds: int
@@ -56,7 +55,6 @@ class Spread:
     seed: float
     image: float
     rest: float
-    crossfitted: bool = False
 
 
 def spread(values: npt.NDArray[Any], crossfitted: bool = False) -> Spread:
@@ -79,7 +77,7 @@ def spread(values: npt.NDArray[Any], crossfitted: bool = False) -> Spread:
     if crossfitted:
         image = _CROSSFITTED_FACTOR * float(by_image.var(ddof=1))
         degrees = max(4.0, images / _CROSSFITTED_IMAGES)
-        return Spread(seeds, images, image / images, degrees, 0.0, image, 0.0, True)
+        return Spread(seeds, images, image / images, degrees, 0.0, image, 0.0)
     image_square = seeds * float(by_image.var(ddof=1))
     if seeds == 1:
         return Spread(1, images, image_square / images, float("inf"), 0.0, image_square, 0.0)
@@ -151,8 +149,8 @@ def _effective(found: Spread, binomial: float) -> float:
         found: the spread of the values.
         binomial: the variance of one value, were all of them independent.
     """
-    if not (found.variance and binomial):  # nothing varies: no more is known than of one model
-        return found.images / (_CROSSFITTED_FACTOR if found.crossfitted else 1)
+    if not (found.variance and binomial):
+        return found.images  # nothing varies: no more is known than of one model
     sample = binomial * found.images / (found.images - 1)  # as `spread` estimates it
     return min(sample / found.variance, found.seeds * found.images)
 
@@ -250,10 +248,9 @@ def difference_interval(
     if crossfitted:
         # Where hardly an image differs, repeats of the same images tell no more than the images: an
         # arm is at least as long as the score interval's of so many without a difference.
-        known = found.images / _CROSSFITTED_FACTOR
-        least = normal**2 / (known + normal**2)
+        least = normal**2 / (found.images + normal**2)
         low, high = max(-1.0, min(low, difference - least)), min(1.0, max(high, difference + least))
-        p = max(p, 2 * float(norm.sf(sqrt(abs(difference) * known))))
+        p = max(p, 2 * float(norm.sf(sqrt(abs(difference) * found.images))))
     return Difference(difference, low, high, p, gained, lost, found)
 
 
