@@ -215,6 +215,18 @@ def test_a_ratio_that_loses_a_class_is_not_proposed(tmp_path: Path) -> None:
     )
 
 
+def test_where_the_largest_ratio_loses_a_class_the_images_are_left(tmp_path: Path) -> None:
+    """Nothing is proposed, and the page says which class."""
+    folder = Folder(tmp_path, GOOD)
+    folder.dogs_lost = 0.9
+    assert folder.proposal()["ratio"] is None
+    facts, text = folder.recommendation(None)
+    assert facts["verdict"] == "leave"
+    assert (
+        "at ratio 0.9 the probe is shown to lose 10 points or more of the accuracy on dog" in text
+    )
+
+
 def test_a_network_that_learnt_nothing_tells_nothing(tmp_path: Path) -> None:
     """Half of the images are of the largest class: 0.525 is within three margins of that."""
     folder = Folder(tmp_path, GOOD)
@@ -222,6 +234,7 @@ def test_a_network_that_learnt_nothing_tells_nothing(tmp_path: Path) -> None:
     folder.accuracy(0.525)
     facts, text = folder.recommendation(0, pairs=5)
     assert facts["verdict"] == "cannot-tell"
+    assert facts["quality"] is facts["saved"] is facts["command"] is None
     assert text.startswith("# photos: cannot tell; the network does not tell these classes apart")
     assert "make convert" not in text
 

@@ -52,7 +52,7 @@ def propose(
     def saved(ratio: float) -> float:
         return 1 - float(relative.loc[ratio])
 
-    worth = table[[saved(ratio) >= least_saving for ratio in table["ratio"].tolist()]]
+    worth = table[table["ratio"].map(saved) >= least_saving]
     largest = worth.sort_values("ratio").tail(1)
     not_lost = largest.loc[largest["high"] > -margin, "ratio"].tolist()
     choices = [r for r in (found.shown, found.candidate) if r in worth["ratio"].tolist()]

@@ -69,14 +69,17 @@ def recommend(
     ratio = proposed["ratio"]
     fine = _fine_tuned(runs) if ratio is not None and runs["compressed"] else None
     found = _probe(probe, accuracies, what["probe"], ratio, split)
+    told = verdict(proposed, found, fine, what["margin"])
+    if told == CANNOT_TELL:
+        ratio = None  # nobody is to take a number for an answer
     facts: dict[str, Any] = {
         "images": what["images"],
-        "verdict": verdict(proposed, found, fine, what["margin"]),
+        "verdict": told,
         "quality": None if ratio is None else round(100 * ratio),
         "margin": what["margin"],
         "original_bytes": int(size_of[1.0]["bytes"]),
         "compressed_bytes": None if ratio is None else int(size_of[ratio]["bytes"]),
-        "saved": proposed["saved"],
+        "saved": None if ratio is None else proposed["saved"],
         "fine_tuned": fine,
         "pairs": fine["seeds"] if fine else 0,
         "probe": found,
@@ -315,7 +318,7 @@ def _reasons(facts: Mapping[str, Any]) -> str:
         )
         return (
             f"No ratio saves bytes that are worth it without being shown to lose {margin} or more "
-            f"of accuracy.{already}"
+            f"of accuracy, or more of a class than is accepted.{already}"
         )
     saved = (
         f"It saves **{facts['saved']:.1%}** of the bytes "

@@ -114,7 +114,7 @@ def recommended(
         cost.axhline(-100 * facts["margin"], color="0.2", linewidth=0.8, linestyle="--")
         fine = facts["fine_tuned"]
         drawn = [(points, "probe (frozen backbone)", 0.0)]
-        if fine:
+        if fine and facts["quality"]:
             row = {name: [fine[name]] for name in ("difference", "low", "high")}
             at = facts["quality"] / 100
             drawn.append((pd.DataFrame({"ratio": [at], **row}), f"{fine['learner']}", 0.015))
