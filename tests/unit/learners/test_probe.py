@@ -382,3 +382,14 @@ print("torch" in sys.modules)
     arguments = (str(features), tars, str(manifest), RECIPE, ABOUT)
     done = python(code, *map(json.dumps, (*arguments, outputs)))
     assert done.stdout.splitlines()[-1:] == ["False"], done.stderr
+
+
+def test_a_manifest_of_other_images_is_named(
+    tmp_path: Path, features: Path, shards: Shards
+) -> None:
+    """An image that it lacks would silently be in another one's fold."""
+    manifest = tmp_path / "manifest.parquet"
+    write_parquet(pd.DataFrame({"key": ["other"], "duplicate_of": pd.array([None])}), manifest)
+    outputs = {name: [tmp_path / name] for name in ("history", "predictions", "run", "model")}
+    with pytest.raises(UserError, match=f"{manifest}: lacks class0-train-0, .*; remove it"):
+        list(train(features, shards, manifest, RECIPE, CLASSES, ABOUT, [0], outputs, 1))

@@ -196,7 +196,12 @@ def _places_and_groups(manifest: str | Path, keys: npt.NDArray[np.str_]) -> tupl
     """Return each image's place in the manifest, and a number that images of equal bytes share."""
     table = read_parquet(manifest, ["key", "duplicate_of"]).to_pandas()
     content = table["duplicate_of"].where(table["duplicate_of"].notna(), table["key"])
-    places = pd.Index(table["key"]).get_indexer(keys.tolist()).astype(np.int64)  # all are there
+    places = pd.Index(table["key"]).get_indexer(keys.tolist()).astype(np.int64)
+    if (places < 0).any():
+        raise UserError(
+            f"{manifest}: lacks {keys[places < 0][0]}, which a shard holds; remove it: it is made "
+            "again"
+        )
     groups, _ = pd.factorize(content)
     return places, groups.astype(np.int64)[places]
 
