@@ -9,6 +9,9 @@ they cover: of two seeds that differ much, too seldom, since two do not tell how
 A cross-fitted learner tests every image by a model that was trained on other images of the same
 set, in several repeats. Repeats are no seeds: all of them know the same images, and the part of
 training in the variance has to be added.
+
+Pairs of networks, each pair trained on images and tested on a fold of its own, vary in everything
+that training anew varies in: what is between pairs is all there is, see `pairs_difference`.
 """
 
 from collections.abc import Sequence
@@ -251,6 +254,46 @@ def difference_interval(
         least = normal**2 / (found.images + normal**2)
         low, high = max(-1.0, min(low, difference - least)), min(1.0, max(high, difference + least))
         p = max(p, 2 * float(norm.sf(sqrt(abs(difference) * found.images))))
+    return Difference(difference, low, high, p, gained, lost, found)
+
+
+def pairs_difference(
+    one: Sequence[Correct], other: Sequence[Correct], shared: float, confidence: float = 0.95
+) -> Difference:
+    """Compare pairs of networks, each pair tested on images of its own.
+
+    Student's t interval of the pairs' differences, with pairs - 1 degrees of freedom. Pairs that
+    train on the same images are more alike than training anew would be; the variance is multiplied
+    as that of cross-fitting is, by as much as their training images are the same (our choice).
+    Where hardly an image differs, an arm is at least as long as the score interval's of so many
+    images without a difference.
+
+    Args:
+        one: of each pair (n,), whether the one network was right on each test image.
+        other: likewise of the other network, in the same order.
+        shared: the share of a pair's training images that another pair trains on, too; from 0 to 1.
+        confidence: the share of intervals that cover.
+
+    Returns:
+        ``seeds`` of its spread is the number of pairs, two or more; the mean counts each image
+        once.
+    """
+    changes = [a.astype(np.int8) - b.astype(np.int8) for a, b in zip(one, other, strict=True)]
+    change, pairs = np.concatenate(changes), len(changes)
+    gained, lost = float((change > 0).mean()), float((change < 0).mean())
+    difference = gained - lost
+    by_pair = np.array([part.mean() for part in changes])
+    factor = 1 + (_CROSSFITTED_FACTOR - 1) * shared
+    between, within = float(by_pair.var(ddof=1)), float(change.var(ddof=1))
+    variance = factor * between / pairs
+    seed = max(0.0, between - within * pairs / len(change))
+    found = Spread(pairs, len(change), variance, pairs - 1.0, seed, within, 0.0)
+    normal, student = _quantiles(found, confidence)
+    error, least = sqrt(variance), normal**2 / (len(change) + normal**2)
+    arm = max(student * error, least)
+    p = float(2 * t.sf(abs(difference) / error, pairs - 1)) if error else float(difference == 0)
+    p = max(p, 2 * float(norm.sf(sqrt(abs(difference) * len(change)))))
+    low, high = max(-1.0, difference - arm), min(1.0, difference + arm)
     return Difference(difference, low, high, p, gained, lost, found)
 
 
