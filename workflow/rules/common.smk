@@ -130,7 +130,9 @@ def weights_of(kind):
 
 
 def image_threads(wildcards):
-    """Return how many threads a job on the images of a data set may use: one, where they are few."""
+    """Return how many threads a job on images may use: one, where they are few and others run."""
+    if OWN:
+        return 16
     return 4 if STUDY.datasets[wildcards.dataset]["images"] > 5000 else 1
 
 

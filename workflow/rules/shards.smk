@@ -26,24 +26,50 @@ rule shard_originals:
         "../scripts/call.py"
 
 
-rule shard_variant:
-    input:
-        originals=ORIGINALS,
-    output:
-        directory(SHARDS),
-    log:
-        "<logs>/shard_variant/{dataset}/{variant}.log",
-    benchmark:
-        "<benchmarks>/shard_variant/{dataset}/{variant}.tsv"
-    wildcard_constraints:
-        variant=f"(?!original)({PATTERN})",
-    conda:
-        "../../envs/shards.yaml"
-    threads: image_threads
-    params:
-        **calls("shards.treatments:write_variant_shards", "shards.yaml"),
-    script:
-        "../scripts/call.py"
+if OWN:
+
+    # Of a user's own images one job makes all variants: each image is decoded once.
+    rule shard_variants:
+        input:
+            originals=ORIGINALS,
+        output:
+            folders=[
+                directory(SHARDS.format(dataset="{dataset}", variant=variant))
+                for variant in STUDY.variants()[1:]
+            ],
+        log:
+            "<logs>/shard_variants/{dataset}.log",
+        benchmark:
+            "<benchmarks>/shard_variants/{dataset}.tsv"
+        conda:
+            "../../envs/shards.yaml"
+        threads: image_threads
+        params:
+            **calls("shards.treatments:write_all_variants", "shards.yaml"),
+            variants=STUDY.variants()[1:],
+        script:
+            "../scripts/call.py"
+
+else:
+
+    rule shard_variant:
+        input:
+            originals=ORIGINALS,
+        output:
+            directory(SHARDS),
+        log:
+            "<logs>/shard_variant/{dataset}/{variant}.log",
+        benchmark:
+            "<benchmarks>/shard_variant/{dataset}/{variant}.tsv"
+        wildcard_constraints:
+            variant=f"(?!original)({PATTERN})",
+        conda:
+            "../../envs/shards.yaml"
+        threads: image_threads
+        params:
+            **calls("shards.treatments:write_variant_shards", "shards.yaml"),
+        script:
+            "../scripts/call.py"
 
 
 if STUDY.reading:

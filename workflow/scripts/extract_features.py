@@ -4,7 +4,7 @@ from jpegprep.common.errors import reported
 
 with reported(snakemake.log[0]) as terminal:
     from jpegprep.common.gpus import take_gpus
-    from jpegprep.learners.extraction import extract_features, load_backbone
+    from jpegprep.learners.extraction import Known, extract_features, load_network
     from jpegprep.learners.runs import require_gpu
     from jpegprep.shards.shards import splits_of
     from jpegprep.shards.staging import staged
@@ -14,7 +14,9 @@ with reported(snakemake.log[0]) as terminal:
     about = {name: snakemake.wildcards[name] for name in ("dataset", "learner")}
     if params.needs_gpu:
         require_gpu(about["learner"])
-    backbone = load_backbone(params.recipe, weights, snakemake.threads)
+    network = load_network(params.recipe, weights, snakemake.threads)
+    # An image that a ratio leaves as it is has the original's features.
+    known: Known | None = {} if len(params.variants) > 1 else None
     for variant, folder, target in zip(
         params.variants, snakemake.input.shards, snakemake.output.features, strict=True
     ):
@@ -27,5 +29,6 @@ with reported(snakemake.log[0]) as terminal:
                 target,
                 snakemake.threads,
                 terminal,
-                backbone,
+                network,
+                known,
             )

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import stat
+import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -69,6 +70,14 @@ def text_of(name: str) -> str:
         return raw.decode("utf-8")
     except UnicodeDecodeError:
         return raw.decode("latin-1")
+
+
+def class_of(name: str) -> str:
+    """Return a class's name in Unicode's composed form (NFC).
+
+    Archives made on a Mac spell é in two characters (NFD); both spellings are one class.
+    """
+    return unicodedata.normalize("NFC", name)
 
 
 def walk(folder: str | Path, everything: bool = False) -> tuple[list[File], list[str]]:

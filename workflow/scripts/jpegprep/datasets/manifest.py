@@ -15,7 +15,8 @@ from jpegprep.common.files import replacing
 from jpegprep.common.parallel import in_order
 from jpegprep.common.parquet import write_parquet
 from jpegprep.datasets.adapters import Sample, read_samples
-from jpegprep.datasets.problems import KEPT, OK, PROBLEMS, REPAIRED, SET_ASIDE
+from jpegprep.datasets.listing import class_of
+from jpegprep.datasets.problems import KEPT, OK, PROBLEMS, RARE, REPAIRED, RESPELLED, SET_ASIDE
 from jpegprep.images.images import JPEG_SIDE, decode, orientation
 from jpegprep.images.quality import chroma_subsampling, estimate_quality
 
@@ -47,7 +48,8 @@ def build_manifest(
     bytes), handling (kept, repaired, set aside).
 
     Args:
-        content: the data set's entry in the registry.
+        content: the data set's entry in the registry; the images of the classes that its option
+            ``rare`` lists are set aside.
         archives: its archives, in the order of the registry.
         manifest: the file to write.
         threads: how many threads decode.
@@ -58,6 +60,9 @@ def build_manifest(
     chunks = _chunks(read_samples(content, archives))
     rows = [row for rows in in_order(_inspect_all, chunks, threads) for row in rows]
     table = pd.DataFrame(rows, columns=[*_SAMPLE, *_FACTS])
+    if content["adapter"] == "image_folder":
+        _unite_spellings(table)
+    _set_rare_aside(table, content.get("options", {}).get("rare", []))
     table.insert(0, "key", _unique_keys(table["class"].tolist(), table["member"].tolist()))
     _mark_duplicates(table)
     table["handling"] = table["problems"].map(_handling)
@@ -160,6 +165,26 @@ def _is_animated(image: Image.Image) -> bool:
 def _handling(problems: Sequence[str]) -> str:
     handlings = {PROBLEMS[problem].handling for problem in problems}
     return next((h for h in (SET_ASIDE, REPAIRED) if h in handlings), KEPT)
+
+
+def _unite_spellings(table: pd.DataFrame) -> None:
+    """Give a class one name, however its folders spell it, and mark what stands in another one."""
+    spelled = table["class"].dropna()
+    united = spelled.map(class_of)
+    several = spelled.groupby(united).transform("nunique") > 1
+    table.loc[united.index, "class"] = united
+    for name, spellings in spelled[several].groupby(united):
+        print(f"class {name!r} has {spellings.nunique()} Unicode spellings: they are one class")
+    for i in spelled.index[several & (spelled != united)]:
+        if _handling(table["problems"][i]) != SET_ASIDE:
+            table["problems"][i].append(RESPELLED)
+
+
+def _set_rare_aside(table: pd.DataFrame, rare: Sequence[str]) -> None:
+    """Mark the images of the classes that are too small for the splits."""
+    for i in table.index[table["class"].isin(list(rare))]:
+        if _handling(table["problems"][i]) != SET_ASIDE:
+            table["problems"][i][:] = [RARE]
 
 
 def _mark_duplicates(table: pd.DataFrame) -> None:

@@ -11,7 +11,7 @@ import re
 import tarfile
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from math import ceil
 from pathlib import Path
@@ -26,14 +26,15 @@ from jpegprep.datasets.adapters import members
 from jpegprep.datasets.listing import (
     LISTING,
     SPLIT_NAMES,
+    class_of,
     digest_of,
     ignored,
     read_csv,
     text_of,
     walk,
 )
+from jpegprep.datasets.problems import FEWEST
 
-_FEWEST = 4  # images of a class: for train, val and test, and one to spare
 _SHARD_BYTES = 1 << 28  # 256 MiB
 
 
@@ -45,7 +46,7 @@ class OwnImages:
         path: its absolute path.
         kind: folder, archive or csv.
         name: a name for the data set, from the path: of a-z, 0-9 and -.
-        classes: the names of the classes, sorted.
+        classes: the names of the classes, sorted, in one spelling each (`listing.class_of`).
         images: how many images the classes have, by their names; none was opened.
         splits: whether the user gives the splits.
         root: the folder inside that holds the class folders, or the splits; ``.`` is the top.
@@ -53,6 +54,8 @@ class OwnImages:
             name of all, where none is.
         digest: 64 hexadecimal digits that change with the files' names, sizes and times (of an
             archive: its own).
+        rare: the classes that are left out, as they have too few images for train, val and test,
+            and how many each has; none of the other numbers counts them.
     """
 
     path: str
@@ -64,6 +67,7 @@ class OwnImages:
     root: str
     amounts: Mapping[str, tuple[int, int]]
     digest: str
+    rare: Mapping[str, int] = field(default_factory=dict)
 
 
 def kind_of(path: str | Path) -> str:
@@ -93,7 +97,7 @@ def kind_of(path: str | Path) -> str:
     )
 
 
-def inspect(path: str | Path, kept_in: str | Path | None = None) -> OwnImages:
+def inspect(path: str | Path, kept_in: str | Path | None = None, rare: str = "stop") -> OwnImages:
     """Return what a user's folder, archive or CSV holds, by names alone.
 
     Args:
@@ -102,6 +106,8 @@ def inspect(path: str | Path, kept_in: str | Path | None = None) -> OwnImages:
             perhaps split.
         kept_in: a folder that keeps what was found in an archive, since reading all its names may
             take minutes; without it they are read each time.
+        rare: what becomes of a class with too few images for train, val and test: ``drop`` leaves
+            it out, ``stop`` is an error.
 
     Raises:
         UserError: where there is nothing of that kind, or something cannot be read.
@@ -116,8 +122,8 @@ def inspect(path: str | Path, kept_in: str | Path | None = None) -> OwnImages:
     except UserError as error:
         raise UserError(f"images={error}") from None
     if kind == "archive":
-        return _archive_at(path, Path(kept_in) if kept_in else None)
-    return _csv(path) if kind == "csv" else _folder(path)
+        return _archive_at(path, Path(kept_in) if kept_in else None, rare)
+    return _csv(path, rare) if kind == "csv" else _folder(path, rare)
 
 
 def registry_entry(
@@ -126,6 +132,7 @@ def registry_entry(
     val: float = 0.15,
     test: float = 0.35,
     seed: int = 0,
+    rare: str = "stop",
 ) -> dict[str, Any]:
     """Return the entry of a user's own images as in the registry of data sets.
 
@@ -136,13 +143,16 @@ def registry_entry(
             splits are given: of train).
         test: the fraction that is drawn for the test, where no splits are given.
         seed: draws them.
+        rare: as of `inspect`; where images turn out to be unreadable, or equal, it decides anew.
 
     Raises:
         UserError: as `inspect`.
     """
     if not isinstance(images, OwnImages):
-        images = inspect(images)
-    options = {"root": images.root, "splits": images.splits}
+        images = inspect(images, rare=rare)
+    options: dict[str, Any] = {"root": images.root, "splits": images.splits}
+    if images.rare:
+        options["rare"] = list(images.rare)
     return {
         "title": name or text_of(Path(images.path).name),
         "adapter": "image_folder",
@@ -156,6 +166,7 @@ def registry_entry(
             "test": test,
             "seed": seed,
             "duplicates": "together",
+            "rare": rare,
         },
         "shards": _shards(images, val, test),
         "license": "your own",
@@ -211,31 +222,32 @@ def looks_like_image(name: str) -> bool:
     return dot > 0 and name[dot:].lower() in image_suffixes()
 
 
-def _folder(path: Path) -> OwnImages:
+def _folder(path: Path, rare: str) -> OwnImages:
     files, empty = walk(path)
     links = sum(file.problem == "link" for file in files)
     images = [(text_of(file.path), file.bytes) for file in files if not file.problem]
     found = _in_folders(path, images, list(map(text_of, empty)), links)
-    return _checked(path, "folder", digest_of(files), found)
+    return _checked(path, "folder", digest_of(files), found, rare)
 
 
-def _archive_at(path: Path, kept_in: Path | None) -> OwnImages:
+def _archive_at(path: Path, kept_in: Path | None, rare: str) -> OwnImages:
     """Return what an archive holds: from the folder that keeps it, where it is there."""
     status = path.stat()
     identity = json.dumps([path.name, status.st_size, status.st_mtime_ns])
     digest = hashlib.sha256(identity.encode()).hexdigest()
     if kept_in is None:
-        return _read_archive(path, digest)
-    code = hashlib.sha256(str(path).encode() + Path(__file__).read_bytes()).hexdigest()
+        return _read_archive(path, digest, rare)
+    asked = f"{path}\0{rare}".encode() + Path(__file__).read_bytes()
+    code = hashlib.sha256(asked).hexdigest()
     kept = kept_in / f"{digest[:32]}-{code[:16]}.json"
     if not kept.exists():
-        write_json(kept, asdict(_read_archive(path, digest)))
+        write_json(kept, asdict(_read_archive(path, digest, rare)))
     found = json.loads(kept.read_text(encoding="utf-8"))
     amounts = {split: (count, size) for split, (count, size) in found["amounts"].items()}
     return OwnImages(**{**found, "classes": tuple(found["classes"]), "amounts": amounts})
 
 
-def _read_archive(path: Path, digest: str) -> OwnImages:
+def _read_archive(path: Path, digest: str, rare: str) -> OwnImages:
     try:
         named = list(members(path, read=False))
     except UserError as error:
@@ -243,10 +255,10 @@ def _read_archive(path: Path, digest: str) -> OwnImages:
         raise UserError(f"images={reason}; it is truncated or damaged: make it again") from None
     links = sum(member.problem == "link" for member in named)
     images = [(member.name, member.size) for member in named if not member.problem]
-    return _checked(path, "archive", digest, _in_folders(path, images, [], links))
+    return _checked(path, "archive", digest, _in_folders(path, images, [], links), rare)
 
 
-def _csv(path: Path) -> OwnImages:
+def _csv(path: Path, rare: str) -> OwnImages:
     files = [row.file for row in read_csv(path)[1]]
     found = _Found(".", Counter(), Counter())
     for file in files:
@@ -254,20 +266,24 @@ def _csv(path: Path) -> OwnImages:
             found.add(file.split or "", str(file.class_name), file.bytes)
     if not found.counts:
         raise UserError(f"images={path} names no image{_not_followed(len(files))}")
-    return _checked(path, "csv", digest_of(files), found)
+    return _checked(path, "csv", digest_of(files), found, rare)
 
 
 @dataclass(frozen=True)
 class _Found:
-    """The images that were found: how many of each split and class, and each split's bytes."""
+    """The images that were found, of each split and class: how many, and their bytes."""
 
     root: str
     counts: Counter[tuple[str, str]]
-    sizes: Counter[str]
+    sizes: Counter[tuple[str, str]]
 
     def add(self, split: str, class_name: str, size: int) -> None:
-        self.counts[split, class_name] += 1
-        self.sizes[split] += size
+        place = split, class_of(class_name)
+        self.counts[place] += 1
+        self.sizes[place] += size
+
+    def splits(self) -> list[str]:
+        return sorted({split for split, _ in self.counts})
 
 
 def _in_folders(
@@ -302,7 +318,7 @@ def _in_folders(
         if len(parts) > depth + 1:
             found.add(splits.get(parts[depth - 1], ""), parts[depth], size)
     for folder, split in splits.items():
-        if split not in found.sizes:
+        if split not in found.splits():
             raise UserError(
                 f"images={path}: the images of {folder!r} lie directly in it; put those of each "
                 "class into a folder of their own there, as in train/cats, or take it out"
@@ -349,7 +365,7 @@ def _not_followed(links: int) -> str:
     return f" ({links} links are not followed)" if links else ""
 
 
-def _checked(path: Path, kind: str, digest: str, found: _Found) -> OwnImages:
+def _checked(path: Path, kind: str, digest: str, found: _Found, rare: str) -> OwnImages:
     """Return what was found, where it is enough for train, val and test."""
     where, counts = f"images={path}", found.counts
     classes = sorted({class_name for _, class_name in counts})
@@ -357,43 +373,60 @@ def _checked(path: Path, kind: str, digest: str, found: _Found) -> OwnImages:
         raise UserError(
             f"{where}: all images are of one class, {classes[0]!r}; a classifier needs two or more"
         )
-    splits = set(found.sizes) - {""}
+    splits = set(found.splits()) - {""}
     if splits and ("train" not in splits or len(splits) == 1):
         raise UserError(
             f"{where}: of the splits there is only {' and '.join(sorted(splits))}; give train, and "
             "test or val, or leave the splits out: they are drawn then"
         )
-    for class_name in classes:
-        _check_class(where, class_name, {split: counts[split, class_name] for split in found.sizes})
+    of_classes = {
+        name: {split: counts[split, name] for split in found.splits()} for name in classes
+    }
+    small = {name: reason for name in classes if (reason := _too_small(name, of_classes[name]))}
+    left = [name for name in classes if name not in small]
+    if small and rare == "stop":
+        more = f" ({len(small) - 1} more classes are too small)" if len(small) > 1 else ""
+        raise UserError(
+            f"{where}: {next(iter(small.values()))}{more}; add some, leave the class out, or set "
+            "rare=drop"
+        )
+    if len(left) < 2:
+        raise UserError(
+            f"{where}: all but {len(left)} of {len(classes)} classes are too small to leave them "
+            f"out: {next(iter(small.values()))}; add images"
+        )
     amounts = {
-        split: (sum(counts[split, name] for name in classes), size)
-        for split, size in sorted(found.sizes.items())
+        split: (
+            sum(counts[split, name] for name in left),
+            sum(found.sizes[split, name] for name in left),
+        )
+        for split in found.splits()
     }
     return OwnImages(
         path=str(path),
         kind=kind,
         name=name_of(path),
-        classes=tuple(classes),
-        images=counts.total(),
+        classes=tuple(left),
+        images=sum(count for count, _ in amounts.values()),
         splits=bool(splits),
         root=found.root,
         amounts=amounts,
         digest=digest,
+        rare={name: sum(of_classes[name].values()) for name in small},
     )
 
 
-def _check_class(where: str, class_name: str, counts: Mapping[str, int]) -> None:
+def _too_small(class_name: str, counts: Mapping[str, int]) -> str | None:
+    """Say why a class cannot be in train, val and test; nothing, where it can."""
     total = sum(counts.values())
-    if total < _FEWEST:
-        raise UserError(
-            f"{where}: class {class_name!r} has {total} images; each class needs {_FEWEST} or "
-            "more, for train, val and test: add some, or leave the class out"
+    if total < FEWEST:
+        return (
+            f"class {class_name!r} has {total} images; each class needs {FEWEST} or more, for "
+            "train, val and test"
         )
     for split, count in counts.items():
         # Where val or test is not given, val is drawn from train.
         needed = 2 if split == "train" and len(counts) < len(SPLITS) else 1
         if count < needed:
-            raise UserError(
-                f"{where}: class {class_name!r} has {count} images in {split}, and needs {needed} "
-                "there; add some, or leave the class out"
-            )
+            return f"class {class_name!r} has {count} images in {split}, and needs {needed} there"
+    return None

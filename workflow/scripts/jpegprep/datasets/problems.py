@@ -13,6 +13,8 @@ class Rule:
 
 OK = "ok"
 KEPT, REPAIRED, SET_ASIDE = "kept", "repaired", "set aside"
+RARE, RESPELLED = "rare class", "respelled class"
+FEWEST = 3  # usable images of a class: one for each of train, val and test
 # Every problem a manifest knows. Shards of originals hold the publisher's bytes whatever is
 # repaired: that happens when an image is decoded, to be treated or trained on.
 PROBLEMS = {
@@ -24,6 +26,7 @@ PROBLEMS = {
     ),
     "not an image": Rule(SET_ASIDE, "no format that Pillow knows"),
     "truncated": Rule(SET_ASIDE, "begins as an image, but cannot be decoded to its end"),
+    RARE: Rule(SET_ASIDE, "of a class with too few images for train, val and test"),
     "mislabelled": Rule(
         REPAIRED, "named for another format: read, and named in shards, by content"
     ),
@@ -34,6 +37,9 @@ PROBLEMS = {
     "transparent": Rule(REPAIRED, "has an alpha channel, which is dropped"),
     "animated": Rule(REPAIRED, "several frames or pages: the first one counts"),
     "grayscale": Rule(KEPT, "one channel: trained on as three equal ones"),
+    RESPELLED: Rule(
+        KEPT, "its class's name stands there in two Unicode spellings (NFC, NFD): one class"
+    ),
     "duplicate": Rule(
         KEPT, "the same bytes as an earlier image; split.duplicates says what follows"
     ),

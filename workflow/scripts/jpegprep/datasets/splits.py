@@ -13,9 +13,7 @@ from jpegprep.common.errors import UserError
 from jpegprep.common.files import replacing
 from jpegprep.common.layout import SPLITS
 from jpegprep.common.parquet import read_parquet, write_parquet
-from jpegprep.datasets.problems import SET_ASIDE
-
-_FEWEST = 4  # images of a class in a sample
+from jpegprep.datasets.problems import FEWEST, RARE, SET_ASIDE
 
 
 def split_dataset(
@@ -24,11 +22,26 @@ def split_dataset(
     """Assign every usable image of a manifest to a split and a shard; write parquet.
 
     `how` and `shards` are those of `assign`; of more images than ``limit`` of `how`, where it has
-    one, a sample is used. Columns: key, class, label (index of the class in
-    sorted order), split, shard (number).
+    one, a sample is used. Where its ``rare`` is ``drop``, a class that is too small for the splits
+    is left out. Columns: key, class, label (index of the class in sorted order), split, shard
+    (number).
+
+    Raises:
+        UserError: as `assign`; where `rare` leaves fewer than two classes.
     """
-    images = read_parquet(manifest).to_pandas()
-    images = images[images["handling"] != SET_ASIDE]
+    files = read_parquet(manifest).to_pandas()
+    images = files[files["handling"] != SET_ASIDE]
+    rare = files.loc[files["problems"] == RARE, "class"].value_counts().to_dict()
+    if how.get("rare") == "drop":
+        rare |= _too_small(images, how)
+        images = images[~images["class"].isin(list(rare))]
+        if (left := images["class"].nunique()) < 2:
+            raise UserError(
+                f"{manifest}: {left} of its classes can be split, the {len(rare):,} others are too "
+                "small; a classifier needs two or more: add images"
+            )
+    if rare:
+        print(_left_out(rare))
     pool = _given(images) if how["strategy"] == "given" else None
     images = sample(images, how.get("limit"), how["seed"], pool)
     try:
@@ -41,16 +54,56 @@ def split_dataset(
         write_parquet(table, part)
 
 
+def _too_small(images: pd.DataFrame, how: Mapping[str, Any]) -> dict[str, int]:
+    """Return the classes that `assign` would refuse, and how many images each has."""
+    pool = _given(images) if how["strategy"] == "given" else np.full(len(images), "", object)
+    drawn_from = "" if how["strategy"] != "given" else "train" if "val" not in pool else None
+    first = _drawn_for(images, pool, how["duplicates"]) == np.arange(len(images))
+    counted = first | (pool != drawn_from)  # where images are drawn, copies count once
+    every = images["class"].value_counts()
+    counts = pd.crosstab(images["class"].to_numpy()[counted], pool[counted])
+    counts = counts.reindex(every.index, fill_value=0)
+    short = (counts < [_fewest(part, pool) for part in counts.columns]).any(axis=1)
+    return {str(name): int(count) for name, count in every[short].items()}
+
+
+def _fewest(part: str, pool: npt.NDArray[np.object_]) -> int:
+    """Return how many images a class needs in a pool: one for each split that is drawn from it."""
+    if not part:
+        return FEWEST
+    return 2 if part == "train" and "val" not in pool else 1
+
+
+def _left_out(rare: Mapping[str, int]) -> str:
+    """Return the line that names the classes that are left out, those with most images first."""
+    names = sorted(rare, key=lambda name: (-rare[name], name))
+    text = ", ".join(f"{name!r} ({rare[name]:,})" for name in names[:_NAMED])
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    return (
+        f"{len(names):,} classes, {sum(rare.values()):,} usable images, are left out: too small "
+        f"for the splits: {text}{more}"
+    )
+
+
+_NAMED = 10  # classes in a line
+
+
 def sample(
     images: pd.DataFrame, limit: int | None, seed: int, pool: npt.NDArray[np.object_] | None = None
 ) -> pd.DataFrame:
-    """Return at most about `limit` images: the same share of each class, drawn at random.
+    """Return `limit` images: of each class its share, within one image, drawn at random.
 
-    Where splits are given, the share is drawn in each, and test gives last: it is whole where it
-    takes no more than half of the limit, and half of it otherwise.
+    A class whose share is less than the splits need has what they need, and the others share the
+    rest: `FEWEST` images, which is one for each of train, val and test (a regression in folds needs
+    no more than two). They differ in their bytes, where the class has as many that do. Only where
+    these least numbers alone exceed the limit does the sample, too.
+
+    Where splits are given, each class has its share in each split, and at least one image there,
+    in train two if val is drawn from it. Test gives last: it is whole where it takes no more than
+    half of the limit, and half of it otherwise.
 
     Args:
-        images: column class; the rows stay in their order.
+        images: columns key, class and duplicate_of; the rows stay in their order.
         limit: how many; None for all.
         seed: of the draw.
         pool: (n,) the given splits, if there are some.
@@ -58,20 +111,101 @@ def sample(
     if limit is None or len(images) <= limit:
         return images
     rng = np.random.default_rng([seed, 1])  # not the numbers that `assign` draws
-    if pool is None:
-        pool, shares, fewest = np.full(len(images), "", object), {"": limit / len(images)}, _FEWEST
-    else:
-        tests = int((pool == "test").sum())
-        kept = min(tests, max(limit // 2, limit - (len(images) - tests)))
-        others = (limit - kept) / max(1, len(images) - tests)
-        shares, fewest = {"train": others, "val": others, "test": kept / max(1, tests)}, 1
-    groups = pd.DataFrame({"pool": pool, "class": images["class"].to_numpy()})
-    rows = [
-        rng.permutation(group)[: max(fewest, round(shares[str(pool[group[0]])] * len(group)))]
-        for group in groups.groupby(["pool", "class"]).indices.values()
-    ]
-    print(f"{len(images):,} images; a sample of {sum(map(len, rows)):,} is used")
-    return images.iloc[np.sort(np.concatenate(rows))]
+    pool = np.full(len(images), "", object) if pool is None else pool
+    names = images["class"].to_numpy(dtype=str)
+    rows_of = {part: _by_class(names, np.flatnonzero(pool == part)) for part in sorted(set(pool))}
+    sizes = {part: np.array(list(map(len, rows))) for part, rows in rows_of.items()}
+    fewest = {part: np.minimum(sizes[part], _fewest(part, pool)) for part in sizes}
+    totals = _totals(sizes, fewest, limit)
+    contents = _contents(images)
+    chosen: list[npt.NDArray[np.intp]] = []
+    raised: set[str] = set()  # the classes that have more than their share
+    for part, of_classes in rows_of.items():
+        counts = _shares(sizes[part], fewest[part], totals[part])
+        for rows, count, least in zip(of_classes, counts, fewest[part], strict=True):
+            order = rng.permutation(rows)
+            first = np.flatnonzero(~pd.Series(contents[order]).duplicated().to_numpy())[:least]
+            chosen.append(np.concatenate([order[first], np.delete(order, first)])[:count])
+            if count == least and count * sizes[part].sum() > totals[part] * len(rows):
+                raised.add(str(names[rows[0]]))
+    found = images.iloc[np.sort(np.concatenate(chosen))]
+    print(_about_sample(images["class"], found["class"], limit, raised))
+    return found
+
+
+def _by_class(
+    names: npt.NDArray[np.str_], rows: npt.NDArray[np.intp]
+) -> list[npt.NDArray[np.intp]]:
+    """Return the rows of each class, the classes in sorted order."""
+    _, label, sizes = np.unique(names[rows], return_inverse=True, return_counts=True)
+    return np.split(rows[np.argsort(label, kind="stable")], np.cumsum(sizes)[:-1])
+
+
+def _totals(
+    sizes: Mapping[str, npt.NDArray[np.intp]],
+    fewest: Mapping[str, npt.NDArray[np.intp]],
+    limit: int,
+) -> dict[str, int]:
+    """Return how many images of each pool are in the sample; test gives last."""
+    least = {part: int(of_classes.sum()) for part, of_classes in fewest.items()}
+    kept = {}
+    if "test" in sizes:
+        tests = int(sizes["test"].sum())
+        others = sum(int(of_classes.sum()) for of_classes in sizes.values()) - tests
+        wanted = min(tests, max(limit // 2, limit - others))
+        kept["test"] = max(least["test"], min(wanted, limit - sum(least.values()) + least["test"]))
+    parts = [part for part in sizes if part not in kept]
+    shares = _shares(
+        np.array([sizes[part].sum() for part in parts], dtype=np.intp),
+        np.array([least[part] for part in parts], dtype=np.intp),
+        limit - sum(kept.values()),
+    )
+    return kept | {part: int(share) for part, share in zip(parts, shares, strict=True)}
+
+
+def _shares(
+    sizes: npt.NDArray[np.intp], fewest: npt.NDArray[np.intp], total: int
+) -> npt.NDArray[np.intp]:
+    """Divide `total` in proportion to `sizes`, by largest remainders, with `fewest` for each.
+
+    Their sum is `total`, or that of `fewest` where this is more.
+
+    Args:
+        sizes: (k,) how much there is of each.
+        fewest: (k,) at most `sizes`.
+        total: at most the sum of `sizes`.
+    """
+    least = np.zeros(len(sizes), dtype=bool)
+    quota = np.zeros(len(sizes))
+    while not least.all():
+        rest = max(0, total - fewest[least].sum())
+        quota[~least] = sizes[~least] * rest / sizes[~least].sum()
+        below = ~least & (quota < fewest)
+        if not below.any():
+            break
+        least |= below
+    counts = np.where(least, fewest, np.floor(quota)).astype(np.intp)
+    remainder = np.where(least, -1.0, quota - counts)
+    more = max(0, total - counts.sum())
+    counts[np.argsort(-remainder, kind="stable")[:more]] += 1
+    return counts
+
+
+def _about_sample(whole: pd.Series, found: pd.Series, limit: int, raised: set[str]) -> str:
+    """Return the line that says how large a sample is, and what it does to small classes."""
+    text = f"{len(whole):,} images; a sample of {len(found):,} is used"
+    if len(found) > limit:
+        text += f", not {limit:,}: so many are the fewest that the splits need of each class"
+    before, now = whole.isin(raised).mean(), found.isin(raised).mean()
+    if now - before > _TOLD:
+        text += (
+            f"; small classes raised to the fewest that splits need: {len(raised):,}, now "
+            f"{100 * now:.1f} % of the sample, {100 * before:.1f} % of the images"
+        )
+    return text
+
+
+_TOLD = 0.005  # the shift of shares from which it is said
 
 
 def assign(images: pd.DataFrame, how: Mapping[str, Any], shards: Mapping[str, int]) -> pd.DataFrame:
@@ -89,9 +223,11 @@ def assign(images: pd.DataFrame, how: Mapping[str, Any], shards: Mapping[str, in
         shards: the number of shards of each split.
 
     Returns:
-        The rows in their order, with the columns key, class, label, split, shard. Over the images
-        that are drawn, val and test have the fractions rounded to whole images, and so, within one
-        image, has each class. A val drawn from a given train has its fraction of that train.
+        The rows in their order, with the columns key, class, label, split, shard. Of the images
+        that are drawn, each class has the fractions of val and test within one image, and at least
+        one image in each. Over all classes they are the fractions rounded to whole images, and more
+        where classes are too small for that: of 200 classes of four with ``val`` 0.15 a quarter is
+        val. A val drawn from a given train has its fraction of that train.
 
     Raises:
         UserError: where a class is too small to appear in every split, or missing in a given one.
@@ -102,12 +238,7 @@ def assign(images: pd.DataFrame, how: Mapping[str, Any], shards: Mapping[str, in
     table["label"] = labels.astype(np.int32)
     # Within a pool images are drawn, and equal ones may be drawn as one.
     pool = _given(images) if how["strategy"] == "given" else np.full(len(table), "", object)
-    first = np.arange(len(table))  # of each image: the one that is drawn for it
-    if how["duplicates"] == "together":
-        contents = images["duplicate_of"].where(images["duplicate_of"].notna(), images["key"])
-        first_of: dict[tuple[str, str], int] = {}
-        for row, content in enumerate(zip(pool, contents, strict=True)):
-            first[row] = first_of.setdefault(content, row)
+    first = _drawn_for(images, pool, how["duplicates"])
     where = pool.copy()
     drawn = first == np.arange(len(table))
     if how["strategy"] == "given":
@@ -129,6 +260,24 @@ def assign(images: pd.DataFrame, how: Mapping[str, Any], shards: Mapping[str, in
     return table
 
 
+def _contents(images: pd.DataFrame) -> npt.NDArray[np.object_]:
+    """Return of each image what those with the same bytes have in common."""
+    found = images["duplicate_of"].where(images["duplicate_of"].notna(), images["key"])
+    return found.to_numpy(dtype=object)
+
+
+def _drawn_for(
+    images: pd.DataFrame, pool: npt.NDArray[np.object_], duplicates: str
+) -> npt.NDArray[np.intp]:
+    """Return of each image the row of the one that is drawn for it: often its own."""
+    first = np.arange(len(images))
+    if duplicates == "together":
+        first_of: dict[tuple[str, str], int] = {}
+        for row, content in enumerate(zip(pool, _contents(images), strict=True)):
+            first[row] = first_of.setdefault(content, row)
+    return first
+
+
 def _given(images: pd.DataFrame) -> npt.NDArray[np.object_]:
     """Return the split with which each member's name begins; without a test, val is the test."""
     pool = images["member"].str.partition("/")[0].to_numpy(dtype=object, copy=True)
@@ -146,8 +295,8 @@ def _check_given(
         missing = np.setdiff1d(np.arange(len(names)), labels[pool == part])
         if len(missing):
             raise UserError(
-                f"class {str(names[missing[0]])!r} has no usable image in {part}; add some, or "
-                "leave the class out"
+                f"class {str(names[missing[0]])!r} has no usable image in {part}; add some, "
+                "leave the class out, or set rare to drop"
             )
 
 
@@ -184,13 +333,15 @@ def _draw(
         }
         if len(rows) > len(wanted):  # a small class, too, is seen in every split
             count.update({part: max(1, count[part]) for part in wanted})
+            while sum(count.values()) >= len(rows):
+                count[max(wanted, key=count.__getitem__)] -= 1
         before += len(rows)
         train = len(rows) - sum(count.values())
         if min(train, *(count[part] for part in wanted)) < 1:
             raise UserError(
                 f"class {str(name)!r} has {len(rows)} {what}{'' if len(rows) == 1 else 's'}, too "
-                f"few for {', '.join(['train', *wanted[:-1]])} and {wanted[-1]}; add images, or "
-                "leave the class out"
+                f"few for {', '.join(['train', *wanted[:-1]])} and {wanted[-1]}; add images, leave "
+                "the class out, or set rare to drop"
             )
         where[rows[:train]] = "train"
         where[rows[train : train + count["val"]]] = "val"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pandas as pd
 from jpegprep.common.errors import UserError
 from jpegprep.common.files import replacing, replacing_all
 from jpegprep.common.layout import Run
+from jpegprep.common.parquet import read_parquet
 from jpegprep.common.records import read_run
 from jpegprep.evaluation.stats import accuracy_interval, difference_interval, holm
 from jpegprep.images.variants import ORIGINAL, ratio_of_variant
@@ -18,6 +20,7 @@ from jpegprep.learners.runs import read_predictions
 
 RUN_COLUMNS = [
     *("dataset", "variant", "ratio", "learner", "seed", "epochs", "tested_epoch", "val_accuracy"),
+    *("val_n", "val_low", "val_high"),
     *("n", "correct", "accuracy", "low", "high", "seconds", "device", "run"),
     *("architecture", "image_size", "parameters", "multiply_adds"),
 ]
@@ -39,6 +42,7 @@ def evaluate(
     records: Sequence[str | Path],
     runs_table: str | Path,
     accuracy_table: str | Path,
+    splits: Mapping[str, str | Path] = MappingProxyType({}),
 ) -> None:
     """Write one row a run, and one row a (data set, learner, variant) over its seeds.
 
@@ -46,15 +50,18 @@ def evaluate(
         runs: the runs of the study.
         predictions: their predictions.parquet, in the same order.
         records: their run.json, likewise.
-        runs_table: the CSV of runs: who it is, what it reached on validation and on test (with a
-            95 % interval), what it cost, where its record lies, and how large its network is (at
-            the image size; empty where that is not known).
+        runs_table: the CSV of runs: who it is, what it reached on validation and on test (each with
+            its n and a 95 % interval), what it cost, where its record lies, and how large its
+            network is (at the image size; empty where that is not known).
         accuracy_table: the CSV of accuracies over seeds, each with n and a 95 % interval. Variants
             with noise have no ratio.
+        splits: by data set; without its split the validation accuracy has neither n nor interval.
 
     Raises:
-        UserError: where the seeds of one comparison were tested on different images.
+        UserError: where the seeds of one comparison were tested on different images, or a split is
+            damaged.
     """
+    validation = {name: validation_images(path) for name, path in splits.items()}
     rows: list[tuple[Any, ...]] = []
     groups: dict[tuple[str, ...], list[pd.DataFrame]] = {}
     for run, prediction, record in zip(_runs(runs), predictions, records, strict=True):
@@ -68,7 +75,8 @@ def evaluate(
         rows.append(
             (
                 *(run.dataset, run.variant, ratio, run.learner, run.seed),
-                *(recipe.get("epochs"), facts["tested_epoch"], facts["val_accuracy"]),
+                *(recipe.get("epochs"), facts["tested_epoch"]),
+                *_validated(facts["val_accuracy"], validation.get(run.dataset)),
                 *(len(correct), int(correct.sum()), accuracy, low, high),
                 *(sum(facts["seconds"].values()), facts["device"]["name"], str(record)),
                 *(recipe.get("architecture"), recipe.get("image_size")),
@@ -80,6 +88,52 @@ def evaluate(
     with replacing_all(runs_table, accuracy_table) as (runs_part, accuracy_part):
         _write(runs_part, RUN_COLUMNS, rows)
         _write(accuracy_part, ACCURACY_COLUMNS, over_seeds)
+
+
+def validation_images(split: str | Path) -> int:
+    """Return how many validation images a split has.
+
+    Raises:
+        UserError: where the file is damaged.
+    """
+    return read_parquet(split, ["split"])["split"].to_pylist().count("val")
+
+
+def bounded(
+    correct: npt.NDArray[np.bool_], crossfitted: bool = False
+) -> tuple[float, float, float]:
+    """Return an accuracy and its 95 % interval, also of one image: that tells nothing, [0, 1].
+
+    Args:
+        correct: (seeds, n): whether each seed's model was right on each image.
+        crossfitted: as of `stats.spread`.
+    """
+    if correct.shape[1] < 2:
+        return float(correct.mean()), 0.0, 1.0
+    accuracy, low, high, _ = accuracy_interval(correct, crossfitted=crossfitted)
+    return accuracy, low, high
+
+
+def bounded_of_shares(accuracies: Sequence[float], images: int) -> tuple[float, float, float]:
+    """Return a mean accuracy and its 95 % interval where single answers are not known.
+
+    Seeds count as right on the same images, as far as their accuracies let them: no other answers
+    of these accuracies give their mean so large a variance.
+
+    Args:
+        accuracies: of each seed the share of the images that its model was right on.
+        images: how many there are.
+    """
+    right = np.round(np.array(accuracies) * images)
+    return bounded(np.arange(images) < right[:, np.newaxis])
+
+
+def _validated(accuracy: float | None, images: int | None) -> tuple[Any, ...]:
+    """Return a run's validation accuracy, n, low and high; None for what is not known."""
+    if accuracy is None or images is None:
+        return accuracy, None, None, None
+    _, low, high = bounded_of_shares([accuracy], images)
+    return accuracy, images, low, high
 
 
 def _runs(runs: Sequence[tuple[str, str, str, int]]) -> list[Run]:
@@ -213,4 +267,4 @@ def _write(path: Path, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) 
     table.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
 
 
-_WHOLE = ("epochs", "tested_epoch", "image_size", "parameters", "multiply_adds")
+_WHOLE = ("epochs", "tested_epoch", "val_n", "image_size", "parameters", "multiply_adds")

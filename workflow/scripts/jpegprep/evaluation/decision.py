@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from jpegprep.common.table_files import write_table
+from jpegprep.common.table_files import INTERVALS, accuracy_with_interval, write_table
 from jpegprep.images.variants import ORIGINAL
 
 _POWER = 0.8
@@ -140,12 +140,15 @@ def comparison(
     """
     table = against_original(differences)
     keys = ["dataset", "learner", "variant"]
-    accuracies = pd.read_csv(accuracy)[[*keys, "accuracy"]]
-    table = table.merge(accuracies, on=keys, validate="one_to_one")
+    bounds = {"low": "accuracy_low", "high": "accuracy_high"}
+    of_ratios = pd.read_csv(accuracy).rename(columns=bounds)
+    of_ratios = of_ratios[[*keys, "accuracy", *bounds.values(), "interval"]]
+    table = table.merge(of_ratios, on=keys, validate="one_to_one")
     relative = pd.read_csv(sizes)[["dataset", "ratio", "relative_size"]]
     table = table.merge(relative, on=["dataset", "ratio"], validate="many_to_one")
     table["not_inferior"] = table["low"] > -margin
     columns = ["dataset", "learner", "ratio", "seeds", "n", "relative_size", "accuracy"]
+    columns += [*bounds.values(), "interval"]
     columns += ["difference", "low", "high", "p", "p_holm", "gained", "lost", "not_inferior"]
     table = table[columns]
     shown = pd.DataFrame(
@@ -154,7 +157,7 @@ def comparison(
             "learner": table["learner"],
             "ratio": table["ratio"],
             "relative size": table["relative_size"].map("{:.1%}".format),
-            "accuracy": table["accuracy"].map("{:.3f}".format),
+            "accuracy": accuracies(table, *bounds.values()),
             "difference, points": points(table),
             "p (Holm)": table["p_holm"].map("{:.3f}".format),
             "gained, lost %": [
@@ -163,12 +166,12 @@ def comparison(
             ],
             f"loss below {100 * margin:g}": table["not_inferior"].map({True: "yes", False: ""}),
             "test images": table["n"],
-            "seeds": table["seeds"],
+            "seeds": seeds_in_words(table),
         }
     )
     note = (
-        f"{PAIRED_TEST} Gained, lost: images that only this ratio, and only the original, got "
-        "right."
+        f"{INTERVALS} {PAIRED_TEST} Gained, lost: images that only this ratio, and only the "
+        "original, got right."
     )
     write_table(table, shown, note, targets)
 
@@ -190,6 +193,27 @@ PAIRED_TEST = (
 def in_points(share: float) -> str:
     """Return ``1 point`` or ``2.5 points``."""
     return f"{100 * share:g} point" + ("" if round(100 * share, 6) == 1 else "s")
+
+
+def accuracies(table: pd.DataFrame, low: str = "low", high: str = "high") -> list[str]:
+    """Return ``0.920 [0.869, 0.951]`` for each row, from the columns accuracy, `low` and `high`."""
+    names = {"accuracy": "shown_accuracy", low: "shown_low", high: "shown_high"}
+    return accuracy_with_interval(table[list(names)].rename(columns=names), "shown")
+
+
+def seeds_in_words(table: pd.DataFrame) -> list[str]:
+    """Return ``3`` or ``cross-fitted, 3 repeats`` for each row, from seeds and interval."""
+    return [
+        f"cross-fitted, {seeds} {'repeat' if seeds == 1 else 'repeats'}"
+        if "cross-fitted" in interval
+        else f"{seeds}"
+        for seeds, interval in zip(table["seeds"], table["interval"], strict=True)
+    ]
+
+
+def seeds_of_both(one: "pd.Series[int]", other: "pd.Series[int]") -> list[str]:
+    """Return ``3`` or, where two sides have not as many seeds, ``3, 1`` for each row."""
+    return [f"{a}" if a == b else f"{a}, {b}" for a, b in zip(one, other, strict=True)]
 
 
 def points(table: pd.DataFrame) -> list[str]:

@@ -16,14 +16,17 @@ import pandas as pd
 from jpegprep.common.errors import UserError
 from jpegprep.common.files import replacing
 from jpegprep.common.parquet import read_parquet
-from jpegprep.common.table_files import write_table
-from jpegprep.evaluation.accuracy import crossfitted
-from jpegprep.evaluation.stats import difference_interval, holm
+from jpegprep.common.table_files import INTERVALS, accuracy_with_interval, write_table
+from jpegprep.evaluation.accuracy import bounded, crossfitted
+from jpegprep.evaluation.decision import accuracies, seeds_in_words
+from jpegprep.evaluation.stats import accuracy_interval, difference_interval, holm
 from jpegprep.learners.runs import read_predictions
 
 CLASS_COLUMNS = [
-    *("dataset", "learner", "class", "ratio", "n", "accuracy", "original_accuracy", "difference"),
-    *("low", "high", "p", "p_holm"),
+    *("dataset", "learner", "class", "ratio", "seeds", "interval", "n"),
+    *("accuracy", "accuracy_low", "accuracy_high"),
+    *("original_accuracy", "original_low", "original_high"),
+    *("difference", "low", "high", "p", "p_holm"),
 ]
 FLIP_COLUMNS = [
     *("dataset", "learner", "key", "class", "first_ratio", "lost_for_good", "wrong_at"),
@@ -111,10 +114,10 @@ def classes(
         splits: by data set.
         learner: whose they are.
         ratio: the compressed ratio that the classes are ranked at.
-        targets: files to write, .csv (a row a data set, class and compressed ratio; the interval
-            and p-values are empty of a class with one test image; ``p_holm`` is corrected for the
-            classes of one data set and ratio), .md or .html (the ten classes of each data set that
-            lose most).
+        targets: files to write, .csv (a row a data set, class and compressed ratio; ``n`` are the
+            class's test images; of a class with one, accuracies have the interval [0, 1], and the
+            difference has neither interval nor p-values; ``p_holm`` is corrected for the classes of
+            one data set and ratio), .md or .html (the ten classes of each data set that lose most).
     """
     found = _read(predictions, splits)
     table = pd.concat(
@@ -124,18 +127,20 @@ def classes(
     ranked = pd.concat(
         [ranked[ranked["dataset"] == dataset].head(_SHOWN) for dataset in found], ignore_index=True
     )
-    at = table.set_index(["dataset", "class", "ratio"])["accuracy"]
+    cells = table[["dataset", "class", "ratio"]].itertuples(index=False, name=None)
+    at = dict(zip(cells, accuracies(table, "accuracy_low", "accuracy_high"), strict=True))
     shown = pd.DataFrame(
         {
             "data set": ranked["dataset"],
             "class": ranked["class"],
             "test images": ranked["n"],
-            "original": ranked["original_accuracy"].map("{:.3f}".format),
+            "seeds": seeds_in_words(ranked),
+            "original": accuracy_with_interval(ranked, "original"),
         }
     )
     for column in sorted(table["ratio"].unique(), reverse=True):
         shown[str(column)] = [
-            f"{at.loc[(dataset, name, column)]:.3f}"
+            at[dataset, name, column]
             for dataset, name in zip(ranked["dataset"], ranked["class"], strict=True)
         ]
     bounds = ranked[["difference", "low", "high"]].to_numpy(dtype=float)
@@ -150,12 +155,13 @@ def _class_rows(dataset: str, learner: str, found: Predictions) -> pd.DataFrame:
     """Return the rows of one data set: its classes in their order, of each the ratios."""
     rows: list[tuple[object, ...]] = []
     originals = found.correct(1.0)
+    kind = accuracy_interval(originals, crossfitted=found.crossfitted)[3]
     for label, name in enumerate(found.classes):
         images = found.labels == label
         for ratio in list(found.predicted)[1:]:
             one, other = found.correct(ratio)[:, images], originals[:, images]
-            n = one.shape[1]
-            rows.append((dataset, learner, name, ratio, n, one.mean(), other.mean()))
+            rows.append((dataset, learner, name, ratio, len(one), kind, one.shape[1]))
+            rows[-1] += bounded(one, found.crossfitted) + bounded(other, found.crossfitted)
             rows[-1] += _difference(one, other, found.crossfitted)
     table = pd.DataFrame(rows, columns=CLASS_COLUMNS[:-1])
     table["p_holm"] = np.nan
@@ -187,10 +193,10 @@ def _note(table: pd.DataFrame, found: Mapping[str, Predictions], learner: str, r
         )
     return (
         f"The classes of each data set that lose most at ratio {ratio}, with the top-1 test "
-        f"accuracy of {learner} at each ratio. In brackets: 95 % intervals of the difference, "
-        "paired by image and seed, each for its class alone. With so few images a class they are "
-        "wide, and the worst of many classes are partly chosen by chance: on new images they would "
-        "lose less (the winner's curse). " + " ".join(parts)
+        f"accuracy of {learner} at each ratio. {INTERVALS} Those of the difference are paired by "
+        "image and seed; each is for its class alone. With so few images a class they are wide (of "
+        "one image from 0 to 1: it tells nothing), and the worst of many classes are partly chosen "
+        "by chance: on new images they would lose less (the winner's curse). " + " ".join(parts)
     )
 
 

@@ -9,7 +9,8 @@ import pandas as pd
 
 from jpegprep.common.errors import UserError
 from jpegprep.common.parquet import read_parquet
-from jpegprep.common.table_files import write_table
+from jpegprep.common.table_files import INTERVALS, write_table
+from jpegprep.evaluation.decision import accuracies, seeds_in_words
 from jpegprep.evaluation.stats import accuracy_interval, difference_interval
 
 COLUMNS = [
@@ -32,17 +33,18 @@ def train_test(
         ratio: the ratio that the note is about, beside the original.
         targets: files to write, .csv (a row a data set and pair of ratios; the differences are to
             trained and tested on originals, and empty there), .md or .html (a row a data set and
-            training ratio).
+            training ratio, with an interval in each cell).
 
     Raises:
         UserError: where a file is damaged, or the seeds were tested on different images.
     """
     rows = [(dataset, learner, *row) for dataset, seeds in tests.items() for row in _pairs(seeds)]
     table = pd.DataFrame(rows, columns=COLUMNS)
+    same = table["trained"] == table["tested"]
     cells = table.assign(
         shown=[
-            f"**{accuracy:.3f}**" if trained == tested else f"{accuracy:.3f}"
-            for trained, tested, accuracy in table[["trained", "tested", "accuracy"]].to_numpy()
+            f"**{text}**" if bold else text
+            for bold, text in zip(same, accuracies(table), strict=True)
         ],
         column="tested at " + table["tested"].astype(str),
     )
@@ -52,14 +54,21 @@ def train_test(
         list(cells["column"].unique()),
     ]
     shown = shown.rename_axis(index=["data set", "trained at"], columns=None).reset_index()
-    notes = [_note(name, table[table["dataset"] == name], ratio) for name in tests]
+    of_rows = table.drop_duplicates(["dataset", "trained"])
+    shown["test images"], shown["seeds"] = of_rows["n"].to_numpy(), seeds_in_words(of_rows)
+    notes = [
+        _note(name, table[table["dataset"] == name], ratio)
+        for name in tests
+        if ratio in table.loc[table["dataset"] == name, "trained"].unique()
+    ]
     note = " ".join(
         [
             f"Top-1 test accuracy of {learner}, trained at the row's ratio and tested at the "
             "column's; bold: both the same.",
+            INTERVALS,
             *notes,
-            "In brackets: 95 % intervals; those of all pairs are in the .csv. Differences are to "
-            "trained and tested on originals, paired by image and seed.",
+            "Differences are to trained and tested on originals, paired by image and seed; those "
+            "of all pairs are in the .csv.",
         ]
     )
     write_table(table, shown, note, targets)
@@ -67,16 +76,7 @@ def train_test(
 
 def _pairs(seeds: Sequence[str | Path]) -> list[tuple[object, ...]]:
     """Return trained, tested and the numbers of each pair of ratios of one data set."""
-    found = [_read(path) for path in seeds]
-    crossfitted = found[0][3]
-    for path, (ratios, images, *_) in zip(seeds, found, strict=True):
-        if (ratios, images) != found[0][:2]:
-            raise UserError(
-                f"{path}: tested on other images or at other ratios than {seeds[0]}; remove both: "
-                "they are made again"
-            )
-    ratios = found[0][0]
-    correct = np.stack([seed[2] for seed in found])  # (seeds, trained, tested, images)
+    ratios, correct, crossfitted = read_tests(seeds)
     originals = correct[:, ratios.index(1.0), ratios.index(1.0)]
     return [
         (
@@ -87,6 +87,31 @@ def _pairs(seeds: Sequence[str | Path]) -> list[tuple[object, ...]]:
         for i, trained in enumerate(ratios)
         for j, tested in enumerate(ratios)
     ]
+
+
+def read_tests(
+    seeds: Sequence[str | Path],
+) -> tuple[list[float], npt.NDArray[np.bool_], bool]:
+    """Read the tests of all seeds of one data set.
+
+    Args:
+        seeds: of each the file, as `cross_test` writes it.
+
+    Returns:
+        The ratios from 1.0 down; whether each seed's model was right, (seeds, ratio trained at,
+        ratio tested at, images); and whether the models are cross-fitted.
+
+    Raises:
+        UserError: where a file is damaged, or the seeds were tested on different images.
+    """
+    found = [_read(path) for path in seeds]
+    for path, (ratios, images, *_) in zip(seeds, found, strict=True):
+        if (ratios, images) != found[0][:2]:
+            raise UserError(
+                f"{path}: tested on other images or at other ratios than {seeds[0]}; remove both: "
+                "they are made again"
+            )
+    return found[0][0], np.stack([seed[2] for seed in found]), found[0][3]
 
 
 def _read(
@@ -118,23 +143,16 @@ def _numbers(
 
 def _note(dataset: str, table: pd.DataFrame, ratio: float) -> str:
     """Return what a reader wants of one data set in words."""
-    row = table.iloc[0]
-    half = ((table["high"] - table["low"]) / 2).max()
-    seeds = "1 seed" if row["seeds"] == 1 else f"{row['seeds']} seeds"
-    note = (
-        f"{dataset}: n = {row['n']:,} test images, {seeds}; half an interval is at most {half:.3f}"
+    return (
+        f"{dataset}: trained at ratio {ratio}, tested on originals: {_told(table, ratio, 1.0)}; "
+        f"trained on originals, tested at ratio {ratio}: {_told(table, 1.0, ratio)}."
     )
-    if ratio in table["trained"].unique():
-        note += (
-            f"; trained at ratio {ratio}, tested on originals: {_told(table, ratio, 1.0)}"
-            f"; trained on originals, tested at ratio {ratio}: {_told(table, 1.0, ratio)}"
-        )
-    return note + "."
 
 
 def _told(table: pd.DataFrame, trained: float, tested: float) -> str:
-    row = table[(table["trained"] == trained) & (table["tested"] == tested)].iloc[0]
+    of_pair = table[(table["trained"] == trained) & (table["tested"] == tested)]
+    row = of_pair.iloc[0]
     return (
-        f"{row['accuracy']:.3f} [{row['low']:.3f}, {row['high']:.3f}], a difference of "
-        f"{row['difference']:+.3f} [{row['difference_low']:+.3f}, {row['difference_high']:+.3f}]"
+        f"{accuracies(of_pair)[0]}, a difference of {row['difference']:+.3f} "
+        f"[{row['difference_low']:+.3f}, {row['difference_high']:+.3f}]"
     )

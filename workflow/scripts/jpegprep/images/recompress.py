@@ -6,7 +6,9 @@ Pillow keeps four, and starts faster.
 
 import hashlib
 import re
-from functools import cache
+from collections.abc import Sequence
+from functools import cache, cached_property
+from typing import Any
 
 import cv2
 import numpy as np
@@ -24,32 +26,80 @@ def encoder() -> str:
     return f"{codec()}; plain files: OpenCV {cv2.__version__}{library}"
 
 
+class _Source:
+    """An image file, decoded at most once."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+    @cached_property
+    def _plain(self) -> Any:
+        """Its pixels by OpenCV; None where Pillow is to decode it."""
+        if not is_plain(self.data):
+            return None
+        return cv2.imdecode(np.frombuffer(self.data, np.uint8), cv2.IMREAD_UNCHANGED)
+
+    @cached_property
+    def _image(self) -> Any:
+        return decode(self.data)
+
+    def recompressed(self, quality: int) -> bytes:
+        if self._plain is not None:
+            encoded = cv2.imencode(".jpg", self._plain, (cv2.IMWRITE_JPEG_QUALITY, quality))[1]
+            return encoded.tobytes()
+        return encode_jpeg(self._image, quality)
+
+
 def treat(data: bytes, treatments: tuple[Treatment, ...], key: str = "") -> bytes:
     """Apply the treatments of a variant to an image file; without any, return the bytes themselves.
 
     Args:
+        data: as of `treat_each`.
+        treatments: what to do, in this order.
+        key: likewise.
+
+    Returns:
+        As `treat_each`, of the one variant.
+
+    Raises:
+        ValueError: where the bytes cannot be decoded.
+    """
+    return treat_each(data, [treatments], key)[0]
+
+
+def treat_each(
+    data: bytes, variants: Sequence[tuple[Treatment, ...]], key: str = ""
+) -> list[bytes]:
+    """Apply the treatments of each variant to an image file, which is decoded once for all.
+
+    Args:
         data: an image file that `decode` decodes, as all are that a manifest does not set aside. Of
             one with damage amid its pixels OpenCV makes an image with a gray rest.
-        treatments: what to do, in this order.
+        variants: of each what to do, in this order.
         key: the sample's, from which its noise is drawn.
 
     Returns:
-        The bytes of the treated file: JPEG, where compression was applied and kept, and then
+        The bytes of the treated files: JPEG, where compression was applied and kept, and then
         those that ``Image.save(quality=quality)`` of Pillow writes; PNG, where noise was the last.
 
     Raises:
         ValueError: where the bytes cannot be decoded.
     """
-    source = data
+    source = _Source(data)
+    return [_treated(source, treatments, key) for treatments in variants]
+
+
+def _treated(source: _Source, treatments: tuple[Treatment, ...], key: str) -> bytes:
+    found = source
     for treatment in treatments:
         match treatment:
             case Jpeg(quality):
-                data = _recompress(data, quality)
+                found = _Source(found.recompressed(quality))
             case Smaller():
-                data = min(source, data, key=len)
+                found = min(source, found, key=lambda one: len(one.data))
             case Noise():
-                data = _noisy(data, key)
-    return data
+                found = _Source(_noisy(found.data, key))
+    return found.data
 
 
 def _noisy(data: bytes, key: str) -> bytes:
@@ -64,11 +114,3 @@ def _noisy(data: bytes, key: str) -> bytes:
     encoded = cv2.imencode(".png", noisy if noisy.ndim == 2 else noisy[:, :, ::-1])[1]
     return encoded.tobytes()
 
-
-def _recompress(data: bytes, quality: int) -> bytes:
-    if is_plain(data):
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-        if pixels is not None:
-            encoded = cv2.imencode(".jpg", pixels, (cv2.IMWRITE_JPEG_QUALITY, quality))[1]
-            return encoded.tobytes()
-    return encode_jpeg(decode(data), quality)

@@ -129,6 +129,11 @@ def _curves(study: Study, dataset: str = "") -> dict[str, Any]:
     return {"histories": [run.file("history.csv") for run in study.curves(dataset)]}
 
 
+def _cross_tests(study: Study) -> dict[str, Any]:
+    """Return the tests of models at other ratios than their own, of each data set."""
+    return {"tests": {name: study.cross_tests(name) for name in study.datasets}}
+
+
 def _losses(study: Study) -> dict[str, Any]:
     """Return what is read to say which classes and images compression costs."""
     predictions = {
@@ -286,17 +291,17 @@ CATALOGUE: Sequence[Result] = (
         name="convergence",
         title="Figure 3 in numbers: epochs to converge",
         caption="How many epochs each ratio needs until its validation accuracy is 95 % of that "
-        "of its last epoch: a number for the claim behind the paper's Figure 3. Means over seeds; "
-        "in brackets the last epoch's accuracy.",
+        "of the originals' last epoch: a number for the claim behind the paper's Figure 3. Means "
+        "over seeds; in brackets the last epoch's validation accuracy with its 95 % interval.",
         make="evaluation.convergence:convergence",
-        reads=_curves,
+        reads=lambda study: {**_curves(study), "splits": study.splits()},
         given=lambda study: {"runs": [_curve(run, study) for run in study.curves()]},
     ),
     Table(
         name="comparison",
         title="Each ratio against the original",
-        caption="Each ratio against the original: bytes, accuracy, and the difference of "
-        "accuracies on the same test images with its 95 % interval, paired by image and seed. "
+        caption="Each ratio against the original: bytes, accuracy with its 95 % interval, and the "
+        "difference of accuracies on the same test images with its own, paired by image and seed. "
         "p-values are corrected for the ratios of a learner (Holm). Margin: {study.margin}.",
         make="evaluation.decision:comparison",
         reads=lambda study: {
@@ -347,20 +352,31 @@ CATALOGUE: Sequence[Result] = (
         name="train_test",
         title="Trained at one ratio, tested at another",
         caption="Top-1 test accuracy of {study.train_test[learner]} trained at the row's ratio "
-        "and tested at the column's. The diagonal (bold) is what the other tables show: training, "
-        "validation and test images compressed alike. Beside it stands what happens where a model "
-        "meets images of another ratio than it was trained on: a network of originals that is sent "
-        "compressed images, or one trained on compressed images that is sent originals. Each "
-        "model's epoch (of a probe: its regularization) was chosen on validation images of its own "
-        "ratio.",
+        "and tested at the column's, with 95 % intervals. The diagonal (bold) is what the other "
+        "tables show: training, validation and test images compressed alike. Beside it stands what "
+        "happens where a model meets images of another ratio than it was trained on: a network of "
+        "originals that is sent compressed images, or one trained on compressed images that is "
+        "sent originals. Each model's epoch (of a probe: its regularization) was chosen on "
+        "validation images of its own ratio.",
         make="evaluation.train_test:train_test",
-        reads=lambda study: {
-            "tests": {name: study.cross_tests(name) for name in study.datasets},
-        },
+        reads=_cross_tests,
         given=lambda study: {
             "learner": (study.train_test or {})["learner"],
             "ratio": study.storage_ratio,
         },
+        when="train_test",
+    ),
+    Table(
+        name="gaps",
+        title="What training on compressed images wins back",
+        caption="Where {study.train_test[learner]} of originals loses accuracy on compressed "
+        "images: the part that training on compressed images wins back (generalization gap), and "
+        "the part that is gone (information gap); and what a model of compressed images does on "
+        "originals. Every accuracy is top-1 on the test set; differences are paired by image and "
+        "seed, with 95 % intervals.",
+        make="evaluation.gaps:gaps",
+        reads=_cross_tests,
+        given=lambda study: {"learner": (study.train_test or {})["learner"]},
         when="train_test",
     ),
     Table(
@@ -395,10 +411,10 @@ CATALOGUE: Sequence[Result] = (
         name="classes",
         title="Classes that lose most",
         caption="The classes of each data set that lose most at ratio {study.storage_ratio}, with "
-        "the top-1 test accuracy of {study.losses_learner} at each ratio; classes.csv has all "
-        "classes. The few test images of one class leave wide intervals, and the worst of many "
-        "classes are partly chosen by chance (the winner's curse); the note says how many differ "
-        "after Holm's correction.",
+        "the top-1 test accuracy of {study.losses_learner} at each ratio and its 95 % interval; "
+        "classes.csv has all classes. The few test images of one class leave wide intervals, and "
+        "the worst of many classes are partly chosen by chance (the winner's curse); the note says "
+        "how many differ after Holm's correction.",
         make="evaluation.losses:classes",
         reads=_losses,
         given=lambda study: {"learner": study.losses_learner, "ratio": study.storage_ratio},

@@ -14,7 +14,7 @@ from jpegprep.common.parallel import in_order
 from jpegprep.common.parquet import read_parquet
 from jpegprep.datasets.adapters import read_samples
 from jpegprep.images.images import codec
-from jpegprep.images.recompress import encoder, treat
+from jpegprep.images.recompress import encoder, treat_each
 from jpegprep.images.variants import ORIGINAL, Treatment, parse_variant
 from jpegprep.shards.shards import Packed, ShardReader, pack, read_index, splits_of, writing_shard
 
@@ -83,16 +83,36 @@ def write_variant_shards(
     Raises:
         UserError: where an image is damaged.
     """
-    with replacing_folder(target) as folder:
+    write_all_variants(originals, [variant], [target], threads)
+
+
+def write_all_variants(
+    originals: str | Path,
+    variants: Sequence[str],
+    folders: Sequence[str | Path],
+    threads: int = 1,
+) -> None:
+    """Write several variants of a data set, for which each image is decoded once.
+
+    Args:
+        originals: as of `write_variant_shards`.
+        variants: the variants' names.
+        folders: of each the folder to write; all appear, whole, at the end.
+        threads: likewise.
+
+    Raises:
+        UserError: where an image is damaged.
+    """
+    with ExitStack() as stack:
+        parts = [stack.enter_context(replacing_folder(folder)) for folder in folders]
         for tars in splits_of(originals).values():
             for tar in tars:
-                treat_shard(tar, variant, folder / Path(tar).name, threads)
+                targets = [part / Path(tar).name for part in parts]
+                treat_shard_each(tar, variants, targets, threads)
 
 
 def treat_shard(original: str | Path, variant: str, target: str | Path, threads: int = 1) -> None:
-    """Write a variant of one shard: the same samples in the same order, each image treated.
-
-    Memory does not grow with the shard: it is read and written piece by piece.
+    """Write a variant of one shard, see `treat_shard_each`.
 
     Args:
         original: the tar of the originals.
@@ -103,30 +123,64 @@ def treat_shard(original: str | Path, variant: str, target: str | Path, threads:
     Raises:
         UserError: where an image is damaged.
     """
+    treat_shard_each(original, [variant], [target], threads)
+
+
+def treat_shard_each(
+    original: str | Path,
+    variants: Sequence[str],
+    targets: Sequence[str | Path],
+    threads: int = 1,
+) -> None:
+    """Write variants of one shard: the same samples in the same order, each image treated.
+
+    Memory does not grow with the shard: it is read and written piece by piece.
+
+    Args:
+        original: the tar of the originals.
+        variants: the variants' names.
+        targets: of each the tar to write, its index beside it.
+        threads: as of `write_variant_shards`.
+
+    Raises:
+        UserError: where an image is damaged.
+    """
     reader = ShardReader([original])
     chunks = list(_chunks(reader.sizes.tolist()))
-    treat_chunk = partial(_treat_chunk, reader, parse_variant(variant))
+    treat_chunk = partial(_treat_chunk, reader, [parse_variant(variant) for variant in variants])
     count = read_index(original)[1]["shards"]
-    with writing_shard(target, variant, encoder(), count) as writer:
-        for packed in in_order(treat_chunk, chunks, min(threads, len(chunks))):
-            writer.append(packed)
-    print(
-        f"{Path(target).name}: {len(reader)} images, {writer.inflated} larger than before, "
-        f"{writer.kept} as they were"
-    )
+    with ExitStack() as stack:
+        writers = [
+            stack.enter_context(writing_shard(target, variant, encoder(), count))
+            for variant, target in zip(variants, targets, strict=True)
+        ]
+        for of_chunk in in_order(treat_chunk, chunks, min(threads, len(chunks))):
+            for writer, packed in zip(writers, of_chunk, strict=True):
+                writer.append(packed)
+    for variant, target, writer in zip(variants, targets, writers, strict=True):
+        print(
+            f"{variant}/{Path(target).name}: {len(reader)} images, {writer.inflated} larger than "
+            f"before, {writer.kept} as they were"
+        )
 
 
-def _treat_chunk(reader: ShardReader, treatments: tuple[Treatment, ...], chunk: range) -> Packed:
-    return pack(_treated(reader, treatments, chunk))
+def _treat_chunk(
+    reader: ShardReader, variants: Sequence[tuple[Treatment, ...]], chunk: range
+) -> list[Packed]:
+    samples = list(_treated(reader, variants, chunk))
+    return [
+        pack((key, label, treated[k], data) for key, label, treated, data in samples)
+        for k in range(len(variants))
+    ]
 
 
 def _treated(
-    reader: ShardReader, treatments: tuple[Treatment, ...], chunk: range
-) -> Iterator[tuple[str, int, bytes, bytes]]:
+    reader: ShardReader, variants: Sequence[tuple[Treatment, ...]], chunk: range
+) -> Iterator[tuple[str, int, list[bytes], bytes]]:
     for i in chunk:
         key, label, data = str(reader.keys[i]), int(reader.labels[i]), reader.image(i)
         try:
-            treated = treat(data, treatments, key)
+            treated = treat_each(data, variants, key)
         except ValueError as error:
             raise UserError(
                 f"{key}: {error}; remove its data set's manifest, so that the image is set aside"

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from jpegprep.common.table_files import INTERVALS, accuracy_with_interval, write_table
-from jpegprep.evaluation.decision import PAIRED_BRIEF, pairs_of, points
+from jpegprep.evaluation.decision import PAIRED_BRIEF, accuracies, pairs_of, points, seeds_of_both
 
 _NETWORK = ["architecture", "image_size", "parameters", "multiply_adds"]
 
@@ -50,17 +50,13 @@ def all_models(
             "multiply-adds, M": (table["multiply_adds"] / 1e6).map("{:,.0f}".format),
             "image size": table["image_size"],
             "ratio": table["ratio"],
-            "accuracy": accuracy_with_interval(table.rename(columns=_plain("x")), "x"),
+            "accuracy": accuracies(table),
             "test images": table["n"],
             "seeds": table["seeds"],
         }
     )
     note = f"Parameters with the data set's classifier; multiply-adds for one image. {INTERVALS}"
     write_table(table, shown, note, targets)
-
-
-def _plain(which: str) -> dict[str, str]:
-    return {"accuracy": f"{which}_accuracy", "low": f"{which}_low", "high": f"{which}_high"}
 
 
 def table2(
@@ -73,7 +69,8 @@ def table2(
         differences: the table of `evaluation.compare`.
         what: ``small`` and ``large``, two learners, and ``ratio``, the compressed one's.
         targets: files to write, .csv, .md or .html. A drop is the small network's original accuracy
-            less the column's: positive, where accuracy was lost.
+            less the column's: positive, where accuracy was lost. ``seeds`` are the small network's,
+            ``large_seeds`` the large one's.
     """
     table = pd.read_csv(accuracy).dropna(subset="ratio")
     parts = {
@@ -87,6 +84,7 @@ def table2(
         of_dataset = table[table["dataset"] == dataset].set_index(["learner", "ratio"]).sort_index()
         row: dict[str, Any] = {"dataset": dataset, **what}
         row |= {name: of_dataset.loc[parts["small_original"], name] for name in ("seeds", "n")}
+        row["large_seeds"] = of_dataset.loc[parts["large_original"], "seeds"]
         for part, place in parts.items():
             for name in ("accuracy", "low", "high"):
                 row[f"{part}_{name}"] = of_dataset.loc[place, name]
@@ -99,7 +97,7 @@ def table2(
             row |= {f"{part}_{name}": bound for name, bound in drop.items()}
         rows.append(row)
     table = pd.DataFrame(rows)
-    table = table.astype({"seeds": int, "n": int})
+    table = table.astype({"seeds": int, "n": int, "large_seeds": int})
     small, large = what["small"], what["large"]
     shown = pd.DataFrame(
         {
@@ -110,7 +108,7 @@ def table2(
             f"{large}, original": accuracy_with_interval(table, "large_original"),
             "drop, points ": _drop(table, "large_original"),
             "test images": table["n"],
-            "seeds": table["seeds"],
+            "seeds": seeds_of_both(table["seeds"], table["large_seeds"]),
         }
     )
     note = (

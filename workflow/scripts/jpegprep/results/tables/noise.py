@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from jpegprep.common.table_files import INTERVALS, accuracy_with_interval, write_table
-from jpegprep.evaluation.decision import PAIRED_BRIEF, pairs_of, points
+from jpegprep.common.table_files import INTERVALS, write_table
+from jpegprep.evaluation.decision import PAIRED_BRIEF, accuracies, pairs_of, points
 from jpegprep.images.variants import NOISE, ORIGINAL, noise_variants
 
 _NAMES = {ORIGINAL: "clean", NOISE: "noisy"}
@@ -58,8 +58,7 @@ def table4(
         ascending=[True, False, True],
     )
     table = table.reset_index(drop=True)
-    renamed = {name: f"x_{name}" for name in ("accuracy", "low", "high")}
-    text = table.assign(shown=accuracy_with_interval(table.rename(columns=renamed), "x"))
+    text = table.assign(shown=accuracies(table))
     text["column"] = [
         f"{row.training}" + ("" if row.training == "clean" else f", tested {_TESTED[row.test]}")
         for row in text.itertuples()

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from jpegprep.common.table_files import write_table
+from jpegprep.evaluation.decision import seeds_in_words
 from jpegprep.results.tables.published import read_all
 
 
@@ -22,7 +23,8 @@ def reproduction(
             ``IV`` where the study makes them.
         learner: whose accuracy Table III is compared with.
         targets: files to write, .csv (columns table, dataset, quantity, learner, paper, ours, low,
-            high, difference, inside, note), .md or .html. Inside: whether the 95 % interval of the
+            high, n, seeds, interval, difference, inside, note; low to interval are of what was
+            tested), .md or .html. Inside: whether the 95 % interval of the
             difference holds 0; of a count, whether it is the same. The paper's run has no interval:
             it is taken to vary as ours does, and an accuracy at least as one of so many images.
             Numbers of the paper that the study has nothing beside are in the CSV alone.
@@ -54,7 +56,7 @@ def reproduction(
     known = table["difference"].notna() & (~counted | (table["table"] == "I"))
     table["inside"] = inside.map({True: "yes", False: "no"}).where(known, "")
     table = table.rename(columns={"row": "dataset", "column": "quantity", "value": "paper"})
-    table = table[_COLUMNS]
+    table = table[_COLUMNS].astype({"n": "Int64", "seeds": "Int64"})
     whole, table = table, table[table["ours"].notna()]
     shown = pd.DataFrame(
         {
@@ -69,6 +71,8 @@ def reproduction(
                 for row in table.itertuples()
             ],
             "inside": table["inside"],
+            "test images": ["" if pd.isna(n) else f"{n}" for n in table["n"]],
+            "seeds": _seeds(table),
             "note": table["note"],
         }
     )
@@ -84,41 +88,45 @@ def reproduction(
 
 
 _UNNAMED, _NOTHING = "unnamed", "–"
-_OURS = ["table", "row", "column", "learner", "ours", "low", "high", "n"]
+_OURS = ["table", "row", "column", "learner", "ours", "low", "high", "n", "seeds", "interval"]
 _COLUMNS = ["table", "dataset", "quantity", "learner", "paper", "ours", "low", "high"]
-_COLUMNS += ["difference", "inside", "note"]
+_COLUMNS += ["n", "seeds", "interval", "difference", "inside", "note"]
 _COUNTS = ("classes", "total", "train", "test", "validation")
 
 
 def _ours(tables: Mapping[str, str | Path], learner: str) -> Iterator[tuple[Any, ...]]:
-    """Yield our numbers: table, row, column, learner, value, low, high, n (None without)."""
+    """Yield our numbers by the columns `_OURS`; None for what a number does not have."""
+    nothing = (None,) * 5
     for row in _rows(tables["I"]):
         for name in _COUNTS:
-            yield "I", row["dataset"], name, None, row[name], None, None, None
+            yield "I", row["dataset"], name, None, row[name], *nothing
     for row in _rows(tables["II"]) if "II" in tables else []:
         for part in ("small_original", "small_compressed", "large_original"):
-            network = row[part.partition("_")[0]]
+            size = part.partition("_")[0]
+            seeds = row.get("large_seeds" if size == "large" else "seeds")
+            tested = (row.get("n"), seeds, None)
             place = ("II", row["dataset"])
-            yield *place, f"{part}_accuracy", network, *_bounded(row, part), row.get("n")
+            yield *place, f"{part}_accuracy", row[size], *_bounded(row, part), *tested
             if f"{part}_drop" in row:
                 bounds = (row[f"{part}_drop{end}"] for end in ("", "_low", "_high"))
-                yield *place, f"{part}_drop", network, *bounds, None
+                yield *place, f"{part}_drop", row[size], *bounds, *tested
     for row in _rows(tables["III"]):
         if row["learner"] != learner:
             continue
         for name in ("original_mib", "compressed_mib", "relative_size"):
-            yield "III", row["dataset"], name, None, row[name], None, None, None
+            yield "III", row["dataset"], name, None, row[name], *nothing
+        tested = (row.get("n"), row.get("seeds"), row.get("interval"))
         for part in ("original", "compressed"):
-            name = f"{part}_accuracy"
-            yield "III", row["dataset"], name, learner, *_bounded(row, part), row.get("n")
-        ratio = row["relative_accuracy"]
-        yield "III", row["dataset"], "relative_accuracy", learner, ratio, None, None, None
+            yield "III", row["dataset"], f"{part}_accuracy", learner, *_bounded(row, part), *tested
+        name = "relative_accuracy"
+        yield "III", row["dataset"], name, learner, row[name], None, None, *tested
     names = {"clean": "clean", "noisy": "noisy", "jpeg of noisy": "noisy_jpeg"}
     for row in _rows(tables["IV"]) if "IV" in tables else []:
         if row["headline"]:
             value = (row["accuracy"], row["low"], row["high"])
             column = f"{names[row['training']]}_accuracy"
-            yield "IV", row["dataset"], column, row["learner"], *value, row.get("n")
+            tested = (row.get("n"), row.get("seeds"), None)
+            yield "IV", row["dataset"], column, row["learner"], *value, *tested
 
 
 def _rows(path: str | Path) -> list[dict[Any, Any]]:
@@ -144,3 +152,11 @@ def _text(table: Any, quantity: Any, value: Any, sign: str = "") -> str:
 def _with_interval(row: Any) -> str:
     text = _text(row.table, row.quantity, row.ours)
     return text if pd.isna(row.low) else f"{text} [{row.low:.4f}, {row.high:.4f}]"
+
+
+def _seeds(table: pd.DataFrame) -> list[str]:
+    """Return the seeds of what was tested; of a count or a size an empty text."""
+    words = seeds_in_words(table.fillna({"interval": ""}))
+    return [
+        "" if pd.isna(seeds) else word for seeds, word in zip(table["seeds"], words, strict=True)
+    ]

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from jpegprep.common.table_files import INTERVALS, accuracy_with_interval, write_table
-from jpegprep.evaluation.decision import PAIRED_BRIEF, pairs_of, points
+from jpegprep.evaluation.decision import PAIRED_BRIEF, pairs_of, points, seeds_in_words
 from jpegprep.results.tables.published import read_published
 from jpegprep.shards.shards import read_index, splits_of
 from jpegprep.shards.sizes import measure
@@ -88,10 +88,10 @@ def table3(
         ratio: the compression ratio.
         targets: files to write, .csv, .md or .html (rounded). The CSV has the paper's columns
             (dataset, original_mib, compressed_mib, relative_size, original_accuracy,
-            compressed_accuracy, relative_accuracy), then learner, ratio, seeds, n, the bounds of
-            both accuracies' 95 % intervals, their difference with its bounds, the shards' sizes,
-            and how many images grew when they were compressed. Relative values are compressed /
-            original.
+            compressed_accuracy, relative_accuracy), then learner, ratio, seeds, n, what the
+            intervals are, the bounds of both accuracies' 95 % intervals, their difference with its
+            bounds, the shards' sizes, and how many images grew when they were compressed. Relative
+            values are compressed / original.
     """
     accuracies = pd.read_csv(accuracy)
     pairs = pairs_of(differences)
@@ -119,6 +119,7 @@ def table3(
                     "ratio": ratio,
                     "seeds": before["seeds"],
                     "n": before["n"],
+                    "interval": before["interval"],
                     "original_low": before["low"],
                     "original_high": before["high"],
                     "compressed_low": after["low"],
@@ -144,7 +145,7 @@ def table3(
             "relative accuracy": table["relative_accuracy"].map("{:.2%}".format),
             "difference, points": points(table),
             "test images": table["n"],
-            "seeds": table["seeds"],
+            "seeds": seeds_in_words(table),
             "shards MiB": table["original_shards_mib"].map("{:,.2f}".format)
             + " → "
             + table["compressed_shards_mib"].map("{:,.2f}".format),
@@ -160,7 +161,7 @@ def table3(
 _TABLE3 = [
     *("dataset", "original_mib", "compressed_mib", "relative_size"),
     *("original_accuracy", "compressed_accuracy", "relative_accuracy"),
-    *("learner", "ratio", "seeds", "n", "original_low", "original_high"),
+    *("learner", "ratio", "seeds", "n", "interval", "original_low", "original_high"),
     *(
         "compressed_low",
         "compressed_high",

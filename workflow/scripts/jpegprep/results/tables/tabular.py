@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from jpegprep.common.table_files import INTERVALS, accuracy_with_interval, write_table
-from jpegprep.evaluation.decision import PAIRED_BRIEF, pairs_of, points
+from jpegprep.evaluation.decision import PAIRED_BRIEF, pairs_of, points, seeds_of_both
 
 
 def table5(
@@ -52,10 +52,7 @@ def table5(
             what["deep"]: accuracy_with_interval(both, "deep"),
             "difference, points": points(both),
             "test images": both["n"],
-            "seeds": [
-                f"{one}" if one == other else f"{one}, {other}"
-                for one, other in zip(both["tabular_seeds"], both["deep_seeds"], strict=True)
-            ],
+            "seeds": seeds_of_both(both["tabular_seeds"], both["deep_seeds"]),
         }
     )
     note = (
