@@ -6,6 +6,7 @@ AFTER_RUNS = dict.fromkeys(
         *("evaluate_runs", "compare_runs", "cross_test_timm", "write_report"),
         *("make_table3_storage", "make_table4_noise", "make_table5_tabular", "make_convergence"),
         *("make_comparison", "make_decision", "make_probe_agreement", "make_train_test"),
+        "make_gaps",
         *("make_classes", "make_flips", "make_reading", "make_reproduction"),
         *("draw_fig2_accuracy_vs_ratio", "draw_fig3_convergence", "draw_difference_vs_ratio"),
         *("draw_train_test", "draw_flips_dataset", "draw_reading"),

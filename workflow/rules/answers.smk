@@ -54,12 +54,48 @@ rule costs:
 
 if OWN:
 
-    # The only checkpoint of the workflow: at which ratio a network is fine-tuned, the probe says.
+    # What runs alone on the machine: all of its GPUs are asked for, whether there are some or not.
+    rule plan_minutes:
+        input:
+            archives=own_archives(),
+            manifest=STUDY.manifests()[OWN_DATASET],
+            weights=own_weights("safetensors"),
+            sidecar=own_weights("json"),
+        output:
+            STUDY.file("plan.json"),
+        log:
+            f"<logs>/plan_minutes/{STUDY.name}.log",
+        benchmark:
+            f"<benchmarks>/plan_minutes/{STUDY.name}.tsv"
+        conda:
+            "../../envs/learners_timm.yaml"
+        threads: lambda wildcards: training_threads(wildcards, alone())
+        resources:
+            gpu=alone(),
+            mem_mb=8000,
+            runtime=30,
+        params:
+            **calls("answers.budget:plan_minutes", "learners_timm.yaml"),
+            content=STUDY.content(OWN_DATASET),
+            probe=STUDY.recipe(OWN["probe"]),
+            variants=STUDY.variants()[1:],
+            repeats=len(STUDY.learner_seeds(OWN["probe"])),
+            network=STUDY.recipe(OWN["confirm"]) if OWN["confirm"] else None,
+            pairs=OWN["pairs"],
+            larger=larger_size(),
+            classes=STUDY.datasets[OWN_DATASET]["classes"],
+            minutes=OWN["minutes"],
+            started=lambda wildcards, output: STARTED,
+            at_a_time=lambda wildcards, output: alone(),
+        script:
+            "../scripts/call.py"
+
+    # A checkpoint: at which ratio networks are fine-tuned, the probe says.
     checkpoint propose_ratio:
         input:
             differences=STUDY.table("differences"),
             sizes=STUDY.table("size_vs_ratio"),
-            predictions=flat(probed()),
+            predictions=flat(probed("predictions.parquet")),
             split=STUDY.splits()[OWN_DATASET],
         output:
             STUDY.file("proposal.json"),
@@ -71,7 +107,7 @@ if OWN:
             "../../envs/results.yaml"
         params:
             **calls("answers.proposal:propose", "results.yaml"),
-            shapes=shapes({"predictions": probed()}),
+            shapes=shapes({"predictions": probed("predictions.parquet")}),
             probe=OWN["probe"],
             margin=OWN["margin"],
             class_margin=OWN["class_margin"],
@@ -79,43 +115,125 @@ if OWN:
         script:
             "../scripts/call.py"
 
-    # As in shards.smk, nothing else may run beside a measurement.
-    rule measure_own_reading:
+    # Another: where the networks are shown to lose, the next round is of the next larger ratio.
+    checkpoint judge_pairs:
         input:
-            shards=lambda wildcards: flat(compared_shards(wildcards)),
+            original=paired(),
+            again=paired(again=True),
+            compressed=paired(compressed=True),
+            sizes=STUDY.table("size_vs_ratio"),
         output:
-            STUDY.file("reading.csv"),
+            STUDY.file("pairs/round{round}.json"),
         log:
-            f"<logs>/measure_own_reading/{STUDY.name}.log",
+            f"<logs>/judge_pairs/{STUDY.name}/round{{round}}.log",
         benchmark:
-            f"<benchmarks>/measure_own_reading/{STUDY.name}.tsv"
+            f"<benchmarks>/judge_pairs/{STUDY.name}/round{{round}}.tsv"
+        wildcard_constraints:
+            round=r"\d+",
         conda:
-            "../../envs/shards.yaml"
-        threads: 8
+            "../../envs/evaluation.yaml"
+        params:
+            **calls("answers.pairs:judge", "evaluation.yaml"),
+            ratio=judged_ratio,
+            least_saving=OWN["least_saving"],
+            margin=OWN["margin"],
+            minutes=lambda wildcards, output: OWN["minutes"],
+            started=lambda wildcards, output: STARTED,
+        script:
+            "../scripts/call.py"
+
+    rule measure_uses:
+        input:
+            features=flat(probed_features()),
+            models=flat(probed("model.npz")),
+            predictions=flat(probed("predictions.parquet")),
+        output:
+            STUDY.table("uses"),
+        log:
+            f"<logs>/measure_uses/{STUDY.name}.log",
+        benchmark:
+            f"<benchmarks>/measure_uses/{STUDY.name}.tsv"
+        conda:
+            "../../envs/results.yaml"
+        params:
+            **calls("answers.uses:measure_uses", "results.yaml"),
+            shapes=shapes(
+                {
+                    "features": probed_features(),
+                    "models": probed("model.npz"),
+                    "predictions": probed("predictions.parquet"),
+                }
+            ),
+        script:
+            "../scripts/call.py"
+
+    rule look_larger:
+        input:
+            folders=lambda wildcards: flat(compared_shards()),
+            weights=own_weights("safetensors"),
+            sidecar=own_weights("json"),
+            manifest=STUDY.manifests()[OWN_DATASET],
+        output:
+            directory(STUDY.file("larger")),
+        log:
+            f"<logs>/look_larger/{STUDY.name}.log",
+        benchmark:
+            f"<benchmarks>/look_larger/{STUDY.name}.tsv"
+        conda:
+            "../../envs/learners_timm.yaml"
+        threads: lambda wildcards: training_threads(wildcards, alone())
         resources:
-            gpu=1,
-            mem_mb=4000,
+            gpu=alone(),
+            mem_mb=8000,
             runtime=60,
         params:
-            **calls("shards.reading:measure_reading", "shards.yaml"),
-            shapes=lambda wildcards: shapes({"shards": compared_shards(wildcards)}),
-            bandwidths=OWN["bandwidths"],
+            **calls("learners.larger:look_larger", "learners_timm.yaml"),
+            variants=lambda wildcards: [*map(STUDY.variant, compared_shards())],
+            dataset=OWN_DATASET,
+            learner=OWN["probe"],
+            recipe={**STUDY.recipe(OWN["probe"]), "image_size": OWN["larger_size"]},
+            classes=STUDY.datasets[OWN_DATASET]["classes"],
+            seeds=STUDY.learner_seeds(OWN["probe"]),
+            contiguous=False,
+        script:
+            "../scripts/call.py"
+
+    rule audit_headers:
+        input:
+            shards=lambda wildcards: flat(compared_shards()),
+            manifest=STUDY.manifests()[OWN_DATASET],
+            split=STUDY.splits()[OWN_DATASET],
+        output:
+            STUDY.file("audit.json"),
+        log:
+            f"<logs>/audit_headers/{STUDY.name}.log",
+        benchmark:
+            f"<benchmarks>/audit_headers/{STUDY.name}.tsv"
+        conda:
+            "../../envs/evaluation.yaml"
+        threads: 2
+        params:
+            **calls("evaluation.audit:audit", "evaluation.yaml"),
+            shapes=lambda wildcards: shapes({"shards": compared_shards()}),
         script:
             "../scripts/call.py"
 
     rule make_recommendation:
         input:
             proposal=STUDY.file("proposal.json"),
+            plan=STUDY.file("plan.json"),
             differences=STUDY.table("differences"),
             accuracy=STUDY.table("accuracy"),
             sizes=STUDY.table("size_vs_ratio"),
+            uses=STUDY.table("uses"),
+            predictions=flat(probed("predictions.parquet")),
             manifest=STUDY.manifests()[OWN_DATASET],
             split=STUDY.splits()[OWN_DATASET],
-            original=confirming(compressed=False),
-            compressed=confirming(compressed=True),
-            reading=lambda wildcards: (
-                [STUDY.file("reading.csv")] if OWN["confirm"] and proposed_ratio() else []
+            rounds=lambda wildcards: judged(),
+            larger=lambda wildcards: (
+                [STUDY.file("larger")] if planned().get("larger") and answered_ratio() else []
             ),
+            audit=STUDY.file("audit.json"),
         output:
             [STUDY.file(f"recommendation.{kind}") for kind in ("md", "json", "svg", "png")],
         log:
@@ -126,12 +244,12 @@ if OWN:
             "../../envs/results.yaml"
         params:
             **calls("answers.recommend:recommend", "results.yaml"),
+            shapes=shapes({"predictions": probed("predictions.parquet")}),
             what={
                 key: OWN[key]
-                for key in (
-                    *("images", "name", "margin", "class_margin", "probe", "confirm", "learners"),
-                )
+                for key in ("images", "name", "margin", "class_margin", "probe", "image_size")
             },
+            started=lambda wildcards, output: STARTED,
         script:
             "../scripts/call.py"
 

@@ -115,8 +115,19 @@ def content(wildcards):
 
 
 def recipe(wildcards):
-    """Return what a learner learns by."""
-    return STUDY.recipe(wildcards.learner)
+    """Return what a learner learns by; of pairs of networks, with what the plan says of them."""
+    found = STUDY.recipe(wildcards.learner)
+    if not (OWN and wildcards.learner == OWN["confirm"] and planned().get("pairs")):
+        return found
+    pairs = dict(planned()["pairs"])
+    changed = {name: pairs.pop(name) for name in ("epochs", "image_size")}
+    return {**found, **changed, "pairs": pairs}
+
+
+def planned():
+    """Return the plan of a user's own images; nothing, where it is not made yet."""
+    file = Path(STUDY.file("plan.json"))
+    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
 
 
 def learners_of(framework):
@@ -172,9 +183,8 @@ def of_seeds(learner, variants, file):
 
 
 def gpus(wildcards):
-    """Return how many GPUs a training asks for; all, where no other could run beside it."""
-    each = STUDY.recipe(wildcards.learner).get("gpus", 1)
-    return each if len(STUDY.learner_seeds(wildcards.learner)) > 1 else max(each, alone())
+    """Return how many GPUs a training asks for."""
+    return STUDY.recipe(wildcards.learner).get("gpus", 1)
 
 
 def archive_source(wildcards):
@@ -187,6 +197,12 @@ def archives_of(wildcards):
     """Return the archives of a data set, in the order of the registry."""
     folder = ARCHIVES.format(dataset=wildcards.dataset)
     return [f"{folder}/{entry['name']}" for entry in of_dataset("archives")(wildcards)]
+
+
+def own_archives():
+    """Return the archives of a user's own images."""
+    folder = ARCHIVES.format(dataset=OWN_DATASET)
+    return [f"{folder}/{entry['name']}" for entry in STUDY.datasets[OWN_DATASET]["archives"]]
 
 
 def files_read(result):
@@ -240,35 +256,86 @@ def latest_benchmark(wildcards):
     return max((path.stat().st_mtime for path in found if path.parent.name != "costs"), default=0)
 
 
-def proposed_ratio():
-    """Return the ratio that is to be confirmed; None, where there is none."""
+def proposed():
+    """Return what the probe proposes (`answers.proposal`)."""
     file = checkpoints.propose_ratio.get().output[0]
-    return json.loads(Path(file).read_text(encoding="utf-8"))["ratio"]
+    return json.loads(Path(file).read_text(encoding="utf-8"))
 
 
-def confirming(compressed):
-    """Return an input function: run.json of the fine-tuned network, a seed each; maybe none."""
+def judged():
+    """Return the files of what the pairs of networks said, ratio after ratio; maybe none."""
+    if not (OWN["confirm"] and proposed()["shown"] and planned().get("pairs")):
+        return []
+    files = []
+    while True:
+        files += checkpoints.judge_pairs.get(round=len(files)).output
+        if json.loads(Path(files[-1]).read_text(encoding="utf-8"))["next"] is None:
+            return files
+
+
+def judged_ratio(wildcards):
+    """Return the ratio of a round of pairs: the proposed one, or what the round before says."""
+    if wildcards.round == "0":
+        return proposed()["ratio"]
+    before = checkpoints.judge_pairs.get(round=int(wildcards.round) - 1).output[0]
+    return json.loads(Path(before).read_text(encoding="utf-8"))["next"]
+
+
+def answered_ratio():
+    """Return the ratio that the answer is about; None, where none is proposed."""
+    files = judged()
+    if not files:
+        return proposed()["ratio"]
+    return json.loads(Path(files[-1]).read_text(encoding="utf-8"))["ratio"]
+
+
+def paired(compressed=False, again=False):
+    """Return an input function: run.json of a side of the pairs, one a pair.
+
+    `again`: of the networks that are trained on the originals once more, by other seeds.
+    """
 
     def records(wildcards):
-        ratio = OWN["confirm"] and proposed_ratio()
-        variant = ratio and STUDY.variant(ratio if compressed else 1.0)
-        seeds = OWN["seeds"] if ratio else []
+        variant = STUDY.variant(judged_ratio(wildcards) if compressed else 1.0)
+        seeds = range(OWN["pairs"] * again, OWN["pairs"] * (1 + again))
         return [Run(OWN_DATASET, variant, OWN["confirm"], seed).file("run.json") for seed in seeds]
 
     return records
 
 
-def probed():
-    """Return the predictions of the probe, by ratio a file a seed."""
+def probed(file):
+    """Return a file of the probe's runs, by ratio one a seed."""
     return {
         ratio: [
-            Run(OWN_DATASET, STUDY.variant(ratio), OWN["probe"], seed).file("predictions.parquet")
+            Run(OWN_DATASET, STUDY.variant(ratio), OWN["probe"], seed).file(file)
             for seed in STUDY.learner_seeds(OWN["probe"])
         ]
         for ratio in STUDY.ratios
     }
 
 
-def compared_shards(wildcards):
-    """Return the shards of the original and of the proposed variant, by ratio."""
-    return {ratio: STUDY.shards(OWN_DATASET, ratio) for ratio in (1.0, proposed_ratio())}
+def probed_features():
+    """Return the features of the probe, by ratio."""
+    return {
+        ratio: FEATURES.format(
+            dataset=OWN_DATASET, variant=STUDY.variant(ratio), learner=OWN["probe"]
+        )
+        for ratio in STUDY.ratios
+    }
+
+
+def compared_shards():
+    """Return the shards of the original and of the ratio of the answer, if there is one."""
+    ratios = [1.0, *filter(None, [answered_ratio()])]
+    return {ratio: STUDY.shards(OWN_DATASET, ratio) for ratio in ratios}
+
+
+def own_weights(kind):
+    """Return a file of the probe's weights."""
+    return f"{WEIGHTS}/{STUDY.learners[OWN['probe']]['weights']}.{kind}"
+
+
+def larger_size():
+    """Return the size at which the probe looks once more, in pixels; None, where it is no larger."""
+    size = OWN["larger_size"]
+    return size if size and size > OWN["image_size"] else None

@@ -72,6 +72,8 @@ rule build_manifest:
 rule split_dataset:
     input:
         manifest=MANIFEST,
+        # Of a user's own images: how many there is time for.
+        **({"plan": STUDY.file("plan.json")} if OWN else {}),
     output:
         split=SPLIT,
     log:

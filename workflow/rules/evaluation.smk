@@ -13,6 +13,7 @@ rule evaluate_runs:
     input:
         predictions=run_files("predictions.parquet"),
         records=RECORDS,
+        splits=flat(STUDY.splits()),
     output:
         runs_table=STUDY.table("runs"),
         accuracy_table=STUDY.table("accuracy"),
@@ -24,6 +25,7 @@ rule evaluate_runs:
         "../../envs/evaluation.yaml"
     params:
         **calls("evaluation.accuracy:evaluate", "evaluation.yaml"),
+        shapes=shapes({"splits": STUDY.splits()}),
         runs=KEYS,
     script:
         "../scripts/call.py"

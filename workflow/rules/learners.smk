@@ -13,6 +13,8 @@ rule train_timm:
         shards=SHARDS,
         weights=weights_of("safetensors"),
         sidecar=weights_of("json"),
+        # Which images train and test a pair, files of equal bytes say, too.
+        **({"manifest": MANIFEST} if OWN else {}),
     output:
         history=f"{RUN}/history.csv",
         predictions=f"{RUN}/predictions.parquet",

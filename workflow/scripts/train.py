@@ -16,11 +16,13 @@ with reported(snakemake.log[0]) as terminal:
         require_gpu(wildcards.learner)
     about = {name: wildcards[name] for name in ("dataset", "variant", "learner")}
     about |= {"seed": int(wildcards.seed), "code": params.code}
-    weights = {"weights": snakemake.input.weights} if snakemake.input.get("weights") else {}
+    read = {
+        name: snakemake.input[name] for name in ("weights", "manifest") if snakemake.input.get(name)
+    }
     with staged(splits_of(snakemake.input.shards)) as shards:
         train(
             shards=shards,
-            **weights,
+            **read,
             recipe=params.recipe,
             classes=params.classes,
             about=about,

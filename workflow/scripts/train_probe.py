@@ -3,12 +3,13 @@
 from jpegprep.common.errors import reported
 
 with reported(snakemake.log[0]) as terminal:
-    from jpegprep.learners.probe import train
+    from jpegprep.learners.probe import Known, train
     from jpegprep.learners.runs import tell_progress
     from jpegprep.shards.shards import splits_of
 
     params, count = snakemake.params, len(snakemake.params.seeds)
     about = {name: snakemake.wildcards[name] for name in ("dataset", "learner")}
+    known: Known = {}
     for i, variant in enumerate(params.variants):
         for run in train(
             snakemake.input.features[i],
@@ -24,5 +25,6 @@ with reported(snakemake.log[0]) as terminal:
             },
             snakemake.threads,
             params.contiguous,
+            known,
         ):
             print(tell_progress(run, params.records), file=terminal)

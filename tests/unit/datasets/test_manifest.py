@@ -344,8 +344,9 @@ def test_every_problem_has_a_rule() -> None:
     assert {rule.handling for rule in PROBLEMS.values()} == {"kept", "repaired", "set aside"}
     assert all(rule.meaning for rule in PROBLEMS.values())
     named = {part for problems, _ in REAL_FILES.values() for part in problems.split(", ")}
-    # The other three depend on where a file lies, and are tested with the adapters.
-    assert named - {"ok"} == set(PROBLEMS) - {"outside", "link", "unlisted"}
+    # The others depend on where a file lies: tested with the adapters and a user's own images.
+    of_places = {"outside", "link", "unlisted", "rare class", "respelled class"}
+    assert named - {"ok"} == set(PROBLEMS) - of_places
 
 
 def test_a_decompression_bomb_is_not_decoded(

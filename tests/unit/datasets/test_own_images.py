@@ -15,6 +15,7 @@ import pytest
 from jpegprep.common.errors import UserError
 from jpegprep.datasets.adapters import Sample, read_samples
 from jpegprep.datasets.fetch import fetch
+from jpegprep.datasets.manifest import build_manifest
 from jpegprep.datasets.own_images import (
     OwnImages,
     image_suffixes,
@@ -435,9 +436,9 @@ def test_what_is_not_there_or_no_data_set_is_refused(tmp_path: Path, photos: Pat
         assert "is neither a folder, nor an archive, nor a CSV; name" in refusal(path)
 
 
-@pytest.mark.parametrize("count", [0, 1, 3])
+@pytest.mark.parametrize("count", [0, 1, 2])
 def test_too_small_a_class_is_refused(tmp_path: Path, png: bytes, count: int) -> None:
-    """Each class needs four images; the class and its number are named."""
+    """Each class needs three images; the class and its number are named."""
     path = tree(tmp_path / "x", classes(png, "cat", "dog") | classes(png, "two\nlines", count=3))
     if count == 0:
         shutil.rmtree(path / "two\nlines")
@@ -446,7 +447,132 @@ def test_too_small_a_class_is_refused(tmp_path: Path, png: bytes, count: int) ->
         return
     for i in range(count, 3):
         (path / "two\nlines" / f"{i}.png").unlink()
-    assert rf"class 'two\nlines' has {count} images; each class needs 4" in refusal(path)
+    line = refusal(path)
+    assert rf"class 'two\nlines' has {count} images; each class needs 3" in line
+    assert line.endswith("; add some, leave the class out, or set rare=drop")
+    tree(path, classes(png, "fox", "owl", count=1))
+    assert "class 'fox' has 1 images; each class needs 3 or more, for train, val and test (2" in (
+        refusal(path)
+    )
+
+
+LONG_TAIL = {"fox": 1, "owl": 2}
+
+
+def long_tail(png: bytes) -> dict[str, bytes]:
+    """Return files of two large classes and two rare ones."""
+    files = classes(png, "cat", "dog")
+    for name, count in LONG_TAIL.items():
+        files |= classes(png, name, count=count)
+    return files
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip", "csv"])
+def test_rare_classes_can_be_dropped(tmp_path: Path, pack: Pack, png: bytes, kind: str) -> None:
+    """What is left is counted, what is dropped is kept by name and number."""
+    path = tree(tmp_path / "x", files := long_tail(png))
+    if kind == "zip":
+        path = pack(tmp_path / "x.zip", files)
+    elif kind == "csv":
+        text = "".join(f"{name},{name.partition('/')[0]}\n" for name in files)
+        path = csv_of(path, f"path,label\n{text}")
+    for kept_in in (tmp_path / "kept", tmp_path / "kept"):
+        found = inspect(path, kept_in, "drop")
+        assert (found.classes, found.images, found.rare) == (("cat", "dog"), 8, LONG_TAIL)
+        assert found.amounts == {"": (8, 8 * len(png))}
+    with pytest.raises(UserError, match="class 'fox' has 1 images"):
+        inspect(path, tmp_path / "kept")
+    entry = registry_entry(found, rare="drop")
+    assert entry == registry_entry(path, rare="drop")
+    validate({"x": entry}, "datasets", "entry")
+    assert (entry["classes"], entry["class_names"], entry["images"]) == (2, ["cat", "dog"], 8)
+    assert (entry["split"]["rare"], entry["options"]["rare"]) == ("drop", ["fox", "owl"])
+
+
+def made(path: Path, scratch: Path, pngs: list[bytes] | None = None, **how: Any) -> Any:
+    """Return the manifest and the split of a user's images, in which some were made different."""
+    for file, data in zip(sorted(path.rglob("*.png")), pngs or [], strict=False):
+        file.write_bytes(data)
+    entry = registry_entry(path, val=0.25, test=0.25, **how)
+    archive = scratch / "fetched" / entry["archives"][0]["name"]
+    fetch(entry["archives"][0], archive)
+    build_manifest(entry, [archive], scratch / "manifest.parquet")
+    split_dataset(
+        entry["split"], entry["shards"], scratch / "manifest.parquet", scratch / "split.parquet"
+    )
+    return pd.read_parquet(scratch / "manifest.parquet"), pd.read_parquet(scratch / "split.parquet")
+
+
+def test_dropped_classes_are_set_aside_from_manifest_to_split(
+    tmp_path: Path,
+    png: bytes,
+    patches: Callable[..., list[bytes]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The split has none of them, and its job names them, also where a damaged file makes one."""
+    path = tree(tmp_path / "x", long_tail(png) | {"owl/broken.png": png})
+    files = [*patches("coffee.png", 11, side=16), b"no image"]
+    manifest, split = made(path, tmp_path, files, rare="drop")
+    problems = manifest.groupby("class")["problems"].apply(sorted).to_dict()
+    assert problems == {
+        **{name: ["ok"] * 4 for name in ("cat", "dog")},
+        "fox": ["rare class"],
+        "owl": ["not an image", "ok", "ok"],
+    }
+    assert set(manifest.loc[manifest["class"] == "fox", "handling"]) == {"set aside"}
+    assert sorted(set(zip(split["class"], split["label"], strict=True))) == [("cat", 0), ("dog", 1)]
+    assert "are left out: too small for the splits: 'owl' (2), 'fox' (1)" in capsys.readouterr().out
+
+
+# Names in two spellings: é as one character (NFC), or as e and an accent (NFD), as on a Mac.
+
+COMPOSED, DECOMPOSED = "caf\N{LATIN SMALL LETTER E WITH ACUTE}", "cafe\N{COMBINING ACUTE ACCENT}"
+
+
+@pytest.mark.parametrize("kind", ["zip", "csv"])
+def test_both_spellings_of_a_class_are_one(
+    tmp_path: Path,
+    pack: Pack,
+    patches: Callable[..., list[bytes]],
+    capsys: pytest.CaptureFixture[str],
+    kind: str,
+) -> None:
+    """They have one name, and what stands under the other one is marked."""
+    different = iter(patches("coffee.png", 8, side=16))
+    files = {f"{name}/{i}.png": next(different) for name in (COMPOSED, DECOMPOSED) for i in (0, 1)}
+    files |= {f"tea/{i}.png": next(different) for i in range(4)}
+    path = pack(tmp_path / "x.zip", files)
+    if kind == "csv":
+        named = {name.replace("/", "-").encode().hex() + ".png": name for name in files}
+        tree(tmp_path / "x", {file: files[name] for file, name in named.items()})
+        lines = "".join(f"{file},{name.partition('/')[0]}\n" for file, name in named.items())
+        path = csv_of(tmp_path / "x", f"path,label\n{lines}")
+    found = inspect(path)
+    assert (found.classes, found.images) == ((COMPOSED, "tea"), 8)
+    manifest, split = made(path, tmp_path)
+    assert manifest.groupby("class")["problems"].apply(sorted).to_dict() == {
+        COMPOSED: ["ok", "ok", "respelled class", "respelled class"],
+        "tea": ["ok"] * 4,
+    }
+    assert set(manifest["handling"]) == {"kept"}
+    assert manifest["key"].is_unique
+    assert len(split) == 8
+    assert f"class {COMPOSED!r} has 2 Unicode spellings: they are one class" in (
+        capsys.readouterr().out
+    )
+
+
+def test_one_spelling_alone_is_no_problem(
+    tmp_path: Path, pack: Pack, patches: Callable[..., list[bytes]]
+) -> None:
+    """A class spelled as on a Mac throughout is called as elsewhere, and nothing is marked."""
+    different = iter(patches("coffee.png", 8, side=16))
+    files = {f"{name}/{i}.png": next(different) for name in (DECOMPOSED, "tea") for i in range(4)}
+    path = pack(tmp_path / "x.zip", files)
+    assert inspect(path).classes == (COMPOSED, "tea")
+    manifest, _ = made(path, tmp_path)
+    assert set(manifest["class"]) == {COMPOSED, "tea"}
+    assert set(manifest["problems"]) == {"ok"}
 
 
 def test_nothing_and_one_class_are_refused(tmp_path: Path, pack: Pack, png: bytes) -> None:
@@ -642,6 +768,7 @@ def test_the_registry_takes_the_entry(tmp_path: Path, pack: Pack, png: bytes) ->
         "test": 0.3,
         "seed": 7,
         "duplicates": "together",
+        "rare": "stop",
     }
     assert (entry["classes"], entry["class_names"], entry["images"]) == (2, ["cat", "dog"], 8)
     assert entry["archives"][0]["about_bytes"] == 8 * len(png)

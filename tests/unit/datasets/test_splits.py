@@ -123,7 +123,7 @@ def test_a_class_too_small_for_three_splits_is_refused() -> None:
 
 def test_files_that_are_set_aside_are_in_no_split(tmp_path: Path) -> None:
     """What is set aside stays out; what is repaired or kept stays in."""
-    manifest = images(cat=20, dog=20).assign(handling="kept")
+    manifest = images(cat=20, dog=20).assign(handling="kept", problems="ok")
     manifest["sha256"] = manifest["key"]
     manifest.loc[:2, "handling"] = ["set aside", "set aside", "repaired"]
     manifest.to_parquet(tmp_path / "manifest.parquet")
@@ -361,12 +361,163 @@ def test_a_sample_of_given_splits_keeps_small_test_sets_whole() -> None:
         for _ in range(count if label < 50 else 3)
     ]
     rows += [(f"c{label:02d}", "train") for label in range(50, 100) for _ in range(27)]
-    table = pd.DataFrame(rows, columns=["class", "part"])
+    table = pd.DataFrame(rows, columns=["class", "part"]).assign(duplicate_of=None)
+    table["key"] = [f"image-{i}" for i in range(len(table))]
     pool = table["part"].to_numpy(dtype=object)
     tests = int((pool == "test").sum())
     found = sample(table, 30_000, 0, pool)
     assert (found["part"] == "test").sum() == tests
-    assert len(found) == pytest.approx(30_000, rel=0.01)
+    assert len(found) == 30_000
     found = sample(table, 2_000, 0, pool)
     assert found.groupby("part")["class"].nunique().to_dict() == {"test": 100, "train": 100}
-    assert (found["part"] == "test").sum() == pytest.approx(1000, abs=100)
+    assert found["part"].value_counts().to_dict() == {"test": 1000, "train": 1000}
+    found = sample(table, 250, 0, pool)  # less than two of each class for train, one for test
+    assert found.groupby(["part", "class"]).size().groupby("part").unique().to_dict() == {
+        "test": [1],
+        "train": [2],
+    }
+
+
+def sizes(found: pd.DataFrame) -> dict[str, int]:
+    """Return how many images each class has."""
+    return found["class"].value_counts().to_dict()
+
+
+def test_a_sample_keeps_the_shares_of_the_classes() -> None:
+    """By largest remainders: the total is the limit, each class within one image of its share."""
+    numbers = {f"c{i:02}": int(n) for i, n in enumerate(np.geomspace(40, 4000, 30))}
+    table = images(**numbers)
+    for limit in (2500, 4321):
+        found = sizes(sample(table, limit, 0))
+        assert sum(found.values()) == limit
+        assert all(abs(found[name] - limit * n / len(table)) < 1 for name, n in numbers.items())
+    found = sizes(sample(table, 500, 0))  # the smallest have three each, the others less
+    assert sum(found.values()) == 500
+    raised = {name for name, n in numbers.items() if 500 * n / len(table) < 3}
+    others = sum(n for name, n in numbers.items() if name not in raised)
+    assert {name: found[name] for name in raised} == dict.fromkeys(raised, 3)
+    for name in numbers.keys() - raised:
+        share = (500 - 3 * len(raised)) * numbers[name] / others
+        assert found[name] == 3 if share < 3 else abs(found[name] - share) < 1.5
+
+
+def test_a_sample_does_not_raise_a_long_tail_more_than_the_splits_need(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One class of 100,000 and 500 of 10: three of each of these, and the rest of the limit."""
+    table = images(head=100_000, **{f"tail{i}": 10 for i in range(500)})
+    found = sample(table, 2037, 0)
+    assert sizes(found) == {"head": 537, **{f"tail{i}": 3 for i in range(500)}}
+    line = capsys.readouterr().out
+    assert line.startswith("105,000 images; a sample of 2,037 is used; small classes raised to the")
+    assert "splits need: 500, now 73.6 % of the sample, 4.8 % of the images\n" in line
+    assert (assign(found, TOGETHER, ONE).groupby("class")["split"].nunique() == 3).all()
+
+
+def test_only_the_fewest_of_each_class_make_a_sample_larger(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """2,000 classes of 50 with a limit of 2,037: three of each, and the line says so."""
+    found = sizes(sample(images(**{f"c{i}": 50 for i in range(2000)}), 2037, 0))
+    assert set(found.values()) == {3}
+    line = capsys.readouterr().out
+    assert "a sample of 6,000 is used, not 2,037: so many are the fewest" in line
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_sample_of_a_small_class_has_different_images(seed: int) -> None:
+    """Of five images, each twice, three different ones are drawn: the splits can be made."""
+    table = images(common=5000, pairs=10)
+    rows = np.flatnonzero(table["class"] == "pairs")
+    table.loc[rows[5:], "duplicate_of"] = table.loc[rows[:5], "key"].to_numpy()
+    found = sample(table, 100, seed)
+    assert sizes(found) == {"common": 97, "pairs": 3}
+    assert (assign(found, TOGETHER, ONE).groupby("class")["split"].nunique() == 3).all()
+
+
+def test_a_sample_is_drawn_at_random_and_again_from_its_seed() -> None:
+    """The same seed gives the same images, another one others, in the order of the manifest."""
+    table = images(cat=500, dog=300)
+    found = sample(table, 80, 0)
+    pd.testing.assert_frame_equal(found, sample(table, 80, 0))
+    assert found.index.is_monotonic_increasing
+    assert set(found["key"]) != set(sample(table, 80, 1)["key"])
+    assert len(sample(table, None, 0)) == len(sample(table, 800, 0)) == 800
+
+
+@pytest.mark.parametrize("fraction", [0.15, 0.35, 0.45])
+@pytest.mark.parametrize("before", range(8))
+def test_three_images_are_one_for_each_split(fraction: float, before: int) -> None:
+    """Whatever the fractions, and whatever the totals before the class are rounded to."""
+    table = images(a=before + 9, b=3)
+    split = assign(table, {**HOW, "val": fraction, "test": fraction}, ONE)
+    assert sorted(split.loc[split["class"] == "b", "split"]) == ["test", "train", "val"]
+
+
+def test_many_small_classes_make_val_larger() -> None:
+    """Each class has an image in val: of 200 classes of four a quarter, not 15 %."""
+    table = images(**{f"c{i:03}": 4 for i in range(200)})
+    split = assign(table, {**HOW, "val": 0.15, "test": 0.35}, ONE)
+    assert (split["split"] == "val").sum() == 200
+
+
+def split_of(manifest: pd.DataFrame, folder: Path, **how: Any) -> pd.DataFrame:
+    """Return the split of a manifest of usable images."""
+    manifest = manifest.assign(sha256=manifest["key"])
+    for name, value in {"handling": "kept", "problems": "ok"}.items():
+        manifest[name] = manifest.get(name, value)
+    manifest.to_parquet(folder / "manifest.parquet")
+    split_dataset(how, ONE, folder / "manifest.parquet", folder / "split.parquet")
+    return pd.read_parquet(folder / "split.parquet")
+
+
+def test_rare_classes_are_left_out_and_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With drop the labels number the classes that are left; the line names the others."""
+    few = {f"few{i:02}": 1 + i % 2 for i in range(12)}
+    table = images(zebra=20, ant=20, **few, copies=5)
+    copies = table["class"] == "copies"
+    first = table.loc[copies, "key"].iloc[0]
+    table.loc[copies & (table["key"] != first), "duplicate_of"] = first
+    split = split_of(table, tmp_path, **TOGETHER, rare="drop")
+    assert dict(zip(split["class"], split["label"], strict=True)) == {"ant": 0, "zebra": 1}
+    line = capsys.readouterr().out.splitlines()[0]
+    assert line.startswith("13 classes, 23 usable images, are left out: too small for the splits: ")
+    assert "'copies' (5), 'few01' (2), 'few03' (2), " in line
+    assert line.endswith("'few04' (1) and 3 more")
+    assert len(split_of(table, tmp_path, **HOW, rare="drop")) == 45  # apart: copies are five images
+
+
+def test_rare_classes_of_the_manifest_are_named_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was set aside as a rare class stands in the same line, also where rare is stop."""
+    table = images(cat=20, dog=20, fox=2).assign(handling="kept", problems="ok")
+    fox = table["class"] == "fox"
+    table.loc[fox, ["handling", "problems"]] = ["set aside", "rare class"]
+    assert split_of(table, tmp_path, **HOW)["class"].nunique() == 2
+    assert "1 classes, 2 usable images, are left out: too small for the splits: 'fox' (2)\n" in (
+        capsys.readouterr().out
+    )
+
+
+def test_without_drop_a_rare_class_stops(tmp_path: Path) -> None:
+    """The line names the manifest, the class, and that it may be dropped."""
+    with pytest.raises(UserError, match=r"manifest\.parquet: class 'fox' has 2 .* rare to drop$"):
+        split_of(images(cat=20, fox=2), tmp_path, **HOW, rare="stop")
+
+
+def test_dropping_all_but_one_class_is_refused(tmp_path: Path) -> None:
+    """A classifier needs two classes."""
+    with pytest.raises(UserError, match=r"1 of its classes can be split, the 2 others") as error:
+        split_of(images(cat=20, dog=2, fox=1), tmp_path, **HOW, rare="drop")
+    assert "\n" not in str(error.value)
+
+
+def test_a_class_that_lacks_a_given_split_is_rare(tmp_path: Path) -> None:
+    """In given splits a class needs an image in each, and two in train where val is drawn."""
+    counts = {"train": {"a": 9, "b": 9, "c": 1, "d": 9}, "test": {"a": 5, "b": 5, "c": 5}}
+    assert set(split_of(given(**counts), tmp_path, **GIVEN, rare="drop")["class"]) == {"a", "b"}
+    table = given(**counts, val={"a": 1, "b": 1, "c": 1, "d": 1})
+    assert set(split_of(table, tmp_path, **GIVEN, rare="drop")["class"]) == {"a", "b", "c"}

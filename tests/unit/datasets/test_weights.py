@@ -20,6 +20,7 @@ from PIL import Image
 from jpegprep.common.errors import UserError
 from jpegprep.datasets.hub import sidecar_of
 from jpegprep.datasets.weights import fetch_weights, pretrained_model, save_weights, trained_model
+from jpegprep.learners.complexity import complexity
 
 FILE = {"source": "file", "license": "Apache-2.0", "origin": "a test"}
 
@@ -244,6 +245,65 @@ def test_a_wrong_layout_or_architecture_is_refused(
     path = {"timm": lite0, "package": package_file}[source]
     entry = {**FILE, "architecture": architecture, "layout": layout, "path": str(path)}
     refused(entry, tmp_path)
+
+
+# Architectures that take images of one size, and that size.
+FIXED = {"vit_tiny_patch16_224": 224, "swin_tiny_patch4_window7_224": 224}
+
+
+@pytest.fixture(scope="module", params=FIXED)
+def fixed(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[dict[str, Any], Path]:
+    """Return an entry of such an architecture with random weights, and an empty folder."""
+    folder = tmp_path_factory.mktemp("fixed")
+    network = timm.create_model(request.param, pretrained=False)
+    save_weights(network.state_dict(), folder / "random.safetensors")
+    path = str(folder / "random.safetensors")
+    entry = {**FILE, "architecture": request.param, "layout": "timm", "path": path}
+    return entry, folder
+
+
+def test_a_network_of_fixed_size_trains_at_its_size(fixed: tuple[dict[str, Any], Path]) -> None:
+    """With its size in the entry it is fetched, built for other classes, and learns."""
+    entry, folder = fixed
+    side = FIXED[entry["architecture"]]
+    fetch_weights({**entry, "input_size": side}, folder / "weights.safetensors")
+    model = pretrained_model(entry["architecture"], folder / "weights.safetensors", 3).train()
+    logits = model(torch.rand(2, 3, side, side))
+    assert logits.shape == (2, 3)
+    torch.nn.functional.cross_entropy(logits, torch.tensor([0, 2])).backward()
+    assert all(tensor.grad is not None for tensor in model.parameters())
+    assert complexity(model, side)["multiply_adds"] > 1e9
+
+
+@pytest.mark.parametrize("said", [None, 160])
+def test_an_entry_that_hides_a_fixed_size_is_refused(
+    fixed: tuple[dict[str, Any], Path], said: int | None
+) -> None:
+    """Before anything is fetched one line says which size belongs there."""
+    entry, folder = fixed
+    line = refused({**entry, **({"input_size": said} if said else {})}, folder)
+    assert line == (
+        f"config/weights.yaml: weights.input_size is {said or 'missing'}; "
+        f"{entry['architecture']} takes images of 224 pixels alone: set it to 224"
+    )
+
+
+def test_a_size_of_a_network_that_takes_any_is_refused(tmp_path: Path, lite0: Path) -> None:
+    """Otherwise it would keep a learner from the sizes that it could have."""
+    entry = {**FILE, "architecture": "tf_efficientnet_lite0", "layout": "timm", "path": str(lite0)}
+    line = refused({**entry, "input_size": 224}, tmp_path)
+    assert line.endswith("tf_efficientnet_lite0 takes images of any size: leave input_size out")
+
+
+def test_the_registry_says_which_sizes_are_fixed(root: Path) -> None:
+    """For each architecture that is registered, as timm has it."""
+    registry = yaml.safe_load((root / "config" / "weights.yaml").read_text(encoding="utf-8"))
+    for name, entry in registry.items():
+        about = timm.get_pretrained_cfg(entry["architecture"])
+        side = about.input_size[-1] if about.fixed_input_size else None
+        assert entry.get("input_size") == side, name
 
 
 def test_a_wrong_checksum_is_refused(tmp_path: Path, weights_entry: dict[str, Any]) -> None:

@@ -11,7 +11,14 @@ import pytest
 from jpegprep.common.errors import UserError
 from jpegprep.common.layout import Run
 from jpegprep.common.records import write_record
-from jpegprep.evaluation.accuracy import compare, evaluate, evaluate_transfers
+from jpegprep.evaluation.accuracy import (
+    bounded,
+    bounded_of_shares,
+    compare,
+    evaluate,
+    evaluate_transfers,
+)
+from jpegprep.evaluation.stats import accuracy_interval, spread
 from jpegprep.learners.runs import write_predictions
 
 
@@ -83,6 +90,36 @@ def test_a_run_says_what_it_cost_and_where_it_is(study: Study) -> None:
     assert (row["correct"], row["val_accuracy"], row["ratio"]) == (5, 0.75, 1.0)
     assert (row["seconds"], row["device"]) == (22.0, "a processor")
     assert Path(row["run"]) == study.records[0]
+
+
+def test_a_validation_accuracy_has_its_images_and_interval(study: Study) -> None:
+    """75 of 100 validation images: Wilson's interval [0.6570, 0.8245]; none where none was."""
+    study.add(Run("dtd", "original", "lite0", 0), correct=5)
+    study.add(Run("dtd", "original", "probe", 0), correct=5, facts={"val_accuracy": None})
+    split = pd.DataFrame({"split": ["train"] * 30 + ["val"] * 100 + ["test"] * 10})
+    split.to_parquet(study.folder / "split.parquet", index=False)
+    targets = study.folder / "runs.csv", study.folder / "accuracy.csv"
+    files = study.runs, study.predictions, study.records
+    evaluate(*files, *targets, {"dtd": study.folder / "split.parquet"})
+    lite0, probe = pd.read_csv(targets[0]).to_dict("records")
+    assert (lite0["val_accuracy"], lite0["val_n"]) == (0.75, 100)
+    assert (lite0["val_low"], lite0["val_high"]) == pytest.approx((0.6570, 0.8245), abs=5e-5)
+    assert all(pd.isna(probe[f"val_{name}"]) for name in ("accuracy", "n", "low", "high"))
+
+
+def test_single_answers_that_are_not_known_count_as_the_same() -> None:
+    """No other answers of the same accuracies have so large a variance of their mean."""
+    rng = np.random.default_rng(0)
+    shares = [0.6, 0.7, 0.9]
+    nested = np.arange(50) < 50 * np.array(shares)[:, np.newaxis]
+    assert bounded_of_shares(shares, 50) == accuracy_interval(nested)[:3]
+    drawn = [spread(rng.permuted(nested, axis=1)).variance for _ in range(200)]
+    assert spread(nested).variance > max(drawn)
+
+
+def test_one_image_tells_nothing() -> None:
+    """Its accuracy is known, and may be anything."""
+    assert bounded(np.array([[True], [False]])) == (0.5, 0, 1)
 
 
 def test_seeds_of_one_comparison_make_one_row(study: Study) -> None:

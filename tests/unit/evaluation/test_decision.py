@@ -158,6 +158,19 @@ def test_the_comparison_has_each_ratio(tables: Path) -> None:
     table = pd.read_csv(targets[0])
     assert table["not_inferior"].tolist() == [True, False, False]
     assert table["relative_size"].tolist() == [0.4, 0.25, 0.25]
+    assert table["accuracy_low"].tolist() == [0.67, 0.66, 0.28]
+    assert table["accuracy_high"].tolist() == [0.73, 0.72, 0.32]
     line = targets[1].read_text().splitlines()[2]
-    for text in ("40.0%", "0.702", "+0.2 [-0.4, +0.8]", "0.600", "1.0, 0.8", "yes"):
+    for text in ("40.0%", "0.702 [0.670, 0.730]", "+0.2 [-0.4, +0.8]", "0.600", "1.0, 0.8", "yes"):
         assert text in line
+
+
+def test_who_was_cross_fitted_says_so(tables: Path) -> None:
+    """Repeats of cross-fitting are not called seeds."""
+    path = tables / "accuracy.csv"
+    path.write_text(path.read_text().replace("0.32,Wilson", '0.32,"Wilson, cross-fitted"'))
+    target = tables / "comparison.md"
+    comparison(*(tables / f"{n}.csv" for n in ("differences", "accuracy", "sizes")), 0.01, target)
+    *_, b0, trees = target.read_text().splitlines()[2:5]
+    assert b0.rstrip("| ").endswith(" 1")
+    assert trees.rstrip("| ").endswith("cross-fitted, 1 repeat")

@@ -8,7 +8,7 @@ import pytest
 
 from jpegprep.common.errors import UserError
 from jpegprep.evaluation.losses import Predictions, classes, flips, read_ratios
-from jpegprep.evaluation.stats import difference_interval
+from jpegprep.evaluation.stats import accuracy_interval, difference_interval
 from jpegprep.learners.runs import write_predictions
 
 RATIOS = [1.0, 0.5, 0.3, 0.1]
@@ -125,20 +125,30 @@ def test_classes_have_their_own_accuracy_and_interval(tmp_path: Path, pets: Pred
     )
     assert table.loc["cat", 0.5]["accuracy"] == pytest.approx(14 / 20)
     assert table.loc["dog", 0.3]["difference"] == 0
+    for ratio, side in ((0.3, "accuracy"), (1.0, "original")):
+        bounds = accuracy_interval(pets.correct(ratio)[:, :20])[1:3]
+        assert cats[[f"{side}_low", f"{side}_high"]].astype(float).tolist() == pytest.approx(
+            bounds, rel=1e-4
+        )
+    assert (cats["seeds"], cats["interval"]) == (2, "Wilson with random effects")
 
 
 def test_one_image_has_no_interval(tmp_path: Path, pets: Predictions) -> None:
-    """A class of one test image has an accuracy, but no interval, and counts in no correction."""
+    """A class of one test image tells nothing: an accuracy from 0 to 1, and no difference."""
     classes(*written(tmp_path, pets=pets), "lite0", 0.3, tmp_path / "c.csv", tmp_path / "c.md")
     table = pd.read_csv(tmp_path / "c.csv", keep_default_na=False).set_index(["class", "ratio"])
     row = table.loc["null", 0.3]
     assert row[["low", "high", "p", "p_holm"]].tolist() == [""] * 4
+    assert row[["accuracy_low", "accuracy_high", "original_low", "original_high"]].astype(
+        float
+    ).tolist() == [0, 1, 0, 1]
     # Holm of two p-values: the smaller one counts twice.
     cats, dogs = (table.loc[name, 0.3] for name in ("cat", "dog"))
     assert float(cats["p_holm"]) == pytest.approx(min(1, 2 * float(cats["p"])), rel=1e-4)
     assert float(dogs["p_holm"]) == pytest.approx(1)
     line = next(x for x in (tmp_path / "c.md").read_text("utf-8").splitlines() if "null" in x)
     assert line.rstrip("| ").endswith("+0.000")
+    assert line.count("1.000 [0.000, 1.000]") == 3
 
 
 def test_people_read_the_ten_classes_that_lose_most(tmp_path: Path) -> None:
@@ -160,12 +170,15 @@ def test_people_read_the_ten_classes_that_lose_most(tmp_path: Path) -> None:
     lines = targets[1].read_text("utf-8").splitlines()
     rows = [[x.strip() for x in line.strip("|").split("|")] for line in lines if "|" in line]
     assert rows[0] == [
-        *("data set", "class", "test images", "original", "0.5", "0.3", "difference at 0.3")
+        *("data set", "class", "test images", "seeds", "original", "0.5", "0.3"),
+        "difference at 0.3",
     ]
     worst = [f"class{i}" for i in range(11, 1, -1)]
     assert [row[:2] for row in rows[2:]] == [[name, x] for name in "ab" for x in worst]
-    assert rows[2][2:6] == ["12", "1.000", "1.000", f"{1 / 12:.3f}"]
-    assert rows[2][6].startswith(f"{-11 / 12:.3f} [-")
+    # Wilson's intervals of 12 and of 1 of 12, from the published formula.
+    all_right = "1.000 [0.758, 1.000]"
+    assert rows[2][2:7] == ["12", "1", all_right, all_right, "0.083 [0.015, 0.354]"]
+    assert rows[2][7].startswith(f"{-11 / 12:.3f} [-")
     # McNemar's statistic of k losses and no gain is the root of k. Holm's: p is at most
     # 0.05 / (12 - rank); of 11 to 8 losses it is 0.0009 to 0.0047, of 7 it is 0.0082 > 0.05 / 8.
     for name in "ab":

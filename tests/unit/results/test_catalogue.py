@@ -95,7 +95,7 @@ def test_a_study_has_what_its_parts_ask_for() -> None:
     assert of_noise <= names["demo"] and not of_noise & names["bare"]
     assert "table2_model_size" in names["paper"] and "table2_model_size" not in names["demo"]
     assert "same_against_same" in names["seeds"]
-    assert {"reading", "train_test", "table5_tabular"} <= names["demo"] - names["bare"]
+    assert {"reading", "train_test", "gaps", "table5_tabular"} <= names["demo"] - names["bare"]
 
 
 def test_one_data_set_has_no_figures_of_each() -> None:

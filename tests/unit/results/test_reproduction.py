@@ -37,12 +37,12 @@ TABLES = {
 dtd,47,5640,3384,1128,1128,5640
 mine,2,10,6,2,2,
 """,
-    "II": """dataset,small,large,ratio,seeds,n,small_original_accuracy,small_original_low,"""
-    """small_original_high,small_compressed_accuracy,small_compressed_low,small_compressed_high,"""
-    """large_original_accuracy,large_original_low,large_original_high,small_compressed_drop,"""
-    """small_compressed_drop_low,small_compressed_drop_high,large_original_drop,"""
+    "II": """dataset,small,large,ratio,seeds,n,large_seeds,small_original_accuracy,"""
+    """small_original_low,small_original_high,small_compressed_accuracy,small_compressed_low,"""
+    """small_compressed_high,large_original_accuracy,large_original_low,large_original_high,"""
+    """small_compressed_drop,small_compressed_drop_low,small_compressed_drop_high,large_original_drop,"""
     """large_original_drop_low,large_original_drop_high
-dtd,b0,b4,0.3,1,1128,0.68,0.66,0.70,0.65,0.62,0.68,0.72,0.69,0.75,0.03,0.01,0.05,-0.04,-0.07,-0.01
+dtd,b0,b4,0.3,1,1128,2,0.68,0.66,0.70,0.65,0.62,0.68,0.72,0.69,0.75,0.03,0.01,0.05,-0.04,-0.07,-0.01
 """,
     "III": """dataset,original_mib,compressed_mib,relative_size,original_accuracy,"""
     """compressed_accuracy,relative_accuracy,learner,original_low,original_high,compressed_low,"""
@@ -95,7 +95,7 @@ def test_every_number_of_the_paper_is_a_row(tmp_path: Path) -> None:
     table = compared(tmp_path)
     assert table.columns.tolist() == [
         *("table", "dataset", "quantity", "learner", "paper", "ours", "low", "high"),
-        *("difference", "inside", "note"),
+        *("n", "seeds", "interval", "difference", "inside", "note"),
     ]
     places = table[["table", "dataset", "quantity"]].to_numpy().tolist()
     printed = [line.split(",")[:3] for line in PAPER.splitlines()[1:]]
@@ -143,6 +143,22 @@ def test_ours_stands_beside_the_papers(
     assert (found["learner"], found["inside"]) == (learner, inside)
 
 
+def test_what_was_tested_has_its_images_and_seeds(tmp_path: Path) -> None:
+    """Accuracies have the n and the seeds of their table; a count and a size have none."""
+    third = TABLES["III"].replace("learner,original_low", "learner,n,seeds,interval,original_low")
+    third = third.replace(",b0,", ',b0,1128,4,"Wilson, cross-fitted",')
+    third = third.replace(",trees,", ",trees,1128,1,Wilson,")
+    compared(tmp_path)
+    (tmp_path / "tableIII.csv").write_text(third)
+    tables = {number: tmp_path / f"table{number}.csv" for number in TABLES}
+    targets = tmp_path / "r.csv", tmp_path / "r.md"
+    reproduction(tmp_path / "published.csv", tables, "b0", *targets)
+    cells = {(line[0], line[1], line[2]): line[8:10] for line in shown(tmp_path)[1:]}
+    assert cells["II", "dtd", "small compressed accuracy"] == ["1128", "1"]
+    assert cells["III", "dtd", "compressed accuracy"] == ["1128", "cross-fitted, 4 repeats"]
+    assert cells["I", "dtd", "total"] == cells["III", "dtd", "relative size"] == ["", ""]
+
+
 def test_intervals_are_those_of_the_tables(tmp_path: Path) -> None:
     """Bounds are handed on; counts and sizes have none."""
     table = compared(tmp_path)
@@ -162,7 +178,7 @@ def test_a_number_not_copied_yet_has_ours_alone(tmp_path: Path) -> None:
     (line,) = [cells for cells in shown(tmp_path) if cells[2] == "large original accuracy"]
     assert line == [
         *("II", "dtd", "large original accuracy", "b4", "–", "0.7200 [0.6900, 0.7500]", "–"),
-        *("", ""),
+        *("", "1128", "2", ""),
     ]
 
 

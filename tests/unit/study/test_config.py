@@ -343,6 +343,28 @@ def test_a_learners_name_must_be_a_folders(study: dict[str, Any], registries: Pa
     assert '"My Net"' in refused(config, registries)
 
 
+@pytest.mark.parametrize("learner", ["tf_efficientnet_lite0", "autogluon"])
+def test_another_image_size_than_the_fixed_one_is_refused(
+    tmp_path: Path,
+    study: dict[str, Any],
+    registries: Path,
+    weights_entry: dict[str, Any],
+    learner: str,
+) -> None:
+    """Before anything runs the line names the value, the registry and the size to set."""
+    vit = {**weights_entry, "architecture": "vit_tiny_patch16_224", "input_size": 224}
+    write(tmp_path, "weights", {"tf_efficientnet_lite0": weights_entry, "vit": vit}, registries)
+    config = changed(study, f"learners.{learner}.weights", "vit")
+    config = changed(config, f"learners.{learner}.recipe.image_size", 160)
+    assert refused(config, tmp_path) == (
+        f"config/my.yaml: learners.{learner}.recipe.image_size is 160; its weights, vit in "
+        f"{tmp_path / 'weights.yaml'}, take images of 224 pixels alone: set it to 224"
+    )
+    load_study(
+        changed(config, f"learners.{learner}.recipe.image_size", 224), "config/my.yaml", tmp_path
+    )
+
+
 def test_no_learner_at_the_storage_ratio_is_refused(
     study: dict[str, Any], registries: Path
 ) -> None:
@@ -545,6 +567,8 @@ BAD_DATASETS = [
     ("photo-patches.split.duplicates", "appart", 'split.duplicates is "appart"; duplicates, imag'),
     ("photo-patches.split.duplicates", True, "split.duplicates is true; duplicates, images with"),
     ("photo-patches.split.duplicates", REMOVED, "split.duplicates is missing; a split has the key"),
+    ("photo-patches.split.rare", "keep", 'split.rare is "keep"; rare, for classes with too few'),
+    ("photo-patches.options.rare", "cat", 'options.rare is "cat"; the classes whose images are'),
     ("photo-patches.split.duplicate", "apart", "split.duplicate is unknown; did you mean duplicat"),
     ("photo-patches.note", 3, "photo-patches.note is 3; why the number of images differs"),
     ("photo-patches.options.listed_only", "no", 'listed_only is "no"; listed_only is true or fa'),
@@ -634,6 +658,7 @@ def test_a_mistake_in_the_registry_of_data_sets_is_one_line(
             "the key tf_efficientnet_lite0.licence is unknown; did you mean license",
         ),
         ("license", REMOVED, "tf_efficientnet_lite0.license is missing; weights have the keys"),
+        ("input_size", "224", 'lite0.input_size is "224"; the side in pixels of the images that'),
         ("distribution", REMOVED, "distribution is missing; source package needs distribution"),
     ],
 )

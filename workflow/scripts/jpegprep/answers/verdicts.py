@@ -26,8 +26,8 @@ def verdict(
             excludes a loss of the margin there and at all larger ratios.
         probe: ``original_low``, the lower bound of its accuracy on the originals, and ``chance``,
             the share of the largest class.
-        pairs: of the fine-tuned networks: ``seeds``, how many pairs, and ``low`` and ``high`` of
-            their difference; None where none was trained.
+        pairs: of the fine-tuned networks: ``pairs``, how many, and ``low`` and ``high`` of their
+            difference; None where none was trained.
         margin: the loss of accuracy that is accepted, a fraction.
 
     Returns:
@@ -45,5 +45,5 @@ def verdict(
         return LOSES
     if not proposal["shown"]:
         return NOT_SHOWN
-    enough = pairs and pairs["seeds"] >= LEAST_PAIRS
+    enough = pairs and pairs["pairs"] >= LEAST_PAIRS
     return USE if enough and pairs and pairs["low"] > -margin else USE_PROBE

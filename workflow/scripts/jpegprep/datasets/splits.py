@@ -1,5 +1,6 @@
 """Splits: which image is in train, val or test, and in which shard; the same for every variant."""
 
+import json
 from collections.abc import Mapping
 from math import floor
 from pathlib import Path
@@ -17,14 +18,18 @@ from jpegprep.datasets.problems import FEWEST, RARE, SET_ASIDE
 
 
 def split_dataset(
-    how: Mapping[str, Any], shards: Mapping[str, int], manifest: str | Path, split: str | Path
+    how: Mapping[str, Any],
+    shards: Mapping[str, int],
+    manifest: str | Path,
+    split: str | Path,
+    plan: str | Path | None = None,
 ) -> None:
     """Assign every usable image of a manifest to a split and a shard; write parquet.
 
-    `how` and `shards` are those of `assign`; of more images than ``limit`` of `how`, where it has
-    one, a sample is used. Where its ``rare`` is ``drop``, a class that is too small for the splits
-    is left out. Columns: key, class, label (index of the class in sorted order), split, shard
-    (number).
+    `how` and `shards` are those of `assign`; of more ``images`` than a `plan` (JSON) says, where
+    there is one, a sample is used. Where ``rare`` of `how` is ``drop``, a class that is too small
+    for the splits is left out. Columns: key, class, label (index of the class in sorted order),
+    split, shard (number).
 
     Raises:
         UserError: as `assign`; where `rare` leaves fewer than two classes.
@@ -43,7 +48,8 @@ def split_dataset(
     if rare:
         print(_left_out(rare))
     pool = _given(images) if how["strategy"] == "given" else None
-    images = sample(images, how.get("limit"), how["seed"], pool)
+    limit = json.loads(Path(plan).read_text(encoding="utf-8"))["images"] if plan else None
+    images = sample(images, limit, how["seed"], pool)
     try:
         table = assign(images, how, shards)
     except UserError as error:

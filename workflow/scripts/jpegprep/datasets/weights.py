@@ -55,7 +55,8 @@ def fetch_weights(entry: Mapping[str, Any], target: str | Path) -> None:
         target: the safetensors file; `sidecar_of` it names architecture, sha256, license, origin.
 
     Raises:
-        UserError: where they cannot be had, or do not fit the architecture.
+        UserError: where they cannot be had, or do not fit the architecture, or the entry does not
+            say the size of images that the architecture is fixed to.
     """
     # Trainings use this module, too, and need no library of the network.
     from jpegprep.datasets.fetch import describe, fetch
@@ -68,6 +69,7 @@ def fetch_weights(entry: Mapping[str, Any], target: str | Path) -> None:
             f"config/weights.yaml: {target.stem}.architecture is {architecture!r}, which timm "
             f"{timm.__version__} does not have; did you mean {near}?"
         )
+    _check_size(entry, target.stem)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetch-") as folder:
         # The ending tells safetensors from a pickle of tensors.
@@ -102,6 +104,20 @@ def fetch_weights(entry: Mapping[str, Any], target: str | Path) -> None:
                 "fetched": origin,
             },
         )
+
+
+def _check_size(entry: Mapping[str, Any], name: str) -> None:
+    """Raise where the entry says another size of images than the one its architecture takes."""
+    about = timm.get_pretrained_cfg(entry["architecture"])
+    side = about.input_size[-1] if about and about.fixed_input_size else None
+    said = entry.get("input_size")
+    if said == side:
+        return
+    fix = f"{side} pixels alone: set it to {side}" if side else "any size: leave input_size out"
+    raise UserError(
+        f"config/weights.yaml: {name}.input_size is {said or 'missing'}; "
+        f"{entry['architecture']} takes images of {fix}"
+    )
 
 
 def save_weights(state: Mapping[str, torch.Tensor], path: Path) -> None:

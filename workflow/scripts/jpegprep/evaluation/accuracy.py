@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -42,7 +41,7 @@ def evaluate(
     records: Sequence[str | Path],
     runs_table: str | Path,
     accuracy_table: str | Path,
-    splits: Mapping[str, str | Path] = MappingProxyType({}),
+    splits: Mapping[str, str | Path],
 ) -> None:
     """Write one row a run, and one row a (data set, learner, variant) over its seeds.
 
@@ -55,7 +54,7 @@ def evaluate(
             network is (at the image size; empty where that is not known).
         accuracy_table: the CSV of accuracies over seeds, each with n and a 95 % interval. Variants
             with noise have no ratio.
-        splits: by data set; without its split the validation accuracy has neither n nor interval.
+        splits: by data set: how many images validate.
 
     Raises:
         UserError: where the seeds of one comparison were tested on different images, or a split is

@@ -8,38 +8,38 @@ alike, and can add some, by leaving the images of one class as they were.
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from math import ceil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.stats import binomtest
 from statsmodels.stats.proportion import proportion_confint
 
 from jpegprep.common.errors import UserError
 from jpegprep.common.files import write_json
-from jpegprep.common.layout import SPLITS
 from jpegprep.common.parallel import in_order
 from jpegprep.common.parquet import read_parquet
-from jpegprep.datasets.splits import sample
-from jpegprep.evaluation.stats import accuracy_interval
-from jpegprep.learners.probe import FOLDS, _places_and_groups, folds_of
+from jpegprep.evaluation.stats import CROSSFITTED_FACTOR, accuracy_interval, holm
+from jpegprep.learners.folds import FOLDS, folds_of, places_and_groups
 from jpegprep.shards.headers import NAMES, OF_BYTES, header_features
 from jpegprep.shards.shards import ShardReader, read_index, splits_of
 
 _MOST_IMAGES, _SEED = 20_000, 0
-# What counts as a leak is our choice. It must be sure, and large enough to matter: a class is told
-# by many small differences, such as that of upright and lying pictures, that mean no harm.
-_MARGIN = 0.1  # of balanced accuracy above chance, and of a share of kept images from the overall
+# What counts as a leak is our choice. It must be sure, and large enough to matter: many small
+# differences, such as more upright pictures in one class, tell a little of a class and do no harm.
+_SURE = 0.999  # the confidence with which there is anything at all
+_MARGIN = 0.1  # the least difference of shares
 _FOUND = 0.5  # of a single class: the share found less the share of others taken for it
-_SURE = 0.999  # the confidence of the bounds that are compared with them
 _RULE = (
-    f"The lower {_SURE:.1%} bound of balanced accuracy is above chance + {_MARGIN}, or a class is "
-    f"surely found: its found_low less its falsely_found_high is above {_FOUND}."
+    f"The lower bound of balanced accuracy is above chance + {_MARGIN} at 95 %, and above chance "
+    f"at {_SURE:.1%}; or a class is found: found less falsely_found is above {_FOUND}, and "
+    f"found_low less falsely_found_high above {_MARGIN}."
 )
-_TREES, _LEAF = 100, 2
-_LEAF_BYTES = 1 << 29  # a forest holds a number a class in each node
-_FACTOR = 1.5  # of the variance, for cross-fitting, as in `stats`
+_TREES, _DRAWN = 50, 5_000  # trees of a forest, and how many images each is grown on at most
+_FOREST_BYTES = 1 << 30  # at most, about: each node of a tree holds a number a class
 _CHUNK = 256  # images whose headers one thread reads in turn
 
 Features = npt.NDArray[np.float64]
@@ -66,14 +66,15 @@ def audit(
         manifest: of the data set: which images have equal bytes.
         split: the parquet file that gives each image its class.
         target: the file to write, an object with these keys. ``reason``: why there is no audit, or
-            empty; then the rest below ``classes`` is missing. ``images``: in the shards.
-            ``distinct``: without copies. ``audited``: how many of them were predicted.
-            ``classes``: audited. ``classes_left_out``: with a single image. ``folds``, ``rule``:
-            when it ``leaks``, in words. ``chance``: the ``accuracy`` of naming the largest class,
-            the ``balanced_accuracy`` of any guess (one over the classes). ``ratios``: a list, of
-            each ``ratio`` what ``leaks`` (without bytes) and what `_predictions` and `_kept` tell:
-            ``all_headers``, ``without_bytes`` (file size is partly content), and ``kept`` (null at
-            1.0).
+            empty. ``images``: in the shards; ``distinct``: without copies; ``audited``: that were
+            predicted. ``classes``: audited; ``classes_left_out``: with a single image. The rest is
+            missing where there is no audit. ``folds``; ``rule``: when it ``leaks``, in words.
+            ``chance``: the ``accuracy`` of naming the largest class, and the ``balanced_accuracy``
+            of any guess (one over the classes). ``ratios``: a list, of each ``ratio`` whether it
+            ``leaks`` (without bytes), what `_predictions` tells of ``all_headers`` and
+            ``without_bytes`` (file size is partly content), and what `_kept` tells: ``kept``, null
+            at 1.0.
+        threads: how many read files; the forests grow in one.
 
     Raises:
         UserError: where shards are damaged, differ in their images, or lack a manifest's or split's
@@ -90,7 +91,7 @@ def audit(
     table = _distinct(readers[1.0].keys, manifest, split)
     counts = table["class"].value_counts()
     known = table[table["class"].map(counts) > 1]
-    drawn = sample(known, _MOST_IMAGES, _SEED)
+    drawn = _sample(known)
     names, labels = np.unique(drawn["class"].to_numpy(dtype=str), return_inverse=True)
     result: dict[str, Any] = {
         "reason": "",
@@ -113,7 +114,7 @@ def audit(
     for ratio, reader in readers.items():
         features = _features(reader, drawn.index.to_numpy(), threads)
         told = {
-            name: _predictions(features[:, columns], columns, labels, fold, names, threads)
+            name: _predictions(features[:, columns], columns, labels, fold, names)
             for name, columns in _COLUMNS.items()
         }
         kept = None
@@ -125,6 +126,80 @@ def audit(
     write_json(target, {**result, "ratios": ratios})
 
 
+def warning(audit: Mapping[str, Any]) -> str:
+    """Return what a user should know of an audit, in a few sentences.
+
+    Args:
+        audit: as `audit` writes it.
+
+    Returns:
+        An empty string where no labels leak without bytes, and compression keeps about the same
+        share of each class.
+    """
+    if audit["reason"]:
+        return ""
+    chance = audit["chance"]["balanced_accuracy"]
+    return " ".join(_of_leaks(audit["ratios"], chance) + _of_kept(audit["ratios"]))
+
+
+def _of_leaks(ratios: Sequence[Mapping[str, Any]], chance: float) -> list[str]:
+    leaking = [of for of in ratios if of["leaks"]]
+    if not leaking:
+        return []
+    first = max(leaking, key=lambda of: of["ratio"])
+    told = first["without_bytes"]
+    columns = _listed([column["name"].replace("_", " ") for column in told["columns"]])
+    where = "before compression" if first["ratio"] == 1 else f"at ratio {first['ratio']}"
+    after = [of for of in ratios if of["ratio"] < first["ratio"]]
+    if _above_chance(told, chance):
+        share, low, high = (told[f"balanced_accuracy{of}"] for of in ("", "_low", "_high"))
+        what = (
+            f"{share:.0%} of the images of a class on average {where} (95 % interval {low:.0%} to "
+            f"{high:.0%}; chance {chance:.0%})"
+        )
+        shares = [(of["without_bytes"]["balanced_accuracy"], of["ratio"]) for of in after]
+        for share, ratio in sorted({min(shares), max(shares)}) if shares else ():
+            what += f", {share:.0%} at ratio {ratio}"
+    else:
+        found = told["found"][0]
+        what = (
+            f"{found['found']:.0%} of the images of class {found['class']!r} {where}, for which it "
+            f"takes {found['falsely_found']:.0%} of the others"
+        )
+        for leaks, verb in ((True, "still"), (False, "not clearly")):
+            if alike := [str(of["ratio"]) for of in after if of["leaks"] == leaks]:
+                what += f", {verb} so at ratio {_listed(alike)}"
+    return [
+        f"File headers give the class away: mostly from {columns}, and without the sizes of the "
+        f"files, a random forest finds {what}.",
+        "A network that sees pixels alone cannot read headers, but the quality of JPEG and the "
+        "size of an image leave traces in its pixels: part of its accuracy may come from how the "
+        "files were made.",
+    ]
+
+
+def _listed(words: Sequence[str]) -> str:
+    *others, last = words
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def _of_kept(ratios: Sequence[Mapping[str, Any]]) -> list[str]:
+    uneven = [of for of in ratios if of["kept"] and of["kept"]["differs"]]
+    if not uneven:
+        return []
+    ratio, kept = max(
+        ((of["ratio"], of["kept"]) for of in uneven),
+        key=lambda pair: abs(pair[1]["classes"][0]["share"] - pair[1]["share"]),
+    )
+    first = kept["classes"][0]
+    return [
+        f"At ratio {ratio} compression left {first['share']:.0%} of the images of class "
+        f"{first['class']!r} as they were, and {kept['share']:.0%} of all images: it adds or "
+        "removes traces in some classes and not in others, which can change accuracy for reasons "
+        "other than lost detail."
+    ]
+
+
 # The columns of each set of features, by their place in `NAMES`.
 _COLUMNS = {
     "all_headers": list(range(len(NAMES))),
@@ -134,7 +209,7 @@ _COLUMNS = {
 
 def _distinct(keys: npt.NDArray[np.str_], manifest: str | Path, split: str | Path) -> pd.DataFrame:
     """Return class and group of the images without copies, by their place in the shards."""
-    _, groups = _places_and_groups(manifest, keys)
+    _, groups = places_and_groups(manifest, keys)
     classes = read_parquet(split, ["key", "class"]).to_pandas().set_index("key")["class"]
     table = pd.DataFrame({"class": classes.reindex(keys.tolist()).to_numpy(), "group": groups})
     if table["class"].isna().any():
@@ -143,6 +218,17 @@ def _distinct(keys: npt.NDArray[np.str_], manifest: str | Path, split: str | Pat
             f"{split}: lacks {missing}, which a shard holds; remove it: it is made again"
         )
     return table.drop_duplicates()
+
+
+def _sample(images: pd.DataFrame) -> pd.DataFrame:
+    """Return the same share of each class, drawn at random, but two images at least."""
+    share = min(1.0, _MOST_IMAGES / max(1, len(images)))
+    rng = np.random.default_rng(_SEED)
+    rows = [
+        rng.permutation(group)[: max(2, round(share * len(group)))]
+        for group in images.groupby("class").indices.values()
+    ]
+    return images.iloc[np.sort(np.concatenate(rows))] if rows else images
 
 
 def _contents(tars: Sequence[str]) -> npt.NDArray[np.int64]:
@@ -167,7 +253,6 @@ def _predictions(
     labels: Labels,
     fold: Labels,
     names: npt.NDArray[np.str_],
-    threads: int,
 ) -> dict[str, Any]:
     """Return what the forests of the folds predict of the images that they have not seen.
 
@@ -182,7 +267,7 @@ def _predictions(
         ``falsely_found_high`` of 99.9 %, corrected for the number of classes; ``leaks``: whether
         the rule says so.
     """
-    predicted, importance = _crossfit(features, labels, fold, threads)
+    predicted, importance = _crossfit(features, labels, fold)
     right = predicted == labels
     accuracy, low, high, _ = accuracy_interval(right[np.newaxis], crossfitted=True)
     counts = np.bincount(labels)
@@ -191,8 +276,8 @@ def _predictions(
     balanced_low, balanced_high = _balanced_interval(hits, counts, 0.95)
     sure_low, _ = _balanced_interval(hits, counts, _SURE)
     found = _found(hits, counts, np.bincount(predicted, minlength=len(names)), names)
-    top = np.argsort(-importance, kind="stable")[:3]
-    return {
+    top = [i for i in np.argsort(-importance, kind="stable")[:3] if importance[i] > 0]
+    told = {
         **{"n": len(labels), "accuracy": _round(accuracy)},
         **{"accuracy_low": _round(low), "accuracy_high": _round(high)},
         "balanced_accuracy": _round(balanced),
@@ -201,31 +286,44 @@ def _predictions(
         "balanced_accuracy_sure_low": _round(sure_low),
         "columns": [{"name": NAMES[columns[i]], "importance": _round(importance[i])} for i in top],
         "found": found[:5],
-        "leaks": bool(found) or sure_low > 1 / len(names) + _MARGIN,
     }
+    return {**told, "leaks": bool(found) or _above_chance(told, 1 / len(names))}
+
+
+def _above_chance(told: Mapping[str, Any], chance: float) -> bool:
+    """Tell whether balanced accuracy is surely and far above chance."""
+    low, sure_low = (told[f"balanced_accuracy_{name}"] for name in ("low", "sure_low"))
+    return bool(low > chance + _MARGIN and sure_low > chance)
 
 
 def _crossfit(
-    features: Features, labels: Labels, fold: Labels, threads: int
+    features: Features, labels: Labels, fold: Labels
 ) -> tuple[Labels, npt.NDArray[np.float64]]:
-    """Return each image's class as predicted by the other folds, and each column's importance."""
+    """Return each image's class as predicted by the other folds, and each column's importance.
+
+    In one thread: in several, scikit-learn 1.9 loses the filters of warnings of the whole process,
+    and would add the trees' votes in any order.
+    """
     from sklearn.ensemble import RandomForestClassifier
 
     predicted = np.empty_like(labels)
     importance = np.zeros(features.shape[1])
+    classes = int(labels.max()) + 1
     for k in np.unique(fold):
         drawn = fold != k
+        grown = min(int(drawn.sum()), _DRAWN)
+        # In leaves of a single image the weights of the classes would have no effect.
+        leaf = min(5, max(1, grown // (10 * classes)))
         forest = RandomForestClassifier(
             _TREES,
-            min_samples_leaf=_LEAF,
-            max_leaf_nodes=max(2, _LEAF_BYTES // (16 * _TREES * (int(labels.max()) + 1))),
+            min_samples_leaf=max(leaf, ceil(16 * classes * grown * _TREES / _FOREST_BYTES)),
+            max_samples=grown,
             class_weight="balanced",
             random_state=_SEED,
-            n_jobs=threads,
         ).fit(features[drawn], labels[drawn])
-        forest.n_jobs = 1  # several threads would add the trees' votes in any order
         predicted[~drawn] = forest.predict(features[~drawn])
-        importance += forest.feature_importances_ / len(np.unique(fold))
+        with np.errstate(invalid="ignore"):  # of trees that nothing could split
+            importance += np.nan_to_num(forest.feature_importances_) / len(np.unique(fold))
     return predicted, importance
 
 
@@ -244,7 +342,7 @@ def _balanced_interval(
         confidence: of the interval, two-sided.
     """
     shares = (hits + 1) / (counts + 2)
-    variance = _FACTOR * float((shares * (1 - shares) / counts).sum()) / len(counts) ** 2
+    variance = CROSSFITTED_FACTOR * float((shares * (1 - shares) / counts).sum()) / len(counts) ** 2
     images = float(shares.mean() * (1 - shares.mean())) / variance
     return _wilson(float((hits / counts).mean()), images, confidence)
 
@@ -265,8 +363,8 @@ def _found(
     confidence = 1 - (1 - _SURE) / len(names)
     others = counts.sum() - counts
     found, falsely = hits / counts, (named - hits) / others
-    low, _ = _wilson(found, counts / _FACTOR, confidence)
-    _, high = _wilson(falsely, others / _FACTOR, confidence)
+    low, _ = _wilson(found, counts / CROSSFITTED_FACTOR, confidence)
+    _, high = _wilson(falsely, others / CROSSFITTED_FACTOR, confidence)
     order = np.argsort(high - low, kind="stable")
     return [
         {
@@ -275,7 +373,7 @@ def _found(
             **{"falsely_found": _round(falsely[i]), "falsely_found_high": _round(high[i])},
         }
         for i in order
-        if low[i] - high[i] > _FOUND
+        if found[i] - falsely[i] > _FOUND and low[i] - high[i] > _MARGIN
     ]
 
 
@@ -288,27 +386,25 @@ def _kept(same: npt.NDArray[np.bool_], classes: npt.NDArray[np.str_]) -> dict[st
 
     Returns:
         ``n``, ``count`` and ``share`` of all distinct images; ``classes``: the five whose share
-        differs most from it, in standard errors, each with ``class``, ``n``, ``count``, ``share``
-        and the bounds ``low`` and ``high`` of 99.9 %, corrected for the number of classes;
-        ``differs``: whether in one of all classes the interval is more than 0.1 from the overall
-        share.
+        differs most surely from it, each with ``class``, ``n``, ``count``, ``share``, ``p_holm``
+        (that its images were kept with the overall share: binomial test, corrected for the number
+        of classes) and ``differs``: p_holm is below 0.001 and the shares are more than 0.1 apart;
+        ``differs``: whether any class does.
     """
     table = pd.DataFrame({"class": classes, "same": same}).groupby("class")["same"]
-    names, n, count = (list(of) for of in (table.groups, table.size(), table.sum()))
-    images, kept = np.array(n), np.array(count)
     overall = float(same.mean())
-    low, high = _wilson(kept / images, images, 1 - (1 - _SURE) / len(names))
-    away = np.abs(kept / images - overall) * np.sqrt(images)
-    differs = (low > overall + _MARGIN) | (high < overall - _MARGIN)
-    # Of classes that are equally far away, those of which it is sure come first.
-    order = np.lexsort((-away, ~differs))[:5]
+    names, n, count = table.size().index, table.size().to_numpy(), table.sum().to_numpy()
+    tests = [binomtest(int(k), int(of), overall).pvalue for k, of in zip(count, n, strict=True)]
+    p_values = np.array(holm(tests))
+    differs = (p_values < 1 - _SURE) & (np.abs(count / n - overall) > _MARGIN)
+    order = [i for i in np.lexsort((tests, ~differs))[:5] if count[i] != n[i] * overall]
     return {
         **{"n": len(same), "count": int(same.sum()), "share": _round(overall)},
         "classes": [
             {
-                **{"class": str(names[i]), "n": int(images[i]), "count": int(kept[i])},
-                **{"share": _round(kept[i] / images[i])},
-                **{"low": _round(low[i]), "high": _round(high[i])},
+                **{"class": str(names[i]), "n": int(n[i]), "count": int(count[i])},
+                **{"share": _round(count[i] / n[i]), "p_holm": float(p_values[i])},
+                "differs": bool(differs[i]),
             }
             for i in order
         ],

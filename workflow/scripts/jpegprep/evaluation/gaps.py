@@ -8,7 +8,7 @@ import pandas as pd
 
 from jpegprep.common.table_files import INTERVALS, accuracy_with_interval, write_table
 from jpegprep.evaluation.decision import PAIRED_BRIEF, points, seeds_in_words
-from jpegprep.evaluation.stats import accuracy_interval, difference_interval
+from jpegprep.evaluation.stats import Correct, accuracy_interval, difference_interval
 from jpegprep.evaluation.train_test import read_tests
 
 # What the models were trained on, and what they were tested on, as people read it.
@@ -84,16 +84,29 @@ def _rows(seeds: Sequence[str | Path]) -> Iterator[dict[str, Any]]:
             for side in _SIDES
             for trained, tested in [side.split("_")]
         }
-        row: dict[str, Any] = {"ratio": ratio, "seeds": len(correct), "n": correct.shape[-1]}
-        for side, answers in right.items():
-            accuracy, low, high, row["interval"] = accuracy_interval(
-                answers, crossfitted=crossfitted
-            )
-            row |= {f"{side}_accuracy": accuracy, f"{side}_low": low, f"{side}_high": high}
-        for gap, (one, other) in _GAPS.items():
-            found = difference_interval(right[one], right[other], crossfitted=crossfitted)
-            row |= {gap: found.difference, f"{gap}_low": found.low, f"{gap}_high": found.high}
-        yield row
+        row = {"ratio": ratio, "seeds": len(correct), "n": correct.shape[-1]}
+        yield row | gaps_of(right, crossfitted)
+
+
+def gaps_of(right: Mapping[str, Correct], crossfitted: bool) -> dict[str, Any]:
+    """Return the accuracies and gaps of one ratio, see `COLUMNS`.
+
+    Args:
+        right: (seeds, n), whether each model was right on each image: ``original_original``,
+            ``original_compressed``, ``compressed_compressed`` and ``compressed_original``, named
+            by what was trained on and what was tested on.
+        crossfitted: as of `stats.spread`.
+    """
+    row: dict[str, Any] = {}
+    for side in _SIDES:
+        accuracy, low, high, row["interval"] = accuracy_interval(
+            right[side], crossfitted=crossfitted
+        )
+        row |= {f"{side}_accuracy": accuracy, f"{side}_low": low, f"{side}_high": high}
+    for gap, (one, other) in _GAPS.items():
+        found = difference_interval(right[one], right[other], crossfitted=crossfitted)
+        row |= {gap: found.difference, f"{gap}_low": found.low, f"{gap}_high": found.high}
+    return row
 
 
 def _points(table: pd.DataFrame, gap: str) -> list[str]:

@@ -121,7 +121,7 @@ def classes(
     """
     found = _read(predictions, splits)
     table = pd.concat(
-        [_class_rows(dataset, learner, one) for dataset, one in found.items()], ignore_index=True
+        [class_rows(dataset, learner, one) for dataset, one in found.items()], ignore_index=True
     )
     ranked = table[table["ratio"] == ratio].sort_values("difference", kind="stable")
     ranked = pd.concat(
@@ -151,8 +151,8 @@ def classes(
     write_table(table, shown, _note(table, found, learner, ratio), targets)
 
 
-def _class_rows(dataset: str, learner: str, found: Predictions) -> pd.DataFrame:
-    """Return the rows of one data set: its classes in their order, of each the ratios."""
+def class_rows(dataset: str, learner: str, found: Predictions) -> pd.DataFrame:
+    """Return the rows of `classes` of one data set: its classes in their order, each ratio."""
     rows: list[tuple[object, ...]] = []
     originals = found.correct(1.0)
     kind = accuracy_interval(originals, crossfitted=found.crossfitted)[3]

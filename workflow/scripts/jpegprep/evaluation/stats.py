@@ -34,7 +34,7 @@ Correct = npt.NDArray[np.bool_]
 # cross-validation: on features of small photographs the factor was 1.1 to 1.6 for a difference and
 # 1.1 to 1.8 for an accuracy; 95 % intervals of a difference covered in 96 to 98 % of samples of 150
 # to 1,500 images.
-_CROSSFITTED_FACTOR, _CROSSFITTED_IMAGES = 1.5, 15
+CROSSFITTED_FACTOR, _CROSSFITTED_IMAGES = 1.5, 15
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def spread(values: npt.NDArray[Any], crossfitted: bool = False) -> Spread:
     seeds, images = values.shape
     by_image = values.mean(axis=0)
     if crossfitted:
-        image = _CROSSFITTED_FACTOR * float(by_image.var(ddof=1))
+        image = CROSSFITTED_FACTOR * float(by_image.var(ddof=1))
         degrees = max(4.0, images / _CROSSFITTED_IMAGES)
         return Spread(seeds, images, image / images, degrees, 0.0, image, 0.0)
     image_square = seeds * float(by_image.var(ddof=1))
@@ -257,6 +257,21 @@ def difference_interval(
     return Difference(difference, low, high, p, gained, lost, found)
 
 
+def mean_interval(
+    values: npt.NDArray[Any], confidence: float = 0.95, crossfitted: bool = False
+) -> tuple[float, float, float]:
+    """Return the mean of any measure and the bounds of its Student's t interval.
+
+    Args:
+        values: (seeds, n), of each seed and test image; of a comparison their differences.
+        confidence: the share of intervals that cover.
+        crossfitted: as of `spread`.
+    """
+    found, mean = spread(values, crossfitted), float(values.mean())
+    arm = _quantiles(found, confidence)[1] * sqrt(found.variance)
+    return mean, mean - arm, mean + arm
+
+
 def pairs_difference(
     one: Sequence[Correct], other: Sequence[Correct], shared: float, confidence: float = 0.95
 ) -> Difference:
@@ -283,7 +298,7 @@ def pairs_difference(
     gained, lost = float((change > 0).mean()), float((change < 0).mean())
     difference = gained - lost
     by_pair = np.array([part.mean() for part in changes])
-    factor = 1 + (_CROSSFITTED_FACTOR - 1) * shared
+    factor = 1 + (CROSSFITTED_FACTOR - 1) * shared
     between, within = float(by_pair.var(ddof=1)), float(change.var(ddof=1))
     variance = factor * between / pairs
     seed = max(0.0, between - within * pairs / len(change))

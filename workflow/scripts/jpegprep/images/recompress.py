@@ -113,4 +113,3 @@ def _noisy(data: bytes, key: str) -> bytes:
     # OpenCV keeps channels in the order BGR, and writes PNG several times as fast as Pillow.
     encoded = cv2.imencode(".png", noisy if noisy.ndim == 2 else noisy[:, :, ::-1])[1]
     return encoded.tobytes()
-

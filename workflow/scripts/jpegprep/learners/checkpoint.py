@@ -104,7 +104,7 @@ class Checkpoint(callbacks.Checkpoint):
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Keep the network that is to be tested so far; write the checkpoint where it is time."""
-        accuracy = float(trainer.callback_metrics["val_accuracy"])
+        accuracy = float(trainer.callback_metrics.get("val_accuracy", 0))
         last = trainer.current_epoch + 1 == trainer.max_epochs
         if last if self._epoch == "last" else accuracy > self._accuracy:
             self._accuracy = accuracy

@@ -45,7 +45,7 @@ def check(processes: int, readers: Mapping[str, ShardReader], run: str) -> None:
             "give it as many (--resources gpu=…), or write fewer"
         )
     for split in ("train", "val"):
-        if len(readers[split]) < processes:
+        if 0 < len(readers[split]) < processes:
             raise UserError(
                 f"{run}: its recipe says gpus: {processes}, and {split} has "
                 f"{len(readers[split])} images; write fewer"

@@ -100,7 +100,8 @@ class CpuNetwork:
             found: Features = backbone(torch.from_numpy(pixels).permute(0, 3, 1, 2)).numpy()
             return found
 
-        self._of_pixels, self.engine = by_torch, f"PyTorch {torch.__version__}"
+        self._of_pixels: Callable[[Pixels], Features] = by_torch
+        self.engine = f"PyTorch {torch.__version__}"
         try:
             exported = _exported(backbone, self._size)
         except Exception as error:  # whatever an exporter of any network may raise
@@ -168,7 +169,8 @@ def _exported(backbone: Backbone, size: int) -> Callable[[Pixels], Features]:
         path = str(Path(scratch) / "network.onnx")
         with warnings.catch_warnings(action="ignore"):
             # By tracing: the exporter by torch.export takes several times as long.
-            torch.onnx.export(OfPixels().eval(), (example,), path, dynamo=False, input_names=["pixels"])
+            network = OfPixels().eval()
+            torch.onnx.export(network, (example,), path, dynamo=False, input_names=["pixels"])
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         session = onnxruntime.InferenceSession(path, options, ["CPUExecutionProvider"])
@@ -240,9 +242,9 @@ def extract_features(
     ) as bar:
         for split, reader in readers.items():
             parts = []
-            for part in network.features(reader, known, keep=about["variant"] == ORIGINAL):
-                parts.append(part)
-                bar.update(len(part))
+            for found in network.features(reader, known, keep=about["variant"] == ORIGINAL):
+                parts.append(found)
+                bar.update(len(found))
             arrays[split] = np.concatenate(parts)
     seconds = time.perf_counter() - ready
     record = {

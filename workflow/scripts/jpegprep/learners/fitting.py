@@ -23,6 +23,7 @@ from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR
 
 from jpegprep.common.cpu import use_processors
+from jpegprep.common.layout import SPLITS
 from jpegprep.datasets.weights import pretrained_model
 from jpegprep.learners import runs
 from jpegprep.learners.checkpoint import Checkpoint, identity_of
@@ -134,6 +135,7 @@ def fit(
     checkpoint: str,
     threads: int,
     checkpoint_seconds: float,
+    rows: Mapping[str, Sequence[int]] | None = None,
     terminal: TextIO | None = None,
     place: Place = ALONE,
 ) -> dict[str, Any]:
@@ -148,7 +150,8 @@ def fit(
         checkpoint: the path of the checkpoint.
         threads: processors that this process uses.
         checkpoint_seconds: as in `train`.
-        terminal: likewise.
+        rows: as of `readers_of`.
+        terminal: as in `train`.
         place: which of the processes this is.
 
     Returns:
@@ -165,7 +168,7 @@ def fit(
     use_processors(threads)
     warnings.filterwarnings("ignore", ".*does not have many workers.*")
     lightning.seed_everything(seed, workers=True)
-    readers = {split: ShardReader(tars) for split, tars in shards.items()}
+    readers = readers_of(shards, rows)
     data = {
         split: loader(
             readers[split],
@@ -176,6 +179,7 @@ def fit(
             **decoders(threads, _KEPT),
         )
         for split in ("train", "val")
+        if len(readers[split])
     }
     network = pretrained_model(recipe["architecture"], weights, classes)
     if gpu and place.of > 1:  # batch norm sees the whole batch, as on one GPU
@@ -193,7 +197,7 @@ def fit(
         trainer = trainer_of(recipe, gpu, scratch, [history, checkpoints], place.of)
         found = checkpoints.find()
         began = time.perf_counter()
-        trainer.fit(model, data["train"], data["val"], ckpt_path=found, weights_only=True)
+        trainer.fit(model, data["train"], data.get("val"), ckpt_path=found, weights_only=True)
         trained = time.perf_counter() - began
     resumed_after = checkpoints.resumed_after
     return {
@@ -205,6 +209,25 @@ def fit(
         "earlier": sum(row["seconds"] for row in history.rows[: resumed_after or 0]),
         "peak_memory_mib": runs.peak_memory_mib(),
     }
+
+
+def readers_of(
+    shards: Mapping[str, Sequence[str | Path]], rows: Mapping[str, Sequence[int]] | None = None
+) -> dict[str, ShardReader]:
+    """Return the images of ``train``, ``val`` and ``test``.
+
+    Args:
+        shards: the tars of each split.
+        rows: of all images, split by split, those that train, validate and test; None: as the
+            splits say.
+
+    Raises:
+        UserError: where an index is damaged.
+    """
+    if rows is None:
+        return {split: ShardReader(tars) for split, tars in shards.items()}
+    every = ShardReader([tar for split in SPLITS for tar in shards[split]])
+    return {split: every.part(rows[split]) for split in SPLITS}
 
 
 def trainer_of(

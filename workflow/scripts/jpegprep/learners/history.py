@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from math import nan
 from typing import Any, TextIO
 
 import torch
@@ -12,7 +13,8 @@ from tqdm import tqdm
 class History(Callback):
     """Collects a row an epoch, prints it to the log, and draws a bar where somebody watches.
 
-    For any Lightning module that logs ``val_loss`` and ``val_accuracy``, ours or AutoGluon's.
+    For any Lightning module that logs ``val_loss`` and ``val_accuracy``, ours or AutoGluon's; where
+    nothing validates, they are not-a-number.
 
     Attributes:
         rows: history.csv's, one mapping an epoch, with the keys of `runs.HISTORY`.
@@ -104,8 +106,8 @@ class History(Callback):
             "epoch": trainer.current_epoch + 1,
             "learning_rate": self._rate,
             "train_loss": loss / images,
-            "val_loss": metrics["val_loss"],
-            "val_accuracy": metrics["val_accuracy"],
+            "val_loss": metrics.get("val_loss", nan),
+            "val_accuracy": metrics.get("val_accuracy", nan),
             "seconds": time.perf_counter() - self._started,
             "images_per_second": images / (self._trained - self._started),
         }

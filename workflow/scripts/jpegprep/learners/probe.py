@@ -8,6 +8,7 @@ fold. Seeds are repeats, no independent trainings: what that means for an interv
 `evaluation.stats`. On one machine two runs give identical predictions, with any number of threads.
 """
 
+import hashlib
 import json
 import time
 import zipfile
@@ -20,12 +21,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from jpegprep.common.errors import UserError
 from jpegprep.common.layout import SPLITS
-from jpegprep.common.parquet import read_parquet
 from jpegprep.learners import runs
+from jpegprep.learners.folds import FOLDS, folds_of, places_and_groups
 from jpegprep.shards.shards import ShardReader
 
 Features = npt.NDArray[np.float32]  # (n, d), one row an image
@@ -34,8 +34,8 @@ Labels = npt.NDArray[np.int64]
 # ``coefficients`` (folds, classes, d) and ``intercept`` (folds, classes), -inf for a class that was
 # not trained on; int64 ``fold`` (n,), which of them tests each image.
 Model = dict[str, npt.NDArray[Any]]
-
-FOLDS = 5  # where the recipe does not say
+# Of the SHA-256 of features: C, and of each seed its regressions.
+Known = dict[bytes, tuple[float, dict[int, Model]]]
 
 
 def load_features(path: str | Path) -> dict[str, Features]:
@@ -93,6 +93,7 @@ def train(
     outputs: Mapping[str, Sequence[str | Path]],
     threads: int,
     contiguous: bool = False,
+    known: Known | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Choose C, train a regression a fold, predict every image once, write the run; for each seed.
 
@@ -112,6 +113,8 @@ def train(
             the same order.
         threads: processors to use, each for a regression.
         contiguous: neighbours in the manifest's order are alike, see `folds_of`.
+        known: regressions of other variants of the data set; these are added. Of equal features
+            they are the same, and are not fitted again.
 
     Yields:
         What each run is, with its seed, when its files are there.
@@ -124,14 +127,17 @@ def train(
     readers = {split: ShardReader(tars) for split, tars in shards.items()}
     readers["test"] = ShardReader([tar for split in SPLITS for tar in shards[split]])
     labels = readers["test"].labels
-    places, groups = _places_and_groups(manifest, readers["test"].keys)
+    places, groups = places_and_groups(manifest, readers["test"].keys)
     order = places if contiguous else None
     number = recipe.get("folds", FOLDS)
+    digest = hashlib.sha256(arrays.tobytes()).digest()
+    known = {} if known is None else known
     setup = time.perf_counter() - started
     with _single_threads(), ThreadPoolExecutor(threads) as pool:
-        strength = _choose(
-            arrays, labels, folds_of(labels, groups, number, _CHOOSING, order), recipe, classes
-        )
+        if digest not in known:
+            choosing = folds_of(labels, groups, number, _CHOOSING, order)
+            known[digest] = (_choose(arrays, labels, choosing, recipe, classes), {})
+        strength, fitted = known[digest]
         chosen = time.perf_counter()
         for i, seed in enumerate(seeds):
             begun = time.perf_counter()
@@ -141,9 +147,10 @@ def train(
                 drawn = fold != k
                 return next(_models(arrays[drawn], labels[drawn], [strength], classes))[1]
 
-            parts = list(pool.map(of_fold, range(number)))
-            model = {name: np.stack([part[name] for part in parts]) for name in parts[0]}
-            model["fold"] = fold
+            if seed not in fitted:
+                parts = list(pool.map(of_fold, range(number)))
+                fitted[seed] = {name: np.stack([part[name] for part in parts]) for name in parts[0]}
+            model = {**fitted[seed], "fold": fold}
             trained = time.perf_counter()
             probabilities = _predict(model, arrays)
             predicted = time.perf_counter()
@@ -190,53 +197,6 @@ def all_features(path: str | Path) -> Features:
     """
     found = load_features(path)
     return np.concatenate([found[split] for split in SPLITS])
-
-
-def _places_and_groups(manifest: str | Path, keys: npt.NDArray[np.str_]) -> tuple[Labels, Labels]:
-    """Return each image's place in the manifest, and a number that images of equal bytes share."""
-    table = read_parquet(manifest, ["key", "duplicate_of"]).to_pandas()
-    content = table["duplicate_of"].where(table["duplicate_of"].notna(), table["key"])
-    places = pd.Index(table["key"]).get_indexer(keys.tolist()).astype(np.int64)
-    if (places < 0).any():
-        raise UserError(
-            f"{manifest}: lacks {keys[places < 0][0]}, which a shard holds; remove it: it is made "
-            "again"
-        )
-    groups, _ = pd.factorize(content)
-    return places, groups.astype(np.int64)[places]
-
-
-def folds_of(
-    labels: Labels, groups: Labels, folds: int, seed: int, places: Labels | None = None
-) -> Labels:
-    """Divide images into folds, each class evenly; a group is in one fold.
-
-    Args:
-        labels: (n,) classes.
-        groups: (n,), the same number for images that belong together.
-        folds: how many.
-        seed: of the random order.
-        places: (n,) in an order in which neighbours are alike, as patches of a photograph: a fold
-            is then a run of each class's images, and the seed says where it begins.
-
-    Returns:
-        (n,) from 0 to folds - 1.
-    """
-    _, first, group = np.unique(groups, return_index=True, return_inverse=True)
-    rng = np.random.default_rng(seed)
-    fold = np.empty(len(first), dtype=np.int64)
-    if places is None:
-        order = rng.permutation(len(first))
-        order = order[np.argsort(labels[first][order], kind="stable")]
-        fold[order] = np.arange(len(order)) % folds
-    else:
-        start = rng.random()
-        for label in np.unique(labels[first]):
-            of_class = np.flatnonzero(labels[first] == label)
-            order = of_class[np.argsort(places[first][of_class])]
-            fold[order] = np.floor((np.arange(len(order)) / len(order) + start) * folds)
-        fold %= folds
-    return fold[group.ravel()]
 
 
 @contextmanager

@@ -65,7 +65,7 @@ def write_run(
             memory of a process of its own.
         threads: the processors it had.
         gpu: it takes a GPU where there is one.
-        folds: (n,) of the tested images, where each is tested by a model of the other folds.
+        folds: (n,) of the tested images, where they are tested by models of the other folds.
     """
     test = readers["test"]
     with replacing_all(*(outputs[name] for name in ("history", "predictions", "model", "run"))) as (
@@ -85,7 +85,7 @@ def write_run(
             "encoder": readers["train"].encoders,
             "decoder": codec(),
             **environment(threads, gpu),
-            "bytes_read": test.image_bytes + (read if folds is None else 0),
+            "bytes_read": test.image_bytes + (read if folds is None or history else 0),
             "peak_memory_mib": peak_memory_mib(facts.get("peak_memory_mib", {})),
             "sha256": {
                 Path(outputs[name]).name: sha256_of(part)

@@ -18,11 +18,13 @@ import numpy.typing as npt
 import torch
 
 from jpegprep.common.cpu import use_processors
+from jpegprep.common.layout import SPLITS
 from jpegprep.datasets.weights import save_weights, trained_model, untrained_model
 from jpegprep.learners import distributed, runs
 from jpegprep.learners.complexity import complexity
 from jpegprep.learners.data import decoders, loader
-from jpegprep.learners.fitting import Classifier, fit, trainer_of
+from jpegprep.learners.fitting import Classifier, fit, readers_of, trainer_of
+from jpegprep.learners.folds import parts_of_pair, places_and_groups
 from jpegprep.shards.shards import ShardReader, tars_of
 
 
@@ -36,6 +38,7 @@ def train(
     threads: int,
     terminal: TextIO | None = None,
     checkpoint_seconds: float = 30,
+    manifest: str | Path | None = None,
 ) -> None:
     """Fine-tune, predict the test set once by the epoch that the recipe says, write the run.
 
@@ -51,6 +54,8 @@ def train(
         threads: processors to use.
         terminal: where a bar is drawn, if it is one.
         checkpoint_seconds: at least, between two checkpoints, which are written after epochs.
+        manifest: of the data set, for a recipe with ``pairs``: the run is then one of a pair, see
+            `folds.parts_of_pair`; its fold is the remainder of its seed by their number.
 
     Raises:
         UserError: where a shard or the weights are damaged.
@@ -58,7 +63,17 @@ def train(
     started = time.perf_counter()
     use_processors(threads)
     warnings.filterwarnings("ignore", ".*does not have many workers.*")
-    readers = {split: ShardReader(tars) for split, tars in shards.items()}
+    rows = fold = None
+    drawn: dict[str, Any] = {}
+    if pairs := recipe.get("pairs"):
+        fold = about["seed"] % pairs["folds"]
+        every = ShardReader([tar for split in SPLITS for tar in shards[split]])
+        _, groups = places_and_groups(str(manifest), every.keys)
+        parts = parts_of_pair(every.labels, groups, pairs, fold)
+        rows = {name: part.tolist() for name, part in parts.items()}
+        others = len(every) * (pairs["folds"] - 1) // pairs["folds"]
+        drawn = {"train": {"n": len(parts["train"]), "of": others}}
+    readers = readers_of(shards, rows)
     checkpoint = Path(outputs["run"]).with_name(".checkpoint")
     fitting: dict[str, Any] = {
         "shards": {split: list(map(str, tars)) for split, tars in shards.items()},
@@ -69,6 +84,7 @@ def train(
         "checkpoint": str(checkpoint),
         "threads": threads,
         "checkpoint_seconds": checkpoint_seconds,
+        "rows": rows,
     }
     processes = recipe.get("gpus", 1)
     if processes == 1:
@@ -86,12 +102,12 @@ def train(
         trainer = trainer_of(recipe, gpu, scratch)
         probabilities = _predict(trainer, model, data)
     predicted = time.perf_counter()
-    rows = fitted["rows"]
-    tested = rows[fitted["tested_epoch"] - 1]
+    history = fitted["rows"]
+    tested = history[fitted["tested_epoch"] - 1]
     runs.write_run(
         outputs,
         readers,
-        rows,
+        history,
         probabilities,
         lambda path: save_weights(model.model.state_dict(), path),
         {
@@ -99,9 +115,10 @@ def train(
             "recipe": dict(recipe),
             "tested_epoch": tested["epoch"],
             "resumed_after_epoch": fitted["resumed_after_epoch"],
-            "val_accuracy": tested["val_accuracy"],
+            "val_accuracy": tested["val_accuracy"] if len(readers["val"]) else None,
             "precision": trainer.precision,
             "model": cost,
+            **drawn,
             "seconds": {
                 "setup": round(began - started - fitted["trained"], 2),
                 "fit": round(fitted["trained"] + fitted["earlier"], 2),
@@ -110,6 +127,7 @@ def train(
             "peak_memory_mib": fitted["peak_memory_mib"],
         },
         threads,
+        folds=None if fold is None else np.full(len(readers["test"]), fold),
     )
     checkpoint.unlink(missing_ok=True)
 

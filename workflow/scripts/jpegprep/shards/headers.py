@@ -18,10 +18,10 @@ _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP")
 
 # The columns of `header_features`, in their order.
 NAMES = (
-    *("width", "height", "pixels", "aspect_ratio", "bytes", "bytes_per_pixel"),
+    *("width", "height", "pixel_count", "aspect_ratio", "bytes", "bytes_per_pixel"),
     *(f"format_{name.lower()}" for name in _FORMATS),
     *("format_other", "channels", "palette", "transparent", "orientation", "progressive"),
-    *("quality", "standard_tables", "luma_table_sum", "chroma_table_sum"),
+    *("jpeg_quality", "standard_tables", "luma_table_sum", "chroma_table_sum"),
     *("horizontal_sampling", "vertical_sampling", "jfif", "adobe"),
     *("exif", "exif_bytes", "icc", "icc_bytes", "comment_bytes", "dpi"),
 )
@@ -32,12 +32,12 @@ OF_BYTES = ("bytes", "bytes_per_pixel")
 def header_features(data: bytes) -> npt.NDArray[np.float64]:
     """Read the headers of an image file; its pixels are not decoded.
 
-    Pixels and bytes are counts; ``aspect_ratio`` is width over height as stored; a format,
-    ``palette``, ``transparent``, ``progressive`` (of PNG: interlaced), ``standard_tables`` (those
-    of libjpeg), ``jfif``, ``adobe``, ``exif`` and ``icc`` are 1 or 0; MPO counts as JPEG;
-    ``orientation`` is EXIF's, 1 to 8; ``quality`` is that of `estimate_quality`; the sums are those
-    of the 64 steps of the first and of the second quantization table; the samplings are luma's over
-    chroma's, 2 and 2 for 4:2:0; ``dpi`` is the horizontal one.
+    Sides are in pixels, as stored; ``aspect_ratio`` is width over height. A format, ``palette``,
+    ``transparent``, ``progressive`` (of PNG: interlaced), ``standard_tables`` (those of libjpeg),
+    ``jfif``, ``adobe``, ``exif`` and ``icc`` are 1 or 0; MPO counts as JPEG. ``orientation`` is
+    EXIF's, 1 to 8; ``jpeg_quality`` is that of `estimate_quality`. The sums are those of the 64
+    steps of the first and of the second quantization table; the samplings are luma's over chroma's,
+    2 and 2 for 4:2:0. ``dpi`` is the horizontal one.
 
     Args:
         data: the bytes of an image file, whole or damaged.
@@ -52,7 +52,7 @@ def header_features(data: bytes) -> npt.NDArray[np.float64]:
         for part in (_of_image, _of_metadata, _of_encoding):
             with suppress(Exception):
                 found |= part(image)
-        found["bytes_per_pixel"] = len(data) / found["pixels"]
+        found["bytes_per_pixel"] = len(data) / found["pixel_count"]
     values = np.array([found.get(name, np.nan) for name in NAMES], dtype=np.float64)
     values[~(np.abs(values) < _LARGEST)] = np.nan
     return values
@@ -66,8 +66,8 @@ def _of_image(image: Image.Image) -> dict[str, float]:
     # Pillow would decode a whole PNG to look for EXIF behind its pixels.
     seen = kind != "PNG" or "exif" in image.info
     return {
-        **{"width": image.width, "height": image.height, "pixels": image.width * image.height},
-        "aspect_ratio": image.width / image.height,
+        **{"width": image.width, "height": image.height},
+        **{"pixel_count": image.width * image.height, "aspect_ratio": image.width / image.height},
         **{f"format_{name.lower()}": float(name == kind) for name in _FORMATS},
         "format_other": float(kind not in _FORMATS),
         "channels": len(image.getbands()),
@@ -92,11 +92,12 @@ def _of_metadata(image: Image.Image) -> dict[str, float]:
 
 
 def _of_encoding(image: Image.Image) -> dict[str, float]:
-    """Return what JPEG's headers tell of its encoder; of another format whether it is interlaced."""
-    found = {"progressive": float(bool(image.info.get("progressive", image.info.get("interlace"))))}
+    """Return what the headers tell of the encoder: almost nothing but of JPEG."""
+    gradual = image.info.get("progressive") or image.info.get("interlace")
+    found = {"progressive": float(bool(gradual))}
     tables = getattr(image, "quantization", None) or {}
     if estimate := estimate_quality(tables):
-        found |= {"quality": estimate[0], "standard_tables": float(estimate[1])}
+        found |= {"jpeg_quality": estimate[0], "standard_tables": float(estimate[1])}
     for name, number in zip(("luma_table_sum", "chroma_table_sum"), sorted(tables), strict=False):
         found[name] = float(sum(tables[number]))
     if tables:

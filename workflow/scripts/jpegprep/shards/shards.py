@@ -16,6 +16,7 @@ import tarfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
@@ -23,6 +24,7 @@ from threading import Lock
 from typing import Any, BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
@@ -257,6 +259,16 @@ class ShardReader:
         self._places = table[["shard", "offset", "bytes", "crc32"]].to_numpy(dtype=np.int64)
         self._files: list[FileIO] | None = None
         self._lock = Lock()
+
+    def part(self, rows: npt.ArrayLike) -> "ShardReader":
+        """Return a reader of some of the samples, given by their places here."""
+        found = copy(self)
+        chosen = np.asarray(rows, dtype=np.int64)
+        found.keys, found.labels = self.keys[chosen], self.labels[chosen]
+        found.sizes, found._places = self.sizes[chosen], self._places[chosen]
+        found.image_bytes = int(found.sizes.sum())
+        found._files, found._lock = None, Lock()
+        return found
 
     def __len__(self) -> int:
         """Return the number of samples."""

@@ -259,6 +259,13 @@ def check_learners(
         if "weights" not in learner:
             continue
         _known(learner["weights"], weights, f"{place}.weights", weights_file)
+        side = weights[learner["weights"]].get("input_size")
+        if side is not None and recipe["image_size"] != side:
+            raise UserError(
+                f"{place}.recipe.image_size is {recipe['image_size']}; its weights, "
+                f"{learner['weights']} in {weights_file}, take images of {side} pixels alone: set "
+                f"it to {side}"
+            )
         if recipe.get("warmup_epochs", 0) >= recipe.get("epochs", 1):
             raise UserError(
                 f"{place}.recipe.warmup_epochs is {recipe['warmup_epochs']}; "

@@ -12,18 +12,15 @@ from jpegprep.datasets.own_images import inspect, registry_entry
 from jpegprep.study.config import check_learners, read_yaml, validate
 from jpegprep.study.study import Study
 
-# A training step costs about this many forward passes.
-_STEP = 3
-
 
 def own_study(
     config: Mapping[str, Any], source: str, registries: str | Path, kept_in: str | Path
 ) -> tuple[Study, dict[str, Any]]:
     """Return the study of a user's own images, and the checked configuration.
 
-    The study has one data set, ``own-<name>``, whose variants never make an image larger; the probe
-    runs at all ratios, the learner that confirms at the original alone: at which other ratio it
-    runs is known once the probe has.
+    The study has one data set, ``own-<name>``, whose variants never make an image larger. Its runs
+    are the probe's, at all ratios; at which the networks are fine-tuned is known once these are
+    there.
 
     Args:
         config: what Snakemake read: config/recommend.yaml and the command line.
@@ -37,32 +34,34 @@ def own_study(
     what = json.loads(json.dumps(config, default=str))
     for key, value in what.items():
         # What stands on the command line comes as text, also inside of a list.
-        if isinstance(value, str) and key not in ("images", "name", "probe"):
+        if isinstance(value, str) and key not in ("images", "name", "probe", "rare"):
             what[key] = yaml.safe_load(value)
         elif isinstance(value, list):
             what[key] = [yaml.safe_load(x) if isinstance(x, str) else x for x in value]
     for key in ("images", "name"):
         if key in what:
             what[key] = str(what[key])
+    _sized(what)
     validate(what, "recommend", source)
     path = Path(registries) / "weights.yaml"
     weights = read_yaml(path)
     check_learners(what["learners"], what["ratios"], weights, source, str(path))
     _check(what, source)
-    images = inspect(what["images"], kept_in)
+    split = what["split"]
+    images = inspect(what["images"], kept_in, what["rare"])
     name = what.setdefault("name", images.name)
     what["images"] = images.path
     learners = {what["probe"]: what["learners"][what["probe"]]}
     if what["confirm"]:
-        learners[what["confirm"]] = {**what["learners"][what["confirm"]], "ratios": [1.0]}
-    split = what["split"]
-    entry = registry_entry(images, None, split["val"], split["test"], split["seed"])
-    entry["split"] |= {"duplicates": split["duplicates"], "limit": images_within_budget(what)}
+        learners[what["confirm"]] = {**what["learners"][what["confirm"]], "seeds": []}
+    parts = (split["val"], split["test"], split["seed"], what["rare"])
+    entry = registry_entry(images, None, *parts)
+    entry["split"]["duplicates"] = split["duplicates"]
     study = Study(
         name=f"recommend/{name}",
         datasets={f"own-{name}": entry},
         ratios=sorted(what["ratios"], reverse=True),
-        seeds=what["seeds"],
+        seeds=[],
         storage_ratio=min(what["ratios"]),
         margin=what["margin"],
         never_inflate=True,
@@ -74,14 +73,12 @@ def own_study(
     return study, what
 
 
-def images_within_budget(what: Mapping[str, Any]) -> int:
-    """Return how many images the time budget allows: each passes the network so many times."""
-    passes = float(len(what["ratios"]))
-    if what["confirm"]:
-        train = 1 - what["split"]["val"] - what["split"]["test"]
-        epochs = what["learners"][what["confirm"]]["recipe"]["epochs"]
-        passes += 2 * len(what["seeds"]) * (epochs * (_STEP * train + what["split"]["val"]))
-    return int(60 * what["minutes"] * what["images_per_second"] / passes)
+def _sized(what: dict[str, Any]) -> None:
+    """Let every learner see the images at the one size that is asked for."""
+    learners = what.get("learners")
+    for entry in learners.values() if isinstance(learners, dict) else ():
+        if isinstance(entry, dict) and isinstance(entry.get("recipe"), dict):
+            entry["recipe"].setdefault("image_size", what.get("image_size"))
 
 
 def _check(what: Mapping[str, Any], source: str) -> None:

@@ -115,9 +115,9 @@ def recommended(
         fine = facts["fine_tuned"]
         drawn = [(points, "probe (frozen backbone)", 0.0)]
         if fine and facts["quality"]:
-            row = {name: [fine[name]] for name in ("difference", "low", "high")}
+            row = {name: [fine["difference"][name]] for name in ("difference", "low", "high")}
             at = facts["quality"] / 100
-            drawn.append((pd.DataFrame({"ratio": [at], **row}), f"{fine['learner']}", 0.015))
+            drawn.append((pd.DataFrame({"ratio": [at], **row}), f"{fine['learner']}, pairs", 0.015))
         for i, (table, label, shift) in enumerate(drawn):
             difference, low, high = (
                 100 * table[name].to_numpy() for name in ("difference", "low", "high")

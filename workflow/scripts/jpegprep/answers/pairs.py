@@ -1,0 +1,114 @@
+"""What pairs of fine-tuned networks say of a ratio, and whether a larger one is to be tried."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from jpegprep.common.files import write_json
+from jpegprep.common.records import read_run
+from jpegprep.evaluation.accuracy import same_images
+from jpegprep.evaluation.stats import Correct, Difference, pairs_difference
+from jpegprep.learners.runs import read_predictions
+
+
+def judge(
+    ratio: float,
+    sizes: str | Path,
+    least_saving: float,
+    margin: float,
+    original: Sequence[str | Path],
+    again: Sequence[str | Path],
+    compressed: Sequence[str | Path],
+    minutes: float,
+    started: float,
+    target: str | Path,
+) -> str:
+    """Compare the networks of each pair, and those of the originals with one another.
+
+    Where they are shown to lose the margin, the next larger ratio is to be tried that saves what is
+    worth it; larger ratios need no correction, since the probe has excluded the loss at each.
+
+    Args:
+        ratio: at which the compressed side was trained and tested.
+        sizes: the table of `sizes.measure`.
+        least_saving: the share of bytes below which a ratio is not worth it.
+        margin: the loss of accuracy that is accepted, a fraction.
+        original: run.json of the networks of the originals, one a pair.
+        again: likewise, trained once more with other seeds.
+        compressed: likewise of the ratio's.
+        minutes: the time budget.
+        started: when the work began, in seconds since 1970.
+        target: the JSON to write: ``ratio``, ``loses``, ``next`` (ratio, or null), ``out_of_time``
+            (a next one would be tried, were there time), ``learner``, ``image_size``, ``epochs``,
+            ``train_images``, what `_told` tells as ``difference`` and, of the originals with one
+            another, as ``same``, ``original`` and ``compressed`` (``accuracy``, ``low`` and
+            ``high``), and ``runs``.
+
+    Returns:
+        A line about what they said.
+
+    Raises:
+        UserError: where the two sides of a pair were tested on different images.
+    """
+    sides = {"original": original, "again": again, "compressed": compressed}
+    answers = {side: [_answers(record) for record in runs] for side, runs in sides.items()}
+    for k, of_pair in enumerate(zip(*answers.values(), strict=True)):
+        same_images(f"pair {k} of the fine-tuned networks", list(of_pair))
+    correct = {
+        side: [(table["label"] == table["predicted"]).to_numpy() for table in tables]
+        for side, tables in answers.items()
+    }
+    record = read_run(original[0])
+    shared = record["train"]["n"] / record["train"]["of"]
+    found = pairs_difference(correct["compressed"], correct["original"], shared)
+    same = pairs_difference(correct["again"], correct["original"], shared)
+    larger = _next(ratio, sizes, least_saving) if found.high <= -margin else None
+    late = larger is not None and time.time() - started > 60 * minutes
+    write_json(
+        target,
+        {
+            "ratio": ratio,
+            "loses": found.high <= -margin,
+            "next": None if late else larger,
+            "out_of_time": late,
+            "learner": record["learner"],
+            "image_size": record["recipe"]["image_size"],
+            "epochs": record["recipe"]["epochs"],
+            "train_images": record["train"]["n"],
+            "original": _accuracy(correct["original"], shared),
+            "compressed": _accuracy(correct["compressed"], shared),
+            "difference": _told(found),
+            "same": _told(same),
+            "runs": {side: [str(run) for run in runs] for side, runs in sides.items()},
+        },
+    )
+    points = [f"{100 * x:+.1f}" for x in (found.difference, found.low, found.high)]
+    return f"pairs at ratio {ratio:g}: {points[0]} points [{points[1]}, {points[2]}]"
+
+
+def _answers(record: str | Path) -> pd.DataFrame:
+    """Return the predictions of a run, by its run.json."""
+    return read_predictions(Path(record).with_name("predictions.parquet"))
+
+
+def _accuracy(correct: Sequence[Correct], shared: float) -> dict[str, float]:
+    """Return ``accuracy``, ``low`` and ``high``."""
+    found = pairs_difference(correct, [np.zeros_like(right) for right in correct], shared)
+    return {"accuracy": found.difference, "low": max(0.0, found.low), "high": found.high}
+
+
+def _told(found: Difference) -> dict[str, Any]:
+    """Return ``pairs``, ``n``, ``difference``, ``low``, ``high`` and ``p``."""
+    facts = {"pairs": found.spread.seeds, "n": found.spread.images}
+    return facts | {name: getattr(found, name) for name in ("difference", "low", "high", "p")}
+
+
+def _next(ratio: float, sizes: str | Path, least_saving: float) -> float | None:
+    """Return the next larger ratio that saves so much, or None."""
+    table = pd.read_csv(sizes)
+    worth = table[(table["ratio"] > ratio) & (1 - table["relative_size"] >= least_saving)]
+    return None if worth.empty else float(worth["ratio"].min())

@@ -1,0 +1,95 @@
+"""What a ratio costs beyond top-1: in both uses of the images, by class, and in log-loss.
+
+Later images are compressed, too, or they are not. The probe's models of each ratio are tested on
+images of that ratio, on the originals, and its models of the originals on that ratio's: their
+features are there already.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from jpegprep.common.files import replacing
+from jpegprep.common.parquet import read_parquet
+from jpegprep.evaluation.gaps import gaps_of
+from jpegprep.evaluation.stats import mean_interval
+from jpegprep.learners.probe import all_features, predict_features
+
+_LEAST = 1e-7  # below which a probability counts as so much: one image must not decide a log-loss
+Probabilities = npt.NDArray[np.float32]  # (seeds, n, classes)
+Labels = npt.NDArray[np.int64]  # (n,)
+
+
+def measure_uses(
+    features: Mapping[float, str | Path],
+    models: Mapping[float, Sequence[str | Path]],
+    predictions: Mapping[float, Sequence[str | Path]],
+    target: str | Path,
+) -> None:
+    """Write what each ratio costs, a row a ratio below 1.
+
+    Args:
+        features: of all images at each ratio, of the probe.
+        models: at each ratio the probe's model.npz, one a seed.
+        predictions: likewise its predictions.parquet.
+        target: the CSV to write: ratio, seeds, n, the columns of `gaps.gaps_of`, and
+            ``balanced``, ``balanced_low``, ``balanced_high`` (the difference of balanced accuracy,
+            a fraction) and ``log_loss``… (the difference of log-loss, in nats: above 0 it is
+            worse).
+
+    Raises:
+        UserError: where a file is damaged.
+    """
+    labels = read_parquet(predictions[1.0][0], ["label"])["label"].to_numpy()
+    originals, of_originals = all_features(features[1.0]), _read(predictions[1.0])
+    rows = []
+    for ratio in sorted(features, reverse=True):
+        if ratio == 1:
+            continue
+        compressed, of_compressed = all_features(features[ratio]), _read(predictions[ratio])
+        found = {
+            "original_original": of_originals,
+            "original_compressed": _predicted(models[1.0], compressed),
+            "compressed_compressed": of_compressed,
+            "compressed_original": _predicted(models[ratio], originals),
+        }
+        right = {sides: found[sides].argmax(axis=2) == labels for sides in found}
+        row: dict[str, Any] = {"ratio": ratio, "seeds": len(of_originals), "n": len(labels)}
+        row |= gaps_of(right, crossfitted=True)
+        change = right["compressed_compressed"].astype(float) - right["original_original"]
+        worse = _log_loss(of_compressed, labels) - _log_loss(of_originals, labels)
+        measures = {"balanced": change * _weights(labels), "log_loss": worse}
+        for name, values in measures.items():
+            ends = mean_interval(values, crossfitted=True)
+            row |= dict(zip((name, f"{name}_low", f"{name}_high"), ends, strict=True))
+        rows.append(row)
+    with replacing(target) as part:
+        pd.DataFrame(rows).to_csv(part, index=False, float_format="%.6g", lineterminator="\n")
+
+
+def _read(predictions: Sequence[str | Path]) -> Probabilities:
+    found = []
+    for path in predictions:
+        column = read_parquet(path, ["probabilities"])["probabilities"].combine_chunks()
+        found.append(column.flatten().to_numpy().reshape(len(column), -1))
+    return np.stack(found)
+
+
+def _predicted(models: Sequence[str | Path], features: npt.NDArray[np.float32]) -> Probabilities:
+    return np.stack([predict_features(model, features) for model in models])
+
+
+def _log_loss(probabilities: Probabilities, labels: Labels) -> npt.NDArray[Any]:
+    """Return the loss of each seed and image, (seeds, n)."""
+    of_label = probabilities[:, np.arange(len(labels)), labels]
+    return -np.log(np.maximum(of_label, _LEAST))
+
+
+def _weights(labels: Labels) -> npt.NDArray[Any]:
+    """Return weights by which the mean over images is the mean over classes, (n,)."""
+    counts = np.bincount(labels)
+    return len(labels) / ((counts > 0).sum() * counts[labels])

@@ -1,0 +1,99 @@
+"""Folds: which images a cross-fitted learner is tested on, and which it is trained on."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from jpegprep.common.errors import UserError
+from jpegprep.common.parquet import read_parquet
+
+Numbers = npt.NDArray[np.int64]
+
+FOLDS = 5  # where the recipe does not say
+
+
+def places_and_groups(manifest: str | Path, keys: npt.NDArray[np.str_]) -> tuple[Numbers, Numbers]:
+    """Return each image's place in the manifest, and a number that images of equal bytes share.
+
+    Raises:
+        UserError: where the manifest lacks one of the keys.
+    """
+    table = read_parquet(manifest, ["key", "duplicate_of"]).to_pandas()
+    content = table["duplicate_of"].where(table["duplicate_of"].notna(), table["key"])
+    places = pd.Index(table["key"]).get_indexer(keys.tolist()).astype(np.int64)
+    if (places < 0).any():
+        raise UserError(
+            f"{manifest}: lacks {keys[places < 0][0]}, which a shard holds; remove it: it is made "
+            "again"
+        )
+    groups, _ = pd.factorize(content)
+    return places, groups.astype(np.int64)[places]
+
+
+def folds_of(
+    labels: Numbers, groups: Numbers, folds: int, seed: int, places: Numbers | None = None
+) -> Numbers:
+    """Divide images into folds, each class evenly; a group is in one fold.
+
+    Args:
+        labels: (n,) classes.
+        groups: (n,), the same number for images that belong together.
+        folds: how many.
+        seed: of the random order.
+        places: (n,) in an order in which neighbours are alike, as patches of a photograph: a fold
+            is then a run of each class's images, and the seed says where it begins.
+
+    Returns:
+        (n,) from 0 to folds - 1.
+    """
+    _, first, group = np.unique(groups, return_index=True, return_inverse=True)
+    rng = np.random.default_rng(seed)
+    fold = np.empty(len(first), dtype=np.int64)
+    if places is None:
+        order = rng.permutation(len(first))
+        order = order[np.argsort(labels[first][order], kind="stable")]
+        fold[order] = np.arange(len(order)) % folds
+    else:
+        start = rng.random()
+        for label in np.unique(labels[first]):
+            of_class = np.flatnonzero(labels[first] == label)
+            order = of_class[np.argsort(places[first][of_class])]
+            fold[order] = np.floor((np.arange(len(order)) / len(order) + start) * folds)
+        fold %= folds
+    return fold[group.ravel()]
+
+
+def parts_of_pair(
+    labels: Numbers, groups: Numbers, pairs: Mapping[str, int], fold: int
+) -> dict[str, Numbers]:
+    """Return which images train and test a pair of networks: those of its fold, and of the others.
+
+    Of both at most so many as `pairs` says, each class by its share. All runs of a fold have the
+    same, whatever their seed.
+
+    Args:
+        labels: (n,) classes.
+        groups: (n,), the same number for images that belong together.
+        pairs: ``folds``, ``train_images`` and ``test_images``.
+        fold: of the pair, from 0.
+
+    Returns:
+        The rows of ``train``, ``val`` (none) and ``test``, ascending.
+    """
+    folds = folds_of(labels, groups, pairs["folds"], _DIVISION)
+    rng = np.random.default_rng([_DIVISION, fold])
+    found = {"val": np.zeros(0, dtype=np.int64)}
+    for name, rows in (("train", folds != fold), ("test", folds == fold)):
+        of_part = rng.permutation(np.flatnonzero(rows))
+        # By class, and in each class spread evenly over what is kept.
+        order = np.argsort(labels[of_part], kind="stable")
+        kept = min(len(of_part), pairs[f"{name}_images"])
+        chosen = of_part[order][(np.arange(kept) * len(of_part)) // kept]
+        found[name] = np.sort(chosen)
+    return found
+
+
+_DIVISION = 2**32 + 1  # the seed of the folds of pairs: no probe's
