@@ -220,7 +220,11 @@ def test_a_run_tells_what_made_it(project, learner):
     assert "Pillow" in run["decoder"] and run["versions"]["torch"]
     history = pd.read_csv(folder / "history.csv")
     assert history["epoch"].tolist() == [1, 2, 3]
-    assert history["val_accuracy"].max() == pytest.approx(run["val_accuracy"], rel=1e-5)
+    best = history["val_accuracy"].max()
+    if learner == "autogluon":  # it averages epochs where that validates no worse than the best
+        assert run["val_accuracy"] > best - 1e-5
+    else:
+        assert run["val_accuracy"] == pytest.approx(best, rel=1e-5)
 
 
 @pytest.mark.parametrize(

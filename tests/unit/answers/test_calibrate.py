@@ -135,9 +135,7 @@ def test_real_cross_validation_is_covered(monkeypatch: pytest.MonkeyPatch) -> No
     assert crossfitted_coverage(80, 6)["accuracy_covered"] == 0
 
 
-def test_the_same_with_any_number_of_processes_and_readable(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_both_tables_are_readable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two tables, each with its numbers, their standard errors, and a note."""
     monkeypatch.setattr(calibrate, "CELLS", [cell("at the margin", 100), CELLS[-1]])
     monkeypatch.setattr(calibrate, "SIZES", [60])

@@ -290,6 +290,14 @@ def test_an_entry_that_hides_a_fixed_size_is_refused(
     )
 
 
+def test_a_fixed_size_that_timm_does_not_mark_is_found(tmp_path: Path) -> None:
+    """A network that fails at another size is one of fixed size."""
+    entry = {**FILE, "architecture": "halonet26t", "layout": "timm", "path": "not fetched"}
+    assert refused(entry, tmp_path).endswith(
+        "halonet26t takes images of 256 pixels alone: set it to 256"
+    )
+
+
 def test_a_size_of_a_network_that_takes_any_is_refused(tmp_path: Path, lite0: Path) -> None:
     """Otherwise it would keep a learner from the sizes that it could have."""
     entry = {**FILE, "architecture": "tf_efficientnet_lite0", "layout": "timm", "path": str(lite0)}

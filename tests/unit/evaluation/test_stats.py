@@ -8,7 +8,15 @@ from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from jpegprep.evaluation.stats import accuracy_interval, difference_interval, holm, spread
+from jpegprep.evaluation.stats import (
+    Correct,
+    accuracy_interval,
+    difference_interval,
+    holm,
+    mean_interval,
+    pairs_difference,
+    spread,
+)
 
 
 def right(correct: int, n: int) -> np.ndarray:
@@ -289,3 +297,56 @@ def test_repeats_of_the_same_images_do_not_shorten_an_interval_to_nothing() -> N
     found = difference_interval(one, other, crossfitted=True)
     assert found.low < -0.0019 and found.high > 0.0017
     assert found.p > 0.5
+
+
+def draw_pairs(
+    rng: np.random.Generator, pairs: int, images: int, seeds: float, drop: float
+) -> tuple[list[Correct], list[Correct]]:
+    """Return the answers of pairs of networks of accuracy 0.85, that vary by `seeds` (s.d.)."""
+    sides: tuple[list[Correct], list[Correct]] = ([], [])
+    for _ in range(pairs):
+        level = rng.random(images)  # below the accuracy: right
+        for side, lost in zip(sides, (drop, 0.0), strict=True):
+            flip = np.where(rng.random(images) < 0.2, rng.random(images), level)
+            side.append(flip < 0.85 - lost + seeds * rng.normal())
+    return sides
+
+
+@pytest.mark.parametrize("seeds", [0.0, 0.01, 0.02])
+def test_the_interval_of_pairs_covers_whatever_training_varies_by(seeds: float) -> None:
+    """Five pairs of 200 images, 500 times: 95 % of the intervals hold the truth."""
+    rng = np.random.default_rng(3)
+    covered, shown = [], []
+    for _ in range(500):
+        found = pairs_difference(*draw_pairs(rng, 5, 200, seeds, 0.03), shared=0)
+        covered.append(found.low <= -0.03 <= found.high)
+        shown.append(found.low > -0.03)
+        assert (found.p < 0.05) == (not found.low <= 0 <= found.high)
+    assert 0.92 < np.mean(covered) < 0.985
+    assert np.mean(shown) < 0.045
+
+
+def test_pairs_that_train_on_the_same_images_tell_less() -> None:
+    """The factor of cross-fitting, by as much as the images are shared."""
+    sides = draw_pairs(np.random.default_rng(0), 5, 200, 0.01, 0.02)
+    apart, half, same = (pairs_difference(*sides, shared=shared) for shared in (0, 0.5, 1))
+    widths = [found.high - found.low for found in (apart, half, same)]
+    assert widths[2] == pytest.approx(widths[0] * np.sqrt(1.5))
+    assert widths[0] < widths[1] < widths[2]
+    assert apart.difference == same.difference
+
+
+def test_pairs_that_never_differ_do_not_prove_equality() -> None:
+    """Five times 100 images without a difference exclude a loss of 0.8 points, not of less."""
+    same = [np.ones(100, dtype=bool)] * 5
+    found = pairs_difference(same, same, shared=0)
+    assert found.low == pytest.approx(-(1.96**2) / (500 + 1.96**2), rel=0.01)
+    assert (found.difference, found.p) == (0, 1)
+
+
+def test_the_mean_of_any_measure_has_an_interval() -> None:
+    """Of normal numbers it is Student's."""
+    values = np.random.default_rng(1).normal(2, 1, (1, 50))
+    mean, low, high = mean_interval(values)
+    assert mean == values.mean()
+    assert (high - mean, mean - low) == pytest.approx([1.96 * values.std(ddof=1) / 50**0.5] * 2, 1e-3)

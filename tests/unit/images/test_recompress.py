@@ -21,8 +21,8 @@ from jpegprep.datasets.adapters import Sample
 from jpegprep.images import recompress
 from jpegprep.images.images import decode
 from jpegprep.images.opencv import decode_rgb, is_plain
-from jpegprep.images.recompress import encoder, treat
-from jpegprep.images.variants import Jpeg, Smaller
+from jpegprep.images.recompress import encoder, treat, treat_each
+from jpegprep.images.variants import Jpeg, Noise, Smaller
 
 QUALITIES = (1, 10, 30, 75, 95, 99)
 MIRROR = Path(__file__).parents[4] / "shared" / "mirror"
@@ -289,6 +289,22 @@ def test_public_data_sets_become_what_pillow_makes(name: str) -> None:
 def test_no_treatment_keeps_any_file() -> None:
     """Without treatments the bytes stay as they are, image or not."""
     assert treat(b"anything", ()) == b"anything"
+
+
+def test_several_variants_are_what_each_alone_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One look at the pixels is enough for all of them, OpenCV's or Pillow's."""
+    variants = [(Jpeg(90), Smaller()), (Jpeg(30),), (), (Noise(), Jpeg(30)), (Jpeg(5), Smaller())]
+    for data in (encoded(colour(), "PNG"), encoded(colour().convert("RGBA"), "PNG")):
+        alone = [treat(data, variant, "key") for variant in variants]
+        looks: list[bytes] = []
+        decoder = "imdecode" if is_plain(data) else "decode"
+        holder = cv2 if is_plain(data) else recompress
+        own = getattr(holder, decoder)
+        monkeypatch.setattr(holder, decoder, lambda *a, own=own: looks.append(a[0]) or own(*a))
+        assert treat_each(data, variants[:3] + variants[4:], "key") == alone[:3] + alone[4:]
+        assert len(looks) == 1
+        assert treat_each(data, variants, "key") == alone
+        monkeypatch.undo()
 
 
 def test_smaller_keeps_whichever_file_is_smaller() -> None:

@@ -14,7 +14,8 @@ from safetensors.torch import load_file
 
 from jpegprep.common.errors import UserError
 from jpegprep.images.images import codec
-from jpegprep.learners.extraction import extract_features
+from jpegprep.learners import extraction
+from jpegprep.learners.extraction import Known, extract_features
 from jpegprep.learners.probe import load_features, load_record
 from jpegprep.shards.shards import pack, writing_shard
 
@@ -150,3 +151,52 @@ def test_a_job_does_not_wait_for_lightning(python: Callable[..., Any]) -> None:
     """Importing it would take longer than many an extraction."""
     done = python("import sys, jpegprep.learners.extraction; print('lightning' in sys.modules)")
     assert done.stdout == "False\n"
+
+
+def test_threads_change_nothing(
+    tmp_path: Path, shards: Shards, lite0: Path, features: Path
+) -> None:
+    """Each image is computed alone: the same features, bit by bit."""
+    two = load_features(extract(tmp_path, shards, lite0, threads=2))
+    for split, array in load_features(features).items():
+        assert (two[split] == array).all()
+
+
+def test_what_is_known_is_not_computed_again(
+    tmp_path: Path, shards: Shards, lite0: Path, features: Path
+) -> None:
+    """The originals' features are taken for files of equal bytes, without a look at their pixels."""
+    known: Known = {}
+    extract(tmp_path / "first", shards, lite0, known=known)
+    assert len(known) == sum(COUNTS.values())
+    for found in known.values():
+        found[:] = 7
+    about = {**ABOUT, "variant": "jpeg-q90-smaller"}
+    again = load_features(extract(tmp_path / "again", shards, lite0, known=known, about=about))
+    assert all((array == 7).all() for array in again.values())
+
+
+@pytest.mark.parametrize("broken", ["refuses", "differs"])
+def test_a_network_that_onnx_runtime_does_not_compute_is_pytorchs(
+    tmp_path: Path,
+    shards: Shards,
+    lite0: Path,
+    features: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    broken: str,
+) -> None:
+    """One that cannot be exported, and one that computes something else; the log says so."""
+
+    def exported(backbone: Any, size: int) -> Any:
+        if broken == "refuses":
+            raise ValueError("no such operator\nand more")
+        return lambda pixels: np.random.default_rng(0).normal(size=(1, 1280)).astype(np.float32)
+
+    monkeypatch.setattr(extraction, "_exported", exported)
+    found = extract(tmp_path, shards, lite0)
+    assert "computes by PyTorch; ONNX Runtime" in capsys.readouterr().out
+    assert load_record(found)["engine"].startswith("PyTorch ")
+    assert load_record(features)["engine"].startswith("ONNX Runtime ")
+    for split, array in load_features(found).items():
+        np.testing.assert_allclose(array, load_features(features)[split], atol=1e-3)

@@ -20,9 +20,9 @@ from jpegprep.common.parquet import write_parquet
 from jpegprep.images.images import codec
 from jpegprep.learners import runs
 from jpegprep.learners.extraction import extract_features
+from jpegprep.learners.folds import folds_of
 from jpegprep.learners.probe import (
     all_features,
-    folds_of,
     load_features,
     load_record,
     predict_features,
@@ -88,7 +88,7 @@ def make_runs(
         {name.partition(".")[0]: folder / f"seed{seed}" / name for name in names} for seed in seeds
     ]
     outputs = {name: [files[name] for files in found] for name in found[0]}
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(exist_ok=True, parents=True)
     arguments = {"recipe": RECIPE, "classes": CLASSES, "about": ABOUT, "threads": 1, **changes}
     manifest = manifest_of(shards, folder / "manifest.parquet")
     for _ in train(features, shards, manifest, seeds=seeds, outputs=outputs, **arguments):
@@ -243,6 +243,33 @@ def test_two_trainings_are_identical(
     for name in ("predictions", "model"):
         for i, j in ((2, 0), (1, 1)):
             assert again[i][name].read_bytes() == results[j][name].read_bytes()
+
+
+def test_equal_features_are_not_fitted_again(
+    tmp_path: Path,
+    features: Path,
+    shards: Shards,
+    results: list[dict[str, Path]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A variant that changes no image has the originals' regressions; another one its own."""
+    known: Any = {}
+    make_runs(tmp_path / "original", features, shards, [0, 3], known=known)
+    fitted: list[int] = []
+    from jpegprep.learners import probe
+
+    models = probe._models
+    monkeypatch.setattr(probe, "_models", lambda *args: fitted.append(1) or models(*args))
+    about = {**ABOUT, "variant": "jpeg-q90-smaller"}
+    same = make_runs(tmp_path / "same", features, shards, [0, 3], known=known, about=about)
+    assert not fitted
+    for one, other in zip(same, results, strict=True):
+        assert (probabilities_of(one) == probabilities_of(other)).all()
+    changed = {split: 2 * part for split, part in load_features(features).items()}
+    changed["train"][0] += 1
+    others = save(tmp_path / "others.npz", features, **changed)
+    make_runs(tmp_path / "changed", others, shards, [0], known=known, about=about)
+    assert len(fitted) == 1 + FOLDS and len(known) == 1
 
 
 def test_seeds_differ(results: list[dict[str, Path]]) -> None:

@@ -17,6 +17,7 @@ import trainings
 
 from jpegprep.common.errors import UserError
 from jpegprep.common.files import sha256_of
+from jpegprep.common.parquet import write_parquet
 from jpegprep.images.images import codec, decode
 from jpegprep.images.recompress import encoder
 from jpegprep.learners import runs
@@ -345,3 +346,40 @@ def test_a_damaged_image_stops_a_run(
     with pytest.raises(UserError, match=f"{shard}.*{row['key']}"):
         make_run(tmp_path / "run", {**shards["original"], "test": [shard]}, lite0)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_run_of_a_pair_trains_on_the_other_folds(
+    tmp_path: Path, shards: dict[str, Shards], lite0: Path
+) -> None:
+    """Seeds 1 and 6 are of one fold: the same images, another network; nothing validates."""
+    pairs = {"folds": 5, "train_images": 24, "test_images": 10}
+    keys = ShardReader([tar for tars in shards["original"].values() for tar in tars]).keys
+    manifest = tmp_path / "manifest.parquet"
+    table = pd.DataFrame({"key": keys, "duplicate_of": pd.array([None] * len(keys))})
+    write_parquet(table, manifest)
+    found = {}
+    for seed in (1, 6, 2):
+        about = {"dataset": "two", "variant": "original", "learner": "lite0", "seed": seed}
+        found[seed] = outputs_of(tmp_path / f"seed{seed}")
+        train(
+            shards["original"],
+            lite0,
+            {**RECIPE, "pairs": pairs},
+            2,
+            {**about, "code": "0"},
+            found[seed],
+            threads=1,
+            manifest=manifest,
+        )
+    tables = {seed: table_of(result) for seed, result in found.items()}
+    assert tables[1]["key"].tolist() == tables[6]["key"].tolist()
+    assert not set(tables[1]["key"]) & set(tables[2]["key"])
+    assert (tables[1]["fold"] == 1).all() and (tables[2]["fold"] == 2).all()
+    assert not np.array_equal(
+        np.stack(tables[1]["probabilities"]), np.stack(tables[6]["probabilities"])
+    )
+    record = record_of(found[1])
+    assert record["train"] == {"n": 24, "of": 64}
+    assert record["test"]["n"] == 10
+    assert record["val_accuracy"] is None
+    assert pd.read_csv(found[1]["history"])["val_accuracy"].isna().all()

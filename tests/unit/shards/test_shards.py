@@ -109,6 +109,20 @@ def test_several_shards_read_as_one(tmp_path: Path, samples: Samples) -> None:
     assert reader.image_bytes == sum(len(data) for _, _, data in samples)
 
 
+def test_a_part_of_a_reader_has_the_samples_named(tmp_path: Path, samples: Samples) -> None:
+    """In the order in which they are named; the whole stays as it was."""
+    whole = ShardReader(
+        [write(tmp_path / "a-0.tar", samples[:2]), write(tmp_path / "a-1.tar", samples[2:])]
+    )
+    part = whole.part([4, 0, 3])
+    read = [(part.keys[i], part.labels[i], part.image(i)) for i in range(len(part))]
+    assert read == [samples[4], samples[0], samples[3]]
+    assert part.image_bytes == sum(len(samples[i][2]) for i in (0, 3, 4))
+    assert part.checksum() != whole.checksum()
+    assert len(whole) == len(samples)
+    assert len(whole.part([])) == 0
+
+
 def test_a_reader_can_go_to_another_process(tmp_path: Path, samples: Samples) -> None:
     """A reader that has read can be pickled, as for a worker, and reads on."""
     reader = ShardReader([write(tmp_path / "a-0.tar", samples)])

@@ -23,6 +23,7 @@ from jpegprep.shards.shards import pack as pack_samples
 from jpegprep.shards.treatments import (
     treat_shard,
     write_original_shards,
+    write_all_variants,
     write_variant_shards,
 )
 
@@ -424,6 +425,23 @@ def test_a_variants_shards_are_those_of_its_originals(
             treat_shard(original, "jpeg-q30", alone)
             for file in (alone, index_of(alone)):
                 assert (target / file.name).read_bytes() == file.read_bytes()
+
+
+def test_all_variants_at_once_are_what_each_alone_is(
+    tmp_path: Path, pack: Pack, textures: dict[str, bytes]
+) -> None:
+    """Every tar and index, byte for byte."""
+    dataset = {**registry(2, 40), "options": {"root": "data"}}
+    shard_originals(tmp_path, dataset, [pack(tmp_path / "t.tar", textures)])
+    names = ["jpeg-q90-smaller", "jpeg-q30", "jpeg-q5-smaller"]
+    together = [tmp_path / "together" / name for name in names]
+    write_all_variants(tmp_path / "original", names, together, threads=2)
+    for name, folder in zip(names, together, strict=True):
+        alone = tmp_path / "alone" / name
+        write_variant_shards(tmp_path / "original", name, alone)
+        assert sorted(f.name for f in alone.iterdir()) == sorted(f.name for f in folder.iterdir())
+        for file in alone.iterdir():
+            assert file.read_bytes() == (folder / file.name).read_bytes()
 
 
 def test_a_variant_is_whole_or_absent(

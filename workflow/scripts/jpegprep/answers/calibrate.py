@@ -181,16 +181,18 @@ class _Side:
 
     Attributes:
         levels: (10,) of the score, the originals first.
-        deviations: (10,) standard deviations of a score by the training images: of the originals,
-            and what each ratio adds to it.
-        seed: the standard deviation of a score by the training of one network.
+        common: (10,) standard deviations of a score by the training images, one deviation of the
+            accuracy for all.
+        added: (10,) likewise what each ratio adds to it; nothing to the originals.
+        seed: (10,) likewise by the training of one network.
         loss: (9,) of accuracy.
         harms: (9,) whether it is the margin or more, or that of a class.
     """
 
     levels: Numbers
-    deviations: Numbers
-    seed: float
+    common: Numbers
+    added: Numbers
+    seed: Numbers
     loss: Numbers
     harms: Correct
 
@@ -199,24 +201,25 @@ def _sides(cell: Cell) -> tuple[_Side, _Side]:
     """Return the probe and the networks of a cell."""
     lost = np.array(RATIOS) <= cell.rare_from
 
-    def side(losses: Sequence[float], repeat: float, answer: float, repeats: int) -> _Side:
+    def side(
+        losses: Sequence[float], repeat: float, answer: float, repeats: int, one_network: float
+    ) -> _Side:
         loss = np.array(losses) * cell.margin
         quantiles = norm.ppf(cell.accuracy - np.array([0.0, *loss]))
         total = _EASE**2 + np.arange(len(quantiles)) * _STEP**2 + repeat + answer
         slopes = norm.pdf(quantiles) / np.sqrt(total)
         variances = _image_variances(quantiles, repeat, answer, repeats)
-        deviations = np.sqrt((cell.factor - 1) * variances * cell.burst / cell.images) / slopes
-        seed = 0.0
-        if repeats == 1:
-            deviations[0], seed = 0.0, cell.seed / slopes[0]
-        total += deviations[0] ** 2 + seed**2
-        total[1:] += deviations[1:] ** 2 * (1 + (_OF_REPEAT**2 if repeats > 1 else 0))
+        trained = np.sqrt((cell.factor - 1) * variances * cell.burst / cell.images)
+        common, added, seed = trained[0] / slopes, trained / slopes, one_network / slopes
+        added[0] = 0
+        of_repeats = (1 + _OF_REPEAT**2) if repeats > 1 else 1
+        total += common**2 + added**2 * of_repeats + seed**2
         loss += lost * cell.rare / cell.images * cell.accuracy
         harms = (loss > cell.margin - 1e-9) | lost
-        return _Side(quantiles * np.sqrt(total), deviations, seed, loss, harms)
+        return _Side(quantiles * np.sqrt(total), common, added, seed, loss, harms)
 
-    probe = side(cell.probe, _REPEAT**2, _ANSWER**2, _REPEATS)
-    return probe, side(cell.networks, 0.0, _NETWORK**2, 1)
+    probe = side(cell.probe, _REPEAT**2, _ANSWER**2, _REPEATS, one_network=0.0)
+    return probe, side(cell.networks, 0.0, _NETWORK**2, 1, one_network=cell.seed)
 
 
 def _image_variances(quantiles: Numbers, repeat: float, answer: float, repeats: int) -> Numbers:
@@ -278,9 +281,8 @@ class _Study:
     def _trained(self, side: _Side) -> npt.NDArray[np.float32]:
         """Return the levels of a training, (10, 1); half of what ratios add is one for all."""
         normal = self._rng.standard_normal
-        added = side.deviations * sqrt(0.5) * (normal() + normal(len(side.deviations)))
-        added[0] = 0
-        levels = side.levels + added + side.deviations[0] * normal()
+        added = side.added * sqrt(0.5) * (normal() + normal(len(side.added)))
+        levels = side.levels + side.common * normal() + added
         return levels.astype(np.float32)[:, np.newaxis]
 
     def _tested(self, images: npt.NDArray[np.float32]) -> Correct:
@@ -289,10 +291,7 @@ class _Study:
         scores = self._normal(_ANSWER, places, _REPEATS, self._groups)
         scores += self._normal(_REPEAT, _REPEATS, self._groups)
         scores += (images + self._trained(self._probe))[:, np.newaxis]
-        of_repeat = (
-            self._normal(_OF_REPEAT, places, _REPEATS) * self._probe.deviations[:, np.newaxis]
-        )
-        of_repeat[0] = 0
+        of_repeat = self._normal(_OF_REPEAT, places, _REPEATS) * self._probe.added[:, np.newaxis]
         scores += of_repeat.astype(np.float32)[:, :, np.newaxis]
         right = np.repeat(scores > 0, self._cell.burst, axis=2)
         for place in range(1, places):
@@ -305,7 +304,7 @@ class _Study:
 
     def _pairs(self, place: int) -> list[Correct]:
         """Return whether each pair's network is right on the images of its fold."""
-        trained = np.resize(self._normal(self._networks.seed, LEAST_PAIRS), self._groups)
+        trained = np.resize(self._normal(self._networks.seed[place], LEAST_PAIRS), self._groups)
         right = self._of_networks[place] + trained + self._normal(_NETWORK, self._groups) > 0
         right[: self._lost(place)] = False
         return [
@@ -412,26 +411,20 @@ def _recommended(
             if told != LOSES:
                 break
     at = RATIOS.index(ratio) if ratio is not None else 0
-    covered = [
-        found.low <= -loss <= found.high
-        for found, loss in zip(differences, probe.loss, strict=True)
-    ]
-    first = RATIOS.index(proposal["ratio"]) if tried else 0
+    covered = [*map(_covers, differences, probe.loss)]
     return {
         "verdict": told,
         "false_use": told == USE and networks.harms[at],
         "false_use_probe": told == USE_PROBE and probe.harms[at],
         "false_loses": told == LOSES and not networks.harms[at],
         "false_leave": told == LEAVE and not probe.harms[0],
-        "unlike_networks": told == USE_PROBE
-        and networks.harms[at]
-        or told == LEAVE
-        and not networks.harms[0],
+        "unlike_networks": (told == USE_PROBE and networks.harms[at])
+        or (told == LEAVE and not networks.harms[0]),
         "power": told in (USE, USE_PROBE),
         "shown": differences[place].low > -cell.margin,
         "accuracy_covered": low <= cell.accuracy <= high,
         "difference_covered": np.mean(covered),
-        "pairs_covered": tried[0].low <= -networks.loss[first] <= tried[0].high
+        "pairs_covered": _covers(tried[0], networks.loss[RATIOS.index(proposal["ratio"])])
         if tried
         else np.nan,
         "tried": bool(tried),
@@ -439,6 +432,10 @@ def _recommended(
         "difference": differences[place].difference,
         "variance": differences[place].spread.variance,
     }
+
+
+def _covers(found: Difference, loss: float) -> bool:
+    return found.low <= -loss <= found.high
 
 
 def chain(cell: Cell, studies: int, seed: int = 0) -> dict[str, Any]:
@@ -450,20 +447,26 @@ def chain(cell: Cell, studies: int, seed: int = 0) -> dict[str, Any]:
         seed: of the random numbers.
 
     Returns:
-        The numbers of the cell, and shares of the studies: each verdict; ``false_use`` (the
-        networks lose the margin at the ratio that is said, in truth), ``false_use_probe`` (the
-        probe does), ``false_loses`` (the networks do not), ``false_leave`` (the probe does not, at
-        the largest ratio), ``unlike_networks`` (`use-probe` where the networks lose the margin,
-        `leave` where they do not); ``power`` (`use` or `use-probe`); ``shown`` (the probe's bound
-        lies above the margin at the ratio ``at``: the smallest in the row of harmless ones, or the
-        largest) and ``predicted``, which `stats.power` says of it; 95 % intervals that cover:
-        ``accuracy_covered``, ``difference_covered`` (mean of the ratios), ``pairs_covered`` (of
-        ``tried`` studies, at the first ratio that pairs were trained at). ``variance_ratio``: the
-        variance of the probe's difference at ``at`` over the mean of those that are estimated.
+        The numbers of the cell, and shares of the studies:
+
+        - of each verdict;
+        - ``false_use``: the networks lose the margin, in truth, at the ratio that is said;
+          ``false_use_probe``: the probe does; ``false_loses``: the networks do not;
+          ``false_leave``: the probe does not, at the largest ratio;
+        - ``unlike_networks``: `use-probe` where the networks lose it, `leave` where they do not;
+        - ``power``: `use` or `use-probe`; ``shown``: the probe's bound lies above the margin at the
+          ratio ``at``, the smallest that is harmless with all larger ones, or the largest;
+          ``predicted``: what `stats.power` says of it;
+        - ``accuracy_covered``, ``difference_covered`` (mean of the ratios) and ``pairs_covered``
+          (of ``tried`` studies, at the first ratio that has pairs): 95 % intervals that cover.
+
+        And ``variance_ratio``: the variance of the probe's difference at ``at`` over the mean of
+        those that are estimated.
     """
     rng = np.random.default_rng(seed)
     sides = _sides(cell)
-    place = max(0, int(np.argmax([*sides[0].harms, True])) - 1)
+    harmless = int(np.cumprod(~sides[0].harms).sum())
+    place = max(0, harmless - 1)
     with TemporaryDirectory() as folder:
         _prepare(cell, Path(folder))
         found = pd.DataFrame(
@@ -507,10 +510,9 @@ def crossfitted_coverage(images: int, studies: int, seed: int = 0) -> dict[str, 
         seed: of the random numbers.
 
     Returns:
-        ``accuracy`` and ``difference``, in truth; the shares of 95 % intervals that cover,
-        ``accuracy_covered`` and ``difference_covered``; the variance over studies of what is
-        estimated over the mean of the variance that `stats.spread` says, ``accuracy_ratio`` and
-        ``difference_ratio``; the median ``width`` of the difference's interval.
+        ``accuracy`` and ``difference``, in truth; of each ``_covered``, the share of 95 % intervals
+        that hold it, ``_ratio``, the variance of what is estimated over the mean of the variance
+        that `stats.spread` says, and ``_width``, the median one of the interval.
     """
     means = np.random.default_rng(0).normal(0, _BETWEEN, (_CLASSES, _DIMENSIONS))
     rng = np.random.default_rng(seed)
@@ -523,7 +525,7 @@ def crossfitted_coverage(images: int, studies: int, seed: int = 0) -> dict[str, 
         return labels, (originals.astype(np.float32), compressed.astype(np.float32))
 
     labels, sides = draw(_NEW)
-    rows = []
+    rows: dict[str, list[tuple[float, ...]]] = {"accuracy": [], "difference": []}
     with _single_threads():
         for _ in range(studies):
             known, own = draw(images)
@@ -536,32 +538,25 @@ def crossfitted_coverage(images: int, studies: int, seed: int = 0) -> dict[str, 
                 for features, new in zip(own, sides, strict=True)
             ]
             (original, true), (compressed, true_compressed) = found
-            accuracy, low, high, _ = accuracy_interval(original, crossfitted=True)
+            variance = spread(original, crossfitted=True).variance
             change = difference_interval(compressed, original, crossfitted=True)
-            rows.append(
-                {
-                    **{"accuracy": accuracy, "low": low, "high": high, "true": true},
-                    "variance": spread(original, crossfitted=True).variance,
-                    **{"difference": change.difference, "true_difference": true_compressed - true},
-                    **{"difference_low": change.low, "difference_high": change.high},
-                    "difference_variance": change.spread.variance,
-                }
+            rows["accuracy"].append(
+                (*accuracy_interval(original, crossfitted=True)[:3], variance, true)
             )
-    table = pd.DataFrame(rows)
-    truth, difference = float(table["true"].mean()), float(table["true_difference"].mean())
-    width = table["difference_high"] - table["difference_low"]
-    return {
-        **{"images": images, "studies": studies, "accuracy": truth, "difference": difference},
-        "accuracy_covered": float(table["low"].le(truth).mul(table["high"].ge(truth)).mean()),
-        "difference_covered": float(
-            (
-                table["difference_low"].le(difference) & table["difference_high"].ge(difference)
-            ).mean()
-        ),
-        "accuracy_ratio": float(table["accuracy"].var() / table["variance"].mean()),
-        "difference_ratio": float(table["difference"].var() / table["difference_variance"].mean()),
-        "width": float(width.median()),
-    }
+            rows["difference"].append(
+                (
+                    *(change.difference, change.low, change.high, change.spread.variance),
+                    true_compressed - true,
+                )
+            )
+    row: dict[str, Any] = {"images": images, "studies": studies}
+    for name, of_studies in rows.items():
+        estimate, low, high, variance, truths = np.transpose(of_studies)
+        row[name] = truth = truths.mean()
+        row[f"{name}_covered"] = ((low <= truth) & (truth <= high)).mean()
+        row[f"{name}_ratio"] = estimate.var(ddof=1) / variance.mean()
+        row[f"{name}_width"] = np.median(high - low)
+    return row
 
 
 def _crossfitted(
@@ -684,7 +679,7 @@ def _write_crossfitted(table: pd.DataFrame, targets: Sequence[str | Path]) -> No
             "difference covered": _percent(table, covered[1]),
             "variance of accuracy": table["accuracy_ratio"].map("{:.2f}".format),
             "variance of difference": table["difference_ratio"].map("{:.2f}".format),
-            "width, points": (100 * table["width"]).map("{:.1f}".format),
+            "width, points": (100 * table["difference_width"]).map("{:.1f}".format),
         }
     )
     note = (

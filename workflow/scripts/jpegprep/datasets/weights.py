@@ -69,7 +69,8 @@ def fetch_weights(entry: Mapping[str, Any], target: str | Path) -> None:
             f"config/weights.yaml: {target.stem}.architecture is {architecture!r}, which timm "
             f"{timm.__version__} does not have; did you mean {near}?"
         )
-    _check_size(entry, target.stem)
+    model = timm.create_model(architecture, pretrained=False)
+    _check_size(entry, model, target.stem)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetch-") as folder:
         # The ending tells safetensors from a pickle of tensors.
@@ -79,7 +80,6 @@ def fetch_weights(entry: Mapping[str, Any], target: str | Path) -> None:
         fetch(entry, raw)
         state = _read(raw, f"{target}: what {describe(entry)} gave", "correct config/weights.yaml")
         origin = {"file": describe(entry), "sha256": sha256_of(raw)}
-    model = timm.create_model(architecture, pretrained=False)
     if entry["layout"] == "efficientnet_lite_pytorch":
         try:
             state = _lite_to_timm(state, model)
@@ -106,11 +106,9 @@ def fetch_weights(entry: Mapping[str, Any], target: str | Path) -> None:
         )
 
 
-def _check_size(entry: Mapping[str, Any], name: str) -> None:
+def _check_size(entry: Mapping[str, Any], model: torch.nn.Module, name: str) -> None:
     """Raise where the entry says another size of images than the one its architecture takes."""
-    about = timm.get_pretrained_cfg(entry["architecture"])
-    side = about.input_size[-1] if about and about.fixed_input_size else None
-    said = entry.get("input_size")
+    side, said = _fixed_side(model), entry.get("input_size")
     if said == side:
         return
     fix = f"{side} pixels alone: set it to {side}" if side else "any size: leave input_size out"
@@ -118,6 +116,20 @@ def _check_size(entry: Mapping[str, Any], name: str) -> None:
         f"config/weights.yaml: {name}.input_size is {said or 'missing'}; "
         f"{entry['architecture']} takes images of {fix}"
     )
+
+
+def _fixed_side(model: torch.nn.Module) -> int | None:
+    """Return the side in pixels of the images that a timm model takes, if it is fixed to one."""
+    about: Any = model.pretrained_cfg
+    side: int = about["input_size"][-1]
+    if about.get("fixed_input_size"):
+        return side
+    try:  # some, as halonet, take no other without saying so
+        with torch.inference_mode():
+            model.eval()(torch.zeros(1, 3, side + 32, side + 32))
+    except Exception:  # whatever a network raises
+        return side
+    return None
 
 
 def save_weights(state: Mapping[str, torch.Tensor], path: Path) -> None:

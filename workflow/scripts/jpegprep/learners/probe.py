@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from jpegprep.common.errors import UserError
 from jpegprep.common.layout import SPLITS
+from jpegprep.images.variants import ORIGINAL
 from jpegprep.learners import runs
 from jpegprep.learners.folds import FOLDS, folds_of, places_and_groups
 from jpegprep.shards.shards import ShardReader
@@ -113,8 +114,8 @@ def train(
             the same order.
         threads: processors to use, each for a regression.
         contiguous: neighbours in the manifest's order are alike, see `folds_of`.
-        known: regressions of other variants of the data set; these are added. Of equal features
-            they are the same, and are not fitted again.
+        known: the originals' regressions; where `about` is of the originals, they are added to it.
+            Of equal features they are the same, and are not fitted again.
 
     Yields:
         What each run is, with its seed, when its files are there.
@@ -131,13 +132,16 @@ def train(
     order = places if contiguous else None
     number = recipe.get("folds", FOLDS)
     digest = hashlib.sha256(arrays.tobytes()).digest()
-    known = {} if known is None else known
+    found = {} if known is None else known
     setup = time.perf_counter() - started
     with _single_threads(), ThreadPoolExecutor(threads) as pool:
-        if digest not in known:
+        if digest not in found:
             choosing = folds_of(labels, groups, number, _CHOOSING, order)
-            known[digest] = (_choose(arrays, labels, choosing, recipe, classes), {})
-        strength, fitted = known[digest]
+            strength = _choose(arrays, labels, choosing, recipe, classes)
+            if about["variant"] != ORIGINAL:
+                found = {}
+            found[digest] = (strength, {})
+        strength, fitted = found[digest]
         chosen = time.perf_counter()
         for i, seed in enumerate(seeds):
             begun = time.perf_counter()
