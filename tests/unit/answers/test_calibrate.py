@@ -70,7 +70,7 @@ def test_at_the_margin_hardly_anything_is_claimed() -> None:
 
 def test_an_interval_that_is_too_narrow_shows(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a fifth of the variance the claims at the margin, and the coverage, are out of range."""
-    monkeypatch.setattr("jpegprep.evaluation.stats._CROSSFITTED_FACTOR", 0.2)
+    monkeypatch.setattr("jpegprep.evaluation.stats.CROSSFITTED_FACTOR", 0.2)
     row = chain(cell("at the margin", 713), 60)
     assert row["false_use"] + row["false_use_probe"] > 0.07
     assert row["difference_covered"] < 0.85

@@ -101,7 +101,7 @@ def fetched(
     jobs = []
     for name in (*PARAMETERS, SWIN):
         file = root / "timm" / name / "resolve" / REVISION / "model.safetensors"
-        entry = {
+        entry: dict[str, Any] = {
             "architecture": name,
             "layout": "timm",
             "source": "hub",
@@ -112,6 +112,8 @@ def fetched(
             "license": "Apache-2.0",
             "origin": "a test",
         }
+        if name == SWIN:
+            entry["input_size"] = 224
         jobs.append((entry, str(folder / f"{name}.safetensors")))
     done = python(FETCH, json.dumps(jobs), HF_ENDPOINT=address, HF_HOME=str(folder / "hf"))
     assert done.returncode == 0, done.stderr

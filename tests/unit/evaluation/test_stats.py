@@ -349,4 +349,6 @@ def test_the_mean_of_any_measure_has_an_interval() -> None:
     values = np.random.default_rng(1).normal(2, 1, (1, 50))
     mean, low, high = mean_interval(values)
     assert mean == values.mean()
-    assert (high - mean, mean - low) == pytest.approx([1.96 * values.std(ddof=1) / 50**0.5] * 2, 1e-3)
+    assert (high - mean, mean - low) == pytest.approx(
+        [1.96 * values.std(ddof=1) / 50**0.5] * 2, 1e-3
+    )

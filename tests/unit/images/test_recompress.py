@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -300,7 +301,12 @@ def test_several_variants_are_what_each_alone_is(monkeypatch: pytest.MonkeyPatch
         decoder = "imdecode" if is_plain(data) else "decode"
         holder = cv2 if is_plain(data) else recompress
         own = getattr(holder, decoder)
-        monkeypatch.setattr(holder, decoder, lambda *a, own=own: looks.append(a[0]) or own(*a))
+
+        def look(*args: Any, own: Any = own, looks: list[bytes] = looks) -> Any:
+            looks.append(args[0])
+            return own(*args)
+
+        monkeypatch.setattr(holder, decoder, look)
         assert treat_each(data, variants[:3] + variants[4:], "key") == alone[:3] + alone[4:]
         assert len(looks) == 1
         assert treat_each(data, variants, "key") == alone

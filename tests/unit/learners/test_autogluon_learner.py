@@ -1,10 +1,16 @@
-"""AutoGluon's models: packed into one file, unpacked again, and damaged ones refused."""
+"""AutoGluon: a training of two classes; its models packed, unpacked, and damaged ones refused."""
 
+import json
 import os
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
+import trainings
 
 from jpegprep.common.errors import UserError
 from jpegprep.learners.model_tars import pack_model, unpack_model
@@ -59,3 +65,43 @@ def test_a_damaged_model_is_one_line(tmp_path: Path, model: Path, damage: str) -
     assert line.endswith("); remove it: its run is made again")
     assert "\n" not in line
     assert not (tmp_path / "evil.py").exists()
+
+
+TRAIN = """
+import json, sys
+from jpegprep.learners.autogluon_learner import train
+train(**json.loads(sys.argv[1]))
+"""
+
+
+def test_two_classes_are_trained_and_the_tested_weights_validated(
+    tmp_path: Path,
+    lite0: Path,
+    patches: Callable[..., list[bytes]],
+    python: Callable[..., Any],
+) -> None:
+    """AutoGluon has a name of its own for two classes; val_accuracy is the averaged epochs'."""
+    names = ("history.csv", "predictions.parquet", "run.json", "model.tar")
+    arguments = {
+        "shards": trainings.small_shards(tmp_path, patches, train=8, val=4, test=4),
+        "weights": str(lite0),
+        "recipe": {
+            **{"architecture": "tf_efficientnet_lite0", "image_size": 64, "epochs": 2},
+            **{"batch_size": 8, "learning_rate": 1e-3, "hyperparameters": {}},
+        },
+        "classes": 2,
+        "about": {"dataset": "two", "variant": "original", "learner": "l", "seed": 0},
+        "outputs": {Path(name).stem: str(tmp_path / name) for name in names},
+        "threads": 1,
+    }
+    done = python(TRAIN, json.dumps(arguments))
+    assert done.returncode == 0, done.stderr
+    predictions = pd.read_parquet(tmp_path / "predictions.parquet")
+    probabilities = np.stack(predictions["probabilities"].to_numpy())
+    assert probabilities.shape == (8, 2)
+    assert probabilities.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    record = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
+    assert record["tested_epoch"] is None
+    history = pd.read_csv(tmp_path / "history.csv")
+    # An average of epochs is taken where it validates no worse than the best of them.
+    assert history["val_accuracy"].max() - 1e-5 < record["val_accuracy"] <= 1

@@ -165,7 +165,7 @@ def test_threads_change_nothing(
 def test_what_is_known_is_not_computed_again(
     tmp_path: Path, shards: Shards, lite0: Path, features: Path
 ) -> None:
-    """The originals' features are taken for files of equal bytes, without a look at their pixels."""
+    """A file of equal bytes has the original's features, without a look at its pixels."""
     known: Known = {}
     extract(tmp_path / "first", shards, lite0, known=known)
     assert len(known) == sum(COUNTS.values())

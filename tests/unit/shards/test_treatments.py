@@ -22,8 +22,8 @@ from jpegprep.shards.shards import ShardReader, read_index, writing_shard
 from jpegprep.shards.shards import pack as pack_samples
 from jpegprep.shards.treatments import (
     treat_shard,
-    write_original_shards,
     write_all_variants,
+    write_original_shards,
     write_variant_shards,
 )
 

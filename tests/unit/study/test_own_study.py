@@ -7,8 +7,7 @@ import pytest
 import yaml
 
 from jpegprep.common.errors import UserError
-from jpegprep.common.layout import Run
-from jpegprep.study.own_study import images_within_budget, own_study
+from jpegprep.study.own_study import own_study
 
 ROOT = Path(__file__).parents[3]
 
@@ -30,18 +29,14 @@ def study_of(what: dict[str, Any], tmp_path: Path) -> Any:
     return own_study(what, "config/recommend.yaml", ROOT / "config", tmp_path / "names")
 
 
-def test_the_study_probes_all_ratios_and_trains_on_the_original(
-    what: dict[str, Any], tmp_path: Path
-) -> None:
-    """Four repeats of the probe at ten ratios, one network; its other ratio the probe will say."""
+def test_the_study_probes_all_ratios(what: dict[str, Any], tmp_path: Path) -> None:
+    """Four repeats of the probe at ten ratios; at which networks run, the probe will say."""
     study, checked = study_of(what, tmp_path)
     assert study.name == "recommend/my-photos"
     assert checked["name"] == "my-photos"
-    runs = study.runs()
-    assert len([run for run in runs if run.learner == "probe"]) == 40
-    assert [run for run in runs if run.learner != "probe"] == [
-        Run("own-my-photos", "original", "tf_efficientnet_lite0", 0)
-    ]
+    assert len(study.runs()) == 40
+    assert {run.learner for run in study.runs()} == {"probe"}
+    assert set(study.learners) == {"probe", "tf_efficientnet_lite0"}
     assert study.variants()[:2] == ["original", "jpeg-q90-smaller"]
     entry = study.datasets["own-my-photos"]
     assert (entry["classes"], entry["images"]) == (2, 40)
@@ -50,21 +45,20 @@ def test_the_study_probes_all_ratios_and_trains_on_the_original(
 
 def test_the_command_lines_text_is_read(what: dict[str, Any], tmp_path: Path) -> None:
     """Snakemake hands on some values as text: lists, numbers and false."""
-    text = {"seeds": ["0", "1"], "confirm": "false", "margin": "0.02", "name": "holiday"}
+    text = {"ratios": ["1.0", "0.5"], "confirm": "false", "margin": "0.02", "name": "holiday"}
     study, checked = study_of({**what, **text}, tmp_path)
     assert study.name == "recommend/holiday"
     assert study.margin == 0.02
-    assert checked["confirm"] is False and checked["seeds"] == [0, 1]
+    assert checked["confirm"] is False and checked["ratios"] == [1.0, 0.5]
     assert {run.learner for run in study.runs()} == {"probe"}
 
 
-def test_a_time_budget_limits_the_images(what: dict[str, Any]) -> None:
-    """Ten looks and two trainings of five epochs, a step at three passes; twice the time, twice."""
-    # 10 + 2 · 5 · (3 · 0.5 + 0.15) = 26.5 passes of each image.
-    assert images_within_budget({**what, "minutes": 10, "images_per_second": 53}) == 1200
-    assert images_within_budget({**what, "minutes": 20, "images_per_second": 53}) == 2400
-    alone = {**what, "minutes": 10, "images_per_second": 53, "confirm": False}
-    assert images_within_budget(alone) == 3180
+def test_every_learner_sees_the_images_at_the_size_asked_for(
+    what: dict[str, Any], tmp_path: Path
+) -> None:
+    """One key for all of them."""
+    study, _ = study_of({**what, "image_size": "224"}, tmp_path)
+    assert {study.recipe(name)["image_size"] for name in study.learners} == {224}
 
 
 @pytest.mark.parametrize(
@@ -77,6 +71,9 @@ def test_a_time_budget_limits_the_images(what: dict[str, Any]) -> None:
         ({"ratios": [0.5, 0.3]}, "1.0, the original, is among them"),
         ({"images": "/nowhere/at/all"}, "is neither a folder, nor an archive, nor a CSV"),
         ({"minutes": 0}, "minutes is 0; the time budget is"),
+        ({"pairs": 3}, "pairs is 3; pairs is how many pairs of networks"),
+        ({"rare": "keep"}, 'rare is "keep"; rare is stop'),
+        ({"image_size": 8}, "image_size is 8; the image size is"),
     ],
 )
 def test_a_mistake_is_one_line(

@@ -166,7 +166,7 @@ def fit(
     gpu = torch.cuda.is_available()
     seed = about["seed"]
     use_processors(threads)
-    warnings.filterwarnings("ignore", ".*does not have many workers.*")
+    warnings.filterwarnings("ignore", ".*(does not have many workers|no `val_dataloader`).*")
     lightning.seed_everything(seed, workers=True)
     readers = readers_of(shards, rows)
     data = {
