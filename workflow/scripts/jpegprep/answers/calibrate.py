@@ -584,7 +584,7 @@ def calibrate(studies: int, *targets: str | Path, threads: int = 1) -> None:
     """Simulate `recommend`, and write how often it is right.
 
     Args:
-        studies: how many of each of `CELLS`; of some, which say so, fewer; a quarter as many of
+        studies: how many of each of `CELLS`; of some, which say so, fewer; a fifth as many of
             real cross-validation.
         targets: the table of the chain as .csv, .md and .html, then that of cross-validation.
         threads: processes.
@@ -592,7 +592,7 @@ def calibrate(studies: int, *targets: str | Path, threads: int = 1) -> None:
     from sklearn.utils.parallel import Parallel, delayed
 
     jobs: list[Callable[[], dict[str, Any]]] = [
-        partial(crossfitted_coverage, images, ceil(studies / 4)) for images in reversed(SIZES)
+        partial(crossfitted_coverage, images, ceil(studies / 5)) for images in reversed(SIZES)
     ]
     jobs += [
         partial(chain, cell, ceil(studies * cell.share), seed) for seed, cell in enumerate(CELLS)
