@@ -303,6 +303,17 @@ def paired(compressed=False, again=False):
     return records
 
 
+def pair_jobs():
+    """Return the jobs that train pairs: name, whether of the originals, seeds."""
+    pairs, half = OWN["pairs"], (OWN["pairs"] + 1) // 2
+    return [
+        ("original", True, [*range(pairs)]),
+        ("again", True, [*range(pairs, 2 * pairs)]),
+        ("first", False, [*range(half)]),
+        ("rest", False, [*range(half, pairs)]),
+    ]
+
+
 def probed(file):
     """Return a file of the probe's runs, by ratio one a seed."""
     return {

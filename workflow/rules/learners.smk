@@ -13,8 +13,6 @@ rule train_timm:
         shards=SHARDS,
         weights=weights_of("safetensors"),
         sidecar=weights_of("json"),
-        # Which images train and test a pair, files of equal bytes say, too.
-        **({"manifest": MANIFEST} if OWN else {}),
     output:
         history=f"{RUN}/history.csv",
         predictions=f"{RUN}/predictions.parquet",
@@ -25,7 +23,7 @@ rule train_timm:
     benchmark:
         "<benchmarks>/train_timm/{dataset}/{variant}/{learner}/seed{seed}.tsv"
     wildcard_constraints:
-        learner=learners_of("timm"),
+        learner="(?!)" if OWN else learners_of("timm"),
     conda:
         "../../envs/learners_timm.yaml"
     threads: lambda wildcards: training_threads(wildcards, gpus(wildcards))
@@ -41,6 +39,57 @@ rule train_timm:
         records=lambda wildcards, output: RECORDS,
     script:
         "../scripts/train.py"
+
+
+# Pairs of networks, several in a job: importing PyTorch takes longer than many a training. The jobs
+# are of about equal length where two run at a time.
+if OWN and OWN["confirm"]:
+    for part, of_original, seeds in pair_jobs():
+
+        rule:
+            name:
+                f"train_pairs_{part}"
+            input:
+                shards=SHARDS,
+                weights=weights_of("safetensors"),
+                sidecar=weights_of("json"),
+                manifest=MANIFEST,
+            output:
+                **{
+                    kind: [
+                        Run("{dataset}", "{variant}", "{learner}", seed).file(file)
+                        for seed in seeds
+                    ]
+                    for kind, file in (
+                        ("history", "history.csv"),
+                        ("predictions", "predictions.parquet"),
+                        ("model", "model.safetensors"),
+                        ("run", "run.json"),
+                    )
+                },
+            log:
+                f"<logs>/train_pairs_{part}/{{dataset}}/{{variant}}/{{learner}}.log",
+            benchmark:
+                f"<benchmarks>/train_pairs_{part}/{{dataset}}/{{variant}}/{{learner}}.tsv"
+            wildcard_constraints:
+                learner=OWN["confirm"],
+                variant="original" if of_original else f"(?!original)({PATTERN})",
+            conda:
+                "../../envs/learners_timm.yaml"
+            threads: lambda wildcards: training_threads(wildcards, gpus(wildcards))
+            resources:
+                gpu=gpus,
+                mem_mb=8000,
+                runtime=240,
+            params:
+                **calls("learners.timm_learner:train", "learners_timm.yaml"),
+                recipe=recipe,
+                classes=of_dataset("classes"),
+                seeds=seeds,
+                needs_gpu=lambda wildcards, output: STUDY.needs_gpu(wildcards.learner),
+                records=lambda wildcards, output: output.run,
+            script:
+                "../scripts/train.py"
 
 
 use rule train_timm as train_autogluon with:

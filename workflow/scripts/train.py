@@ -1,4 +1,4 @@
-"""The adapter of the rules that train a network or a tabular classifier: one run."""
+"""The adapter of the rules that train networks or tabular classifiers: one run, or one a seed."""
 
 from jpegprep.common.errors import reported
 
@@ -15,19 +15,24 @@ with reported(snakemake.log[0]) as terminal:
     if params.needs_gpu:
         require_gpu(wildcards.learner)
     about = {name: wildcards[name] for name in ("dataset", "variant", "learner")}
-    about |= {"seed": int(wildcards.seed), "code": params.code}
     read = {
         name: snakemake.input[name] for name in ("weights", "manifest") if snakemake.input.get(name)
     }
+    kinds = ("history", "predictions", "model", "run")
+    runs = [(int(wildcards.get("seed", 0)), {kind: output[kind] for kind in kinds})]
+    if seeds := params.get("seeds"):
+        runs = [(seed, {kind: output[kind][i] for kind in kinds}) for i, seed in enumerate(seeds)]
     with staged(splits_of(snakemake.input.shards)) as shards:
-        train(
-            shards=shards,
-            **read,
-            recipe=params.recipe,
-            classes=params.classes,
-            about=about,
-            outputs={name: output[name] for name in ("history", "predictions", "model", "run")},
-            threads=snakemake.threads,
-            terminal=terminal,
-        )
-    print(tell_progress(about, params.records), file=terminal)
+        for seed, files in runs:
+            run = {**about, "seed": seed, "code": params.code}
+            train(
+                shards=shards,
+                **read,
+                recipe=params.recipe,
+                classes=params.classes,
+                about=run,
+                outputs=files,
+                threads=snakemake.threads,
+                terminal=terminal,
+            )
+            print(tell_progress(run, params.records), file=terminal)

@@ -24,7 +24,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.stats import multivariate_normal, norm
 
-from jpegprep.answers.pairs import _told
+from jpegprep.answers.pairs import _next, _told
 from jpegprep.answers.proposal import propose
 from jpegprep.answers.verdicts import (
     CANNOT_TELL,
@@ -404,12 +404,12 @@ def _recommended(
     facts = {"original_low": low, "chance": cell.chance}
     told, ratio = verdict(proposal, facts, None, cell.margin), proposal["ratio"]
     tried: list[Difference] = []
-    if told != CANNOT_TELL and ratio is not None:
-        for ratio in [r for r in reversed(RATIOS) if r >= proposal["ratio"]]:
-            tried.append(study.confirm(ratio))
-            told = verdict({**proposal, "ratio": ratio}, facts, _told(tried[-1]), cell.margin)
-            if told != LOSES:
-                break
+    larger = None if told == CANNOT_TELL else ratio
+    while larger is not None:
+        ratio = larger
+        tried.append(study.confirm(ratio))
+        told = verdict({**proposal, "ratio": ratio}, facts, _told(tried[-1]), cell.margin)
+        larger = _next(ratio, folder / "sizes.csv", _LEAST_SAVING) if told == LOSES else None
     at = RATIOS.index(ratio) if ratio is not None else 0
     covered = [*map(_covers, differences, probe.loss)]
     return {

@@ -23,7 +23,8 @@ from jpegprep.evaluation.audit import warning
 from jpegprep.evaluation.decision import against_original
 from jpegprep.evaluation.losses import class_rows, read_ratios
 from jpegprep.evaluation.stats import accuracy_interval, difference_interval
-from jpegprep.images.variants import ORIGINAL, ratio_of_variant
+from jpegprep.images.variants import ORIGINAL
+from jpegprep.learners.runs import read_predictions
 
 
 def recommend(
@@ -151,26 +152,21 @@ def _larger(folders: Sequence[str | Path], ratio: float | None) -> dict[str, Any
     """Return what the probe found at a larger size of images."""
     if not folders or ratio is None:
         return None
-    sides: dict[bool, Any] = {}
-    records = []
-    for folder in sorted(Path(folders[0]).iterdir()):
-        runs = sorted(folder.glob("seed*/run.json"))
-        tables = [
-            read_parquet(run.with_name("predictions.parquet"), ["label", "predicted"]).to_pandas()
-            for run in runs
-        ]
-        right = np.stack([(one["label"] == one["predicted"]).to_numpy() for one in tables])
-        original = ratio_of_variant(folder.name) is None or folder.name == ORIGINAL
-        sides[original] = right
-        records += [str(run) for run in runs]
-    found = difference_interval(sides[False], sides[True], crossfitted=True)
-    accuracy, low, high, _ = accuracy_interval(sides[True], crossfitted=True)
+    sides: dict[bool, list[Any]] = {True: [], False: []}
+    records = sorted(Path(folders[0]).glob("*/seed*/run.json"))
+    for record in records:
+        table = read_predictions(record.with_name("predictions.parquet"))
+        right = (table["label"] == table["predicted"]).to_numpy()
+        sides[record.parts[-3] == ORIGINAL].append(right)
+    originals, compressed = np.stack(sides[True]), np.stack(sides[False])
+    found = difference_interval(compressed, originals, crossfitted=True)
+    accuracy, low, high, _ = accuracy_interval(originals, crossfitted=True)
     return {
         "image_size": read_run(records[0])["recipe"]["image_size"],
-        "n": sides[True].shape[1],
+        "n": originals.shape[1],
         **{"original": accuracy, "original_low": low, "original_high": high},
         **{name: getattr(found, name) for name in ("difference", "low", "high", "p")},
-        "runs": records,
+        "runs": [str(record) for record in records],
     }
 
 
