@@ -6,6 +6,10 @@
 #        transfer.csv (a row a comparison on another variant), differences.csv (a row a pair), and
 #        results/calibration/.
 
+localrules:
+    calibrate,
+
+
 KEYS = [tuple(run) for run in RUNS]
 
 
@@ -68,14 +72,14 @@ rule compare_runs:
         "../scripts/call.py"
 
 
-# Asked for by name: it needs no data set, and takes minutes.
-rule calibrate:
+# Asked for by name: they need no data set, and take minutes.
+rule calibrate_statistics:
     output:
-        expand("results/calibration/calibration.{kind}", kind=("csv", "md", "html")),
+        expand("results/calibration/statistics.{kind}", kind=("csv", "md", "html")),
     log:
-        "<logs>/calibrate.log",
+        "<logs>/calibrate_statistics.log",
     benchmark:
-        "<benchmarks>/calibrate.tsv"
+        "<benchmarks>/calibrate_statistics.tsv"
     conda:
         "../../envs/evaluation.yaml"
     params:
@@ -84,3 +88,30 @@ rule calibrate:
         margin=0.01,
     script:
         "../scripts/call.py"
+
+
+rule calibrate_recommendation:
+    output:
+        expand(
+            "results/calibration/{table}.{kind}",
+            table=("recommendation", "crossfitting"),
+            kind=("csv", "md", "html"),
+        ),
+    log:
+        "<logs>/calibrate_recommendation.log",
+    benchmark:
+        "<benchmarks>/calibrate_recommendation.tsv"
+    conda:
+        "../../envs/results.yaml"
+    threads: 16
+    params:
+        **calls("answers.calibrate:calibrate", "results.yaml"),
+        studies=1000,
+    script:
+        "../scripts/call.py"
+
+
+rule calibrate:
+    input:
+        rules.calibrate_statistics.output,
+        rules.calibrate_recommendation.output,

@@ -127,10 +127,10 @@ def test_real_cross_validation_is_covered(monkeypatch: pytest.MonkeyPatch) -> No
     assert row["accuracy_covered"] > 0.6
     assert row["difference"] < -0.02
     assert 0.4 < row["accuracy"] < 0.8
-    predict = calibrate._predict
+    predict = calibrate.predict_folds
     monkeypatch.setattr(
         calibrate,
-        "_predict",
+        "predict_folds",
         lambda model, x: predict(model | {"fold": (model["fold"] + 1) % 5}, x),
     )
     assert crossfitted_coverage(80, 6)["accuracy_covered"] == 0

@@ -61,7 +61,7 @@ class Study:
     def evaluate(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Evaluate and read both tables."""
         runs, accuracy = self.folder / "tables" / "runs.csv", self.folder / "tables" / "acc.csv"
-        evaluate(self.runs, self.predictions, self.records, runs, accuracy)
+        evaluate(self.runs, self.predictions, self.records, runs, accuracy, {})
         return pd.read_csv(runs), pd.read_csv(accuracy)
 
 

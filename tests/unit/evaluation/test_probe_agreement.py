@@ -21,6 +21,7 @@ def differences(path: Path, learners: dict[str, list[tuple[float, float, float]]
             **{"other_learner": learner, "other_variant": "original", "seeds": 1, "n": 500},
             **{"difference": d / 100, "low": low / 100, "high": high / 100},
             **{"seed_variance": 0, "image_variance": 0.05, "rest_variance": 0},
+            "crossfitted": False,
         }
         for learner, found in learners.items()
         for i, (d, low, high) in enumerate(found)

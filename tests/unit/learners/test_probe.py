@@ -258,8 +258,8 @@ def test_equal_features_are_not_fitted_again(
     fitted: list[int] = []
     from jpegprep.learners import probe
 
-    models = probe._models
-    monkeypatch.setattr(probe, "_models", lambda *args: fitted.append(1) or models(*args))
+    models = probe.regressions
+    monkeypatch.setattr(probe, "regressions", lambda *args: fitted.append(1) or models(*args))
     about = {**ABOUT, "variant": "jpeg-q90-smaller"}
     same = make_runs(tmp_path / "same", features, shards, [0, 3], known=known, about=about)
     assert not fitted

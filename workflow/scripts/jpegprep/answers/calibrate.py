@@ -10,13 +10,11 @@ How much the training images of a cross-fitted probe matter is put into the chai
 found by it: `crossfitted_coverage` measures it on real regressions.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil, isnan, sqrt
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -24,8 +22,8 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.stats import multivariate_normal, norm
 
-from jpegprep.answers.pairs import _next, _told
-from jpegprep.answers.proposal import propose
+from jpegprep.answers.pairs import facts_of_pairs, next_ratio
+from jpegprep.answers.proposal import choose
 from jpegprep.answers.verdicts import (
     CANNOT_TELL,
     LEAST_PAIRS,
@@ -37,6 +35,7 @@ from jpegprep.answers.verdicts import (
     verdict,
 )
 from jpegprep.common.table_files import write_table
+from jpegprep.evaluation.losses import Predictions, lost_classes
 from jpegprep.evaluation.stats import (
     Correct,
     Difference,
@@ -46,23 +45,22 @@ from jpegprep.evaluation.stats import (
     power,
     spread,
 )
-from jpegprep.images.variants import ORIGINAL
 from jpegprep.learners.folds import FOLDS, folds_of
 from jpegprep.learners.probe import (
     Features,
     Labels,
-    _models,
-    _predict,
-    _predict_one,
-    _single_threads,
+    predict_folds,
+    predict_one,
+    regressions,
+    single_threads,
 )
-from jpegprep.learners.runs import write_predictions
 
 Numbers = npt.NDArray[np.float64]
 
 RATIOS = [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1]
 VERDICTS = [USE, USE_PROBE, NOT_SHOWN, LOSES, LEAVE, CANNOT_TELL]
 _REPEATS = 4  # of the probe
+_SIZES = pd.Series({1.0: 1.0, **{ratio: ratio for ratio in RATIOS}})
 _CLASS_MARGIN, _LEAST_SAVING = 0.1, 0.05
 _CLASSES = 10
 
@@ -318,44 +316,28 @@ class _Study:
         return pairs_difference(compressed, self._originals, shared=1.0)
 
 
-def _proposal(
-    cell: Cell, right: Correct, differences: Sequence[Difference], folder: Path
-) -> dict[str, Any]:
+def _proposal(cell: Cell, right: Correct, differences: Sequence[Difference]) -> dict[str, Any]:
     """Return what `propose` makes of the probe's answers, (10, repeats, n)."""
     rows = [
         {
-            **{"learner": "probe", "other_learner": "probe", "other_variant": ORIGINAL},
-            **{"ratio": ratio, "seeds": _REPEATS, "n": cell.images},
+            **{"ratio": ratio, "seeds": _REPEATS, "n": cell.images, "crossfitted": True},
             **{"difference": found.difference, "low": found.low, "high": found.high},
             **{"seed_variance": found.spread.seed, "image_variance": found.spread.image},
             "rest_variance": found.spread.rest,
         }
         for ratio, found in zip(RATIOS, differences, strict=True)
     ]
-    pd.DataFrame(rows).to_csv(folder / "differences.csv", index=False)
-    predictions = {1.0: [folder / "1.0-0.parquet"]}
+    lost: dict[float, list[str]] = {}
     if cell.rare:
         labels = _labels(cell.images, cell.rare)
-        for ratio, repeats in zip([1.0, *RATIOS], right, strict=True):
-            predictions[ratio] = []
-            for repeat, answers in enumerate(repeats):
-                predicted = np.where(answers, labels, (labels + 1) % _CLASSES)
-                path = folder / f"{ratio}-{repeat}.parquet"
-                predictions[ratio].append(path)
-                _write_predictions(path, labels, predicted)
-    propose(
-        folder / "differences.csv",
-        folder / "sizes.csv",
-        predictions,
-        folder / "split.parquet",
-        "probe",
-        cell.margin,
-        _CLASS_MARGIN,
-        _LEAST_SAVING,
-        folder / "proposal.json",
-    )
-    found: dict[str, Any] = json.loads((folder / "proposal.json").read_text(encoding="utf-8"))
-    return found
+        predicted = np.where(right, labels, (labels + 1) % _CLASSES)
+        names = [str(label) for label in range(_CLASSES)]
+        by_ratio = dict(zip([1.0, *RATIOS], predicted, strict=True))
+        keys = [str(i) for i in range(cell.images)]
+        lost = lost_classes(
+            Predictions(keys, labels.astype(np.int32), by_ratio, names, True), _CLASS_MARGIN
+        )
+    return choose(pd.DataFrame(rows), _SIZES, lost, cell.margin, _LEAST_SAVING)
 
 
 def _labels(images: int, rare: int) -> Labels:
@@ -365,26 +347,8 @@ def _labels(images: int, rare: int) -> Labels:
     return labels
 
 
-def _write_predictions(path: Path, labels: Labels, predicted: Labels) -> None:
-    keys, folds = np.arange(len(labels)).astype(np.str_), np.arange(len(labels)) % FOLDS
-    write_predictions(path, keys, labels, np.eye(_CLASSES, dtype=np.float32)[predicted], folds)
-
-
-def _prepare(cell: Cell, folder: Path) -> None:
-    """Write what `propose` reads and no study changes.
-
-    Without a rare class none can be lost: the predictions are of a few images, at no other ratio.
-    """
-    sizes = pd.DataFrame({"ratio": [1.0, *RATIOS]})
-    sizes.assign(relative_size=sizes["ratio"]).to_csv(folder / "sizes.csv", index=False)
-    labels = _labels(cell.images if cell.rare else _CLASSES, cell.rare)
-    split = pd.DataFrame({"class": labels.astype(str), "label": labels})
-    split.to_parquet(folder / "split.parquet")
-    _write_predictions(folder / "1.0-0.parquet", labels, labels)
-
-
 def _recommended(
-    cell: Cell, sides: tuple[_Side, _Side], place: int, folder: Path, rng: np.random.Generator
+    cell: Cell, sides: tuple[_Side, _Side], place: int, rng: np.random.Generator
 ) -> dict[str, Any]:
     """Return what is said of one study, and how it stands to the truth.
 
@@ -392,7 +356,6 @@ def _recommended(
         cell: what is simulated.
         sides: its truth.
         place: of the ratio whose bound is looked at.
-        folder: prepared for the cell.
         rng: the random numbers.
     """
     study, (probe, networks) = _Study(cell, sides, rng), sides
@@ -400,7 +363,7 @@ def _recommended(
         difference_interval(right, study.probe[0], crossfitted=True) for right in study.probe[1:]
     ]
     _, low, high, _ = accuracy_interval(study.probe[0], crossfitted=True)
-    proposal = _proposal(cell, study.probe, differences, folder)
+    proposal = _proposal(cell, study.probe, differences)
     facts = {"original_low": low, "chance": cell.chance}
     told, ratio = verdict(proposal, facts, None, cell.margin), proposal["ratio"]
     tried: list[Difference] = []
@@ -408,8 +371,9 @@ def _recommended(
     while larger is not None:
         ratio = larger
         tried.append(study.confirm(ratio))
-        told = verdict({**proposal, "ratio": ratio}, facts, _told(tried[-1]), cell.margin)
-        larger = _next(ratio, folder / "sizes.csv", _LEAST_SAVING) if told == LOSES else None
+        pairs = facts_of_pairs(tried[-1]) | {"contradicted": len(tried) > 1}
+        told = verdict({**proposal, "ratio": ratio}, facts, pairs, cell.margin)
+        larger = next_ratio(ratio, _SIZES, _LEAST_SAVING) if told == LOSES else None
     at = RATIOS.index(ratio) if ratio is not None else 0
     covered = [*map(_covers, differences, probe.loss)]
     return {
@@ -467,11 +431,7 @@ def chain(cell: Cell, studies: int, seed: int = 0) -> dict[str, Any]:
     sides = _sides(cell)
     harmless = int(np.cumprod(~sides[0].harms).sum())
     place = max(0, harmless - 1)
-    with TemporaryDirectory() as folder:
-        _prepare(cell, Path(folder))
-        found = pd.DataFrame(
-            [_recommended(cell, sides, place, Path(folder), rng) for _ in range(studies)]
-        )
+    found = pd.DataFrame([_recommended(cell, sides, place, rng) for _ in range(studies)])
     row: dict[str, Any] = {
         name: value for name, value in vars(cell).items() if name not in ("probe", "networks")
     }
@@ -481,7 +441,7 @@ def chain(cell: Cell, studies: int, seed: int = 0) -> dict[str, Any]:
     row["tried"] = int(found["tried"].sum())
     room = cell.margin - float(sides[0].loss[place])
     parts = (0.0, float(found["image_variance"].mean()), 0.0)
-    row["predicted"] = power(room, _REPEATS, cell.images, parts)
+    row["predicted"] = power(room, _REPEATS, cell.images, parts, crossfitted=True)
     row["variance_ratio"] = float(found["difference"].var() / found["variance"].mean())
     return row
 
@@ -526,7 +486,7 @@ def crossfitted_coverage(images: int, studies: int, seed: int = 0) -> dict[str, 
 
     labels, sides = draw(_NEW)
     rows: dict[str, list[tuple[float, ...]]] = {"accuracy": [], "difference": []}
-    with _single_threads():
+    with single_threads():
         for _ in range(studies):
             known, own = draw(images)
             folds = [
@@ -570,13 +530,13 @@ def _crossfitted(
     accuracies: list[float] = []
     for fold in folds:
         parts = [
-            next(_models(features[fold != k], known[fold != k], [_STRENGTH], _CLASSES))[1]
+            next(regressions(features[fold != k], known[fold != k], [_STRENGTH], _CLASSES))[1]
             for k in range(FOLDS)
         ]
         model = {name: np.stack([part[name] for part in parts]) for name in parts[0]}
-        right.append(_predict(model | {"fold": fold}, features).argmax(axis=1) == known)
+        right.append(predict_folds(model | {"fold": fold}, features).argmax(axis=1) == known)
         if not accuracies:
-            accuracies = [(_predict_one(p, new).argmax(axis=1) == labels).mean() for p in parts]
+            accuracies = [(predict_one(p, new).argmax(axis=1) == labels).mean() for p in parts]
     return np.stack(right), float(np.mean(accuracies))
 
 

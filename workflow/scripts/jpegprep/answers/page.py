@@ -84,7 +84,8 @@ def _reasons(facts: Facts) -> str:
         already = "" if quality is None else f" They are JPEG of quality {quality:.0f} already."
         return (
             f"No ratio saves bytes that are worth it without being shown to lose {margin} or more "
-            f"of accuracy, or more of a class than is accepted.{already}"
+            f"of accuracy, or more of a class than is accepted.{already} That is the probe's word: "
+            "where it says so, no networks are fine-tuned."
         )
     saved = (
         f"It saves **{facts['saved']:.1%}** of the bytes "
@@ -97,10 +98,20 @@ def _reasons(facts: Facts) -> str:
             USE: f" A loss of {margin} of accuracy or more is excluded, by the probe and by "
             f"{facts['pairs']} pairs of fine-tuned networks.",
             USE_PROBE: f" By the probe a loss of {margin} or more is excluded. {_networks(facts)}",
-            NOT_SHOWN: f" Whether it costs less than {margin}, these images cannot show.",
+            NOT_SHOWN: _not_shown(facts),
             LOSES: f" By the probe a loss of {margin} or more is excluded, but the fine-tuned "
             "networks are shown to lose so much.",
         }[answer]
+    )
+
+
+def _not_shown(facts: Facts) -> str:
+    margin = in_points(facts["margin"])
+    if not facts["pairs"]:
+        return f" Whether it costs less than {margin}, these images cannot show."
+    return (
+        f" By the probe a loss of {margin} or more is excluded, but the fine-tuned networks do not "
+        "agree. More `minutes` train them on more images, and tell which is right."
     )
 
 
@@ -217,7 +228,7 @@ def _next_steps(facts: Facts, probe: pd.DataFrame) -> list[str]:
                 f"Of {plan['of']:,} images {plan['images']:,} were looked at; about "
                 f"{looked:,.0f} `minutes` would be enough for that many."
             )
-    if answer == NOT_SHOWN:
+    if answer == NOT_SHOWN and not facts["pairs"]:
         ratio = facts["quality"] / 100
         margin = _shown_margin(probe, ratio)
         more.append(

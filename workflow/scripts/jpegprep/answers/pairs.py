@@ -44,9 +44,9 @@ def judge(
         started: when the work began, in seconds since 1970.
         target: the JSON to write: ``ratio``, ``loses``, ``next`` (ratio, or null), ``out_of_time``
             (a next one would be tried, were there time), ``learner``, ``image_size``, ``epochs``,
-            ``train_images``, what `_told` tells as ``difference`` and, of the originals with one
-            another, as ``same``, ``original`` and ``compressed`` (``accuracy``, ``low`` and
-            ``high``), and ``runs``.
+            ``train_images``; ``difference`` and, of the originals with one another, ``same`` (see
+            `facts_of_pairs`); ``original`` and ``compressed`` (``accuracy``, ``low``, ``high``);
+            ``runs``.
 
     Returns:
         A line about what they said.
@@ -66,7 +66,8 @@ def judge(
     shared = record["train"]["n"] / record["train"]["of"]
     found = pairs_difference(correct["compressed"], correct["original"], shared)
     same = pairs_difference(correct["again"], correct["original"], shared)
-    larger = _next(ratio, sizes, least_saving) if found.high <= -margin else None
+    relative = pd.read_csv(sizes).set_index("ratio")["relative_size"]
+    larger = next_ratio(ratio, relative, least_saving) if found.high <= -margin else None
     late = larger is not None and time.time() - started > 60 * minutes
     write_json(
         target,
@@ -81,8 +82,8 @@ def judge(
             "train_images": record["train"]["n"],
             "original": _accuracy(correct["original"], shared),
             "compressed": _accuracy(correct["compressed"], shared),
-            "difference": _told(found),
-            "same": _told(same),
+            "difference": facts_of_pairs(found),
+            "same": facts_of_pairs(same),
             "runs": {side: [str(run) for run in runs] for side, runs in sides.items()},
         },
     )
@@ -101,14 +102,19 @@ def _accuracy(correct: Sequence[Correct], shared: float) -> dict[str, float]:
     return {"accuracy": found.difference, "low": max(0.0, found.low), "high": found.high}
 
 
-def _told(found: Difference) -> dict[str, Any]:
-    """Return ``pairs``, ``n``, ``difference``, ``low``, ``high`` and ``p``."""
+def facts_of_pairs(found: Difference) -> dict[str, Any]:
+    """Return ``pairs``, ``n``, ``difference``, ``low``, ``high`` and ``p`` of a comparison."""
     facts = {"pairs": found.spread.seeds, "n": found.spread.images}
     return facts | {name: getattr(found, name) for name in ("difference", "low", "high", "p")}
 
 
-def _next(ratio: float, sizes: str | Path, least_saving: float) -> float | None:
-    """Return the next larger ratio that saves so much, or None."""
-    table = pd.read_csv(sizes)
-    worth = table[(table["ratio"] > ratio) & (1 - table["relative_size"] >= least_saving)]
-    return None if worth.empty else float(worth["ratio"].min())
+def next_ratio(ratio: float, relative: "pd.Series[float]", least_saving: float) -> float | None:
+    """Return the next larger ratio that saves so much, or None.
+
+    Args:
+        ratio: that was tried.
+        relative: the size of each ratio's images over the original's, by ratio.
+        least_saving: the share of bytes.
+    """
+    worth = relative[(relative.index > ratio) & (1 - relative >= least_saving)]
+    return None if worth.empty else float(worth.index.min())

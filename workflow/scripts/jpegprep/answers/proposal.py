@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -39,15 +40,35 @@ def propose(
         class_margin: likewise that of a class.
         least_saving: the share of bytes below which it is not worth it.
         target: the JSON to write: ``ratio`` (or null), ``shown`` (whether it is), ``saved``;
-            ``images_needed`` and ``seeds_needed`` for the ``next`` smaller ratio; ``lost``, the
+            ``images_needed`` for the ``next`` smaller ratio; ``lost``, the
             largest ratio at which a class is shown to lose its margin, and ``lost_classes``.
     """
     table = against_original(differences)
     lost = lost_classes(read_ratios(predictions, split), class_margin)
-    first_lost = max((ratio for ratio, names in lost.items() if names), default=0.0)
-    table = table[(table["learner"] == probe) & (table["ratio"] > first_lost)]
-    found = decide(table, margin)
     relative = pd.read_csv(sizes).set_index("ratio")["relative_size"]
+    chosen = choose(table[table["learner"] == probe], relative, lost, margin, least_saving)
+    write_json(target, chosen)
+
+
+def choose(
+    table: pd.DataFrame,
+    relative: "pd.Series[float]",
+    lost: Mapping[float, Sequence[str]],
+    margin: float,
+    least_saving: float,
+) -> dict[str, Any]:
+    """Return what `propose` writes.
+
+    Args:
+        table: the probe's rows of `evaluation.compare`, against the original.
+        relative: the size of each ratio's images over the original's, by ratio.
+        lost: of each ratio the classes that are shown to lose their margin.
+        margin: as of `propose`.
+        least_saving: likewise.
+    """
+    first_lost = max((ratio for ratio, names in lost.items() if names), default=0.0)
+    table = table[table["ratio"] > first_lost]
+    found = decide(table, margin)
 
     def saved(ratio: float) -> float:
         return 1 - float(relative.loc[ratio])
@@ -57,17 +78,12 @@ def propose(
     not_lost = largest.loc[largest["high"] > -margin, "ratio"].tolist()
     choices = [r for r in (found.shown, found.candidate) if r in worth["ratio"].tolist()]
     ratio = next(iter([*choices, *not_lost]), None)
-    write_json(
-        target,
-        {
-            "ratio": ratio,
-            "shown": ratio is not None and ratio == found.shown,
-            "saved": None if ratio is None else saved(ratio),
-            "most": 1 - float(relative.min()),
-            "next": found.blocked,
-            "images_needed": found.images,
-            "seeds_needed": found.seeds,
-            "lost": first_lost or None,
-            "lost_classes": lost.get(first_lost, []),
-        },
-    )
+    return {
+        "ratio": ratio,
+        "shown": ratio is not None and ratio == found.shown,
+        "saved": None if ratio is None else saved(ratio),
+        "next": found.blocked,
+        "images_needed": found.images,
+        "lost": first_lost or None,
+        "lost_classes": list(lost.get(first_lost, [])),
+    }

@@ -75,7 +75,8 @@ def recommend(
     used = pd.read_csv(uses)
     found = _probe(probe, pd.read_csv(accuracy), used, what["probe"], ratio, split)
     pairs = tried[-1] if tried else None
-    told = verdict(proposed, found, pairs["difference"] if pairs else None, what["margin"])
+    evidence = {**pairs["difference"], "contradicted": len(tried) > 1} if pairs else None
+    told = verdict(proposed, found, evidence, what["margin"])
     if told == CANNOT_TELL:
         ratio = None  # nobody is to take a number for an answer
     audited = _json(audit)

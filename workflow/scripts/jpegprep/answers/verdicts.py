@@ -26,16 +26,19 @@ def verdict(
             excludes a loss of the margin there and at all larger ratios.
         probe: ``original_low``, the lower bound of its accuracy on the originals, and ``chance``,
             the share of the largest class.
-        pairs: of the fine-tuned networks: ``pairs``, how many, and ``low`` and ``high`` of their
-            difference; None where none was trained.
+        pairs: of the fine-tuned networks: ``pairs``, how many, ``difference`` with ``low`` and
+            ``high``, and ``contradicted``: whether they were shown to lose at a smaller ratio; None
+            where none was trained.
         margin: the loss of accuracy that is accepted, a fraction.
 
     Returns:
         ``cannot-tell``: the probe is not clearly above the largest class's share. ``leave``: no
         ratio saves what is worth it, or the largest that does is shown to lose the margin.
         ``loses``: the fine-tuned networks are shown to lose it. ``not-shown``: the probe excludes
-        nothing. ``use``: the probe and at least five pairs of networks exclude it. ``use-probe``:
-        the probe does, and the networks neither show nor contradict it.
+        nothing, or the networks contradict it: by their estimate they lose the margin, or they
+        were shown to at a smaller ratio. ``use``: the probe and at least five pairs of networks
+        exclude it. ``use-probe``: the probe does, and the networks neither show nor contradict
+        it.
     """
     if probe["original_low"] <= probe["chance"] + _ABOVE_CHANCE * margin:
         return CANNOT_TELL
@@ -45,5 +48,10 @@ def verdict(
         return LOSES
     if not proposal["shown"]:
         return NOT_SHOWN
-    enough = pairs and pairs["pairs"] >= LEAST_PAIRS
-    return USE if enough and pairs and pairs["low"] > -margin else USE_PROBE
+    if not pairs:
+        return USE_PROBE
+    if pairs["pairs"] >= LEAST_PAIRS and pairs["low"] > -margin:
+        return USE
+    # At a larger ratio than one that the networks lose at, the probe alone is not believed.
+    contradicted = pairs["difference"] <= -margin or pairs["contradicted"]
+    return NOT_SHOWN if contradicted else USE_PROBE

@@ -30,7 +30,7 @@ ACCURACY_COLUMNS = [
 DIFFERENCE_COLUMNS = [
     *("dataset", "learner", "variant", "ratio", "other_learner", "other_variant", "seeds", "n"),
     *("difference", "low", "high", "p", "p_holm", "gained", "lost"),
-    *("seed_variance", "image_variance", "rest_variance"),
+    *("seed_variance", "image_variance", "rest_variance", "crossfitted"),
 ]
 TRANSFER_COLUMNS = ["dataset", "learner", "variant", "test_variant", *ACCURACY_COLUMNS[4:]]
 
@@ -211,7 +211,7 @@ def compare(
                 *(dataset, *one, ratio_of_variant(one[1]), *other, len(seeds), len(sides[0][0])),
                 *(found.difference, found.low, found.high, found.p, None),
                 *(found.gained, found.lost),
-                *(found.spread.seed, found.spread.image, found.spread.rest),
+                *(found.spread.seed, found.spread.image, found.spread.rest, crossed),
             )
         )
     table = pd.DataFrame(rows, columns=DIFFERENCE_COLUMNS)

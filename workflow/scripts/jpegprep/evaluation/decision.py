@@ -81,9 +81,12 @@ def _needed(row: "pd.Series[Any]", margin: float) -> tuple[int | None, int | Non
     # Where hardly an image differs, the variance is that of a loss of the margin.
     by_image = max(row["image_variance"], margin * (1 - margin))
     parts = (row["seed_variance"], by_image, row["rest_variance"])
-    more_images = _least(lambda n: power(room, seeds, n, parts), images + 1, _MOST_IMAGES)
+    crossed = bool(row["crossfitted"])
+    more_images = _least(
+        lambda n: power(room, seeds, n, parts, crossfitted=crossed), images + 1, _MOST_IMAGES
+    )
     more_seeds = None
-    if seeds > 1:
+    if seeds > 1 and not crossed:
         more_seeds = _least(lambda s: power(room, s, images, parts), seeds + 1, _MOST_SEEDS)
     return more_images, more_seeds
 

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import brentq
-from scipy.stats import nct, norm, t
+from scipy.special import nctdtr, ndtr, ndtri, stdtr, stdtrit
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
@@ -79,7 +79,7 @@ def spread(values: npt.NDArray[Any], crossfitted: bool = False) -> Spread:
     by_image = values.mean(axis=0)
     if crossfitted:
         image = CROSSFITTED_FACTOR * float(by_image.var(ddof=1))
-        degrees = max(4.0, images / _CROSSFITTED_IMAGES)
+        degrees = _crossfitted_degrees(images)
         return Spread(seeds, images, image / images, degrees, 0.0, image, 0.0)
     image_square = seeds * float(by_image.var(ddof=1))
     if seeds == 1:
@@ -96,6 +96,10 @@ def spread(values: npt.NDArray[Any], crossfitted: bool = False) -> Spread:
         max(0.0, (image_square - rest_square) / seeds),
         rest_square,
     )
+
+
+def _crossfitted_degrees(images: int) -> float:
+    return max(4.0, images / _CROSSFITTED_IMAGES)
 
 
 def _of_mean(
@@ -118,6 +122,7 @@ def power(
     images: int,
     parts: tuple[float, float, float],
     confidence: float = 0.95,
+    crossfitted: bool = False,
 ) -> float:
     """Return the chance that the lower bound of a difference lies above the margin.
 
@@ -130,19 +135,22 @@ def power(
         images: how many, two or more.
         parts: of one difference's variance: between seeds, between images, and the rest.
         confidence: of the two-sided interval.
+        crossfitted: as of `spread`.
     """
     by_seed, by_image, rest = parts
-    if seeds == 1:
+    if crossfitted:
+        variance, degrees = by_image / images, _crossfitted_degrees(images)
+    elif seeds == 1:
         variance, degrees = (by_image + rest) / images, float("inf")
     else:
         squares = (rest + images * by_seed, rest + seeds * by_image, rest)
         variance, degrees = _of_mean(seeds, images, *squares)
     if not variance:
         return float(room > 0)
-    quantile = float(t.ppf((1 + confidence) / 2, degrees))
+    quantile, shift = _student(degrees, (1 + confidence) / 2), room / sqrt(variance)
     if np.isinf(degrees):
-        return float(norm.sf(quantile - room / sqrt(variance)))
-    return float(nct.sf(quantile, degrees, room / sqrt(variance)))
+        return float(ndtr(shift - quantile))
+    return float(1 - nctdtr(degrees, shift, quantile))
 
 
 def _effective(found: Spread, binomial: float) -> float:
@@ -188,7 +196,17 @@ def accuracy_interval(
 def _quantiles(found: Spread, confidence: float) -> tuple[float, float]:
     """Return the two-sided quantile of the normal distribution and that of Student's."""
     tail = (1 + confidence) / 2
-    return float(norm.ppf(tail)), float(t.ppf(tail, found.degrees))
+    return float(ndtri(tail)), _student(found.degrees, tail)
+
+
+def _student(degrees: float, tail: float) -> float:
+    """Return the quantile of Student's distribution; with infinite degrees the normal one's."""
+    return float(ndtri(tail) if np.isinf(degrees) else stdtrit(degrees, tail))
+
+
+def _beyond(score: float, degrees: float = float("inf")) -> float:
+    """Return the chance of a score at least as far from 0 as this one, on either side."""
+    return 2 * float(ndtr(-score) if np.isinf(degrees) else stdtr(degrees, -score))
 
 
 @dataclass(frozen=True)
@@ -241,19 +259,19 @@ def difference_interval(
     low, high = _tango(gained * images, lost * images, images, normal)
     differ = (gained + lost) * images
     score = abs(difference) * images / sqrt(differ) if differ else 0.0
-    p = 2 * float(norm.sf(score))
+    p = _beyond(score)
     if found.seeds > 1 or crossfitted:
         error = sqrt(found.variance)
         low = max(-1.0, min(low, difference - student * error))
         high = min(1.0, max(high, difference + student * error))
         if error:
-            p = max(p, 2 * float(t.sf(abs(difference) / error, found.degrees)))
+            p = max(p, _beyond(abs(difference) / error, found.degrees))
     if crossfitted:
         # Where hardly an image differs, repeats of the same images tell no more than the images: an
         # arm is at least as long as the score interval's of so many without a difference.
         least = normal**2 / (found.images + normal**2)
         low, high = max(-1.0, min(low, difference - least)), min(1.0, max(high, difference + least))
-        p = max(p, 2 * float(norm.sf(sqrt(abs(difference) * found.images))))
+        p = max(p, _beyond(sqrt(abs(difference) * found.images)))
     return Difference(difference, low, high, p, gained, lost, found)
 
 
@@ -306,8 +324,8 @@ def pairs_difference(
     normal, student = _quantiles(found, confidence)
     error, least = sqrt(variance), normal**2 / (len(change) + normal**2)
     arm = max(student * error, least)
-    p = float(2 * t.sf(abs(difference) / error, pairs - 1)) if error else float(difference == 0)
-    p = max(p, 2 * float(norm.sf(sqrt(abs(difference) * len(change)))))
+    p = _beyond(abs(difference) / error, pairs - 1) if error else float(difference == 0)
+    p = max(p, _beyond(sqrt(abs(difference) * len(change))))
     low, high = max(-1.0, difference - arm), min(1.0, difference + arm)
     return Difference(difference, low, high, p, gained, lost, found)
 

@@ -80,7 +80,7 @@ def predict_features(model: str | Path, features: Features) -> Features:
             f"{model}: is of {len(found['fold'])} images, not of {len(features)}; remove it: it is "
             "made again"
         )
-    return _predict(found, features)
+    return predict_folds(found, features)
 
 
 def train(
@@ -134,7 +134,7 @@ def train(
     digest = hashlib.sha256(arrays.tobytes()).digest()
     found = {} if known is None else known
     setup = time.perf_counter() - started
-    with _single_threads(), ThreadPoolExecutor(threads) as pool:
+    with single_threads(), ThreadPoolExecutor(threads) as pool:
         if digest not in found:
             choosing = folds_of(labels, groups, number, _CHOOSING, order)
             strength = _choose(arrays, labels, choosing, recipe, classes)
@@ -149,14 +149,14 @@ def train(
 
             def of_fold(k: int, fold: Labels = fold) -> Model:
                 drawn = fold != k
-                return next(_models(arrays[drawn], labels[drawn], [strength], classes))[1]
+                return next(regressions(arrays[drawn], labels[drawn], [strength], classes))[1]
 
             if seed not in fitted:
                 parts = list(pool.map(of_fold, range(number)))
                 fitted[seed] = {name: np.stack([part[name] for part in parts]) for name in parts[0]}
             model = {**fitted[seed], "fold": fold}
             trained = time.perf_counter()
-            probabilities = _predict(model, arrays)
+            probabilities = predict_folds(model, arrays)
             predicted = time.perf_counter()
             run = {**about, "seed": seed}
             runs.write_run(
@@ -204,7 +204,7 @@ def all_features(path: str | Path) -> Features:
 
 
 @contextmanager
-def _single_threads() -> Iterator[None]:
+def single_threads() -> Iterator[None]:
     """Compute each regression in one thread.
 
     It has thousands of small products of matrices. Threads that share them wait for each other, on
@@ -227,14 +227,14 @@ def _choose(
     drawn, tested = fold != 0, fold == 0
 
     def loss(model: Model) -> float:
-        found = _predict_one(model, features[tested])[np.arange(tested.sum()), labels[tested]]
+        found = predict_one(model, features[tested])[np.arange(tested.sum()), labels[tested]]
         return float(-np.log(np.maximum(found, 1e-12)).mean())
 
-    models = _models(features[drawn], labels[drawn], strengths, classes)
+    models = regressions(features[drawn], labels[drawn], strengths, classes)
     return min(((loss(model), strength) for strength, model in models), key=lambda x: x[0])[1]
 
 
-def _models(
+def regressions(
     features: Features, labels: Labels, strengths: Sequence[float], classes: int
 ) -> Iterator[tuple[float, Model]]:
     """Yield C and its regression, in their order; each begins where the one before ended.
@@ -274,17 +274,17 @@ def _standardize(features: Features, mean: Features, scale: Features) -> Feature
     return standardized
 
 
-def _predict(model: Model, features: Features) -> Features:
+def predict_folds(model: Model, features: Features) -> Features:
     """Return the probabilities of each image by the regression of its fold."""
     found = np.empty((len(features), model["intercept"].shape[1]), dtype=np.float32)
     for k in range(len(model["intercept"])):
         of_fold = {name: model[name][k] for name in ("mean", "scale", "coefficients", "intercept")}
         rows = model["fold"] == k
-        found[rows] = _predict_one(of_fold, features[rows])
+        found[rows] = predict_one(of_fold, features[rows])
     return found
 
 
-def _predict_one(model: Model, features: Features) -> Features:
+def predict_one(model: Model, features: Features) -> Features:
     """Return the softmax of the logits, in one thread: more would sum in another order."""
     from threadpoolctl import threadpool_limits
 
