@@ -71,9 +71,9 @@ rule build_manifest:
 
 rule split_dataset:
     input:
+        **({"plan": STUDY.file("plan.json")} if OWN else {}),
         manifest=MANIFEST,
         # Of a user's own images: how many there is time for.
-        **({"plan": STUDY.file("plan.json")} if OWN else {}),
     output:
         split=SPLIT,
     log:

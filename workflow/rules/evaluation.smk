@@ -6,6 +6,7 @@
 #        transfer.csv (a row a comparison on another variant), differences.csv (a row a pair), and
 #        results/calibration/.
 
+
 localrules:
     calibrate,
 
