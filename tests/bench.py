@@ -15,7 +15,7 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import cache, partial
 from itertools import islice
 from multiprocessing import get_context
@@ -38,12 +38,15 @@ from torchvision.datasets import ImageFolder
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow/scripts"))
 
 from jpegprep.datasets.weights import fetch_weights, pretrained_model  # noqa: E402
-from jpegprep.learners.data import eval_transform, loader  # noqa: E402 (after the path to it)
+from jpegprep.images.opencv import decode_rgb  # noqa: E402 (after the path to it)
+from jpegprep.learners.data import eval_transform, loader  # noqa: E402
+from jpegprep.learners.extraction import Backbone, load_network  # noqa: E402
 from jpegprep.learners.fitting import Classifier  # noqa: E402
 from jpegprep.learners.timm_learner import train  # noqa: E402
 from jpegprep.shards.shards import ShardReader, pack, writing_shard  # noqa: E402
 
 ROUNDS = 7
+ROOT = Path(__file__).parents[1]
 RECIPE = {"image_size": 96, "eval_crop": 1.0, "batch_size": 32}
 
 
@@ -314,6 +317,49 @@ def training(folder: Path, size: int, count: int, epochs: int, rounds: int) -> N
         )
 
 
+def features(folder: Path, size: int, images: Sequence[bytes]) -> None:
+    """Features of 500 px JPEG by lite0: ours beside PyTorch, and a bare ONNX Runtime in memory."""
+    weights, shard = folder / "lite0.safetensors", folder / "features.tar"
+    if not weights.exists():
+        registry = yaml.safe_load((ROOT / "config/weights.yaml").read_text(encoding="utf-8"))
+        fetch_weights(registry["tf_efficientnet_lite0"], weights)
+    with writing_shard(shard, "original", "bench") as writer:
+        for i, data in enumerate(images):
+            writer.append(pack([(f"image-{i:05d}", 0, data, data)]))
+    reader, threads = ShardReader([shard]), os.cpu_count() or 1
+    recipe = {**RECIPE, "architecture": "tf_efficientnet_lite0", "image_size": size}
+    network = load_network(recipe, weights, threads)
+    backbone = Backbone(pretrained_model(recipe["architecture"], weights, classes=0))
+    backbone.to(memory_format=torch.channels_last)
+    transform = eval_transform(recipe)
+    pixels = [
+        np.ascontiguousarray(transform(decode_rgb(data), np.random.default_rng(0)))[np.newaxis]
+        for data in images
+    ]
+
+    def ours() -> None:
+        for _ in network.features(reader):
+            pass
+
+    def by_torch() -> None:
+        torch.set_num_threads(threads)
+        with torch.inference_mode():
+            for batch, _ in loader(
+                reader, recipe, seed=0, training=False, workers=0, threads=threads
+            ):
+                backbone(batch)
+        torch.set_num_threads(1)
+
+    def bare() -> None:
+        with ThreadPoolExecutor(threads) as pool:
+            for _ in pool.map(network._of_pixels, pixels):
+                pass
+
+    what = f"features at {size} px, {network.engine}, {threads} threads"
+    compare(f"{what}, against PyTorch in batches", len(images), ours, by_torch)
+    compare(f"{what}, against ONNX Runtime on pixels in memory", len(images), ours, bare)
+
+
 def bare_loop(weights: Path, recipe: Mapping[str, Any], memory: Path, threads: int) -> float:
     """Train on batches in memory, and return images a second; a first batch warms up."""
     torch.set_num_threads(threads)
@@ -346,6 +392,8 @@ def main() -> None:
             memory(Path(folder))
             reading(Path(folder), 64, 2000)
             reading(Path(folder), 256, 500)
+            features(Path(folder), 160, large[:200])
+            features(Path(folder), 224, large[:200])
         # Last: it makes this process keep freed memory, from which the others' loops would gain.
         training(Path(folder), size=96, count=320, epochs=5, rounds=3)
         training(Path(folder), size=224, count=128, epochs=4, rounds=5)
