@@ -82,6 +82,7 @@ if OWN:
             repeats=len(STUDY.learner_seeds(OWN["probe"])),
             network=STUDY.recipe(OWN["confirm"]) if OWN["confirm"] else None,
             pairs=OWN["pairs"],
+            fixed="input_size" in STUDY.weights[STUDY.learners[OWN["probe"]]["weights"]],
             larger=larger_size(),
             classes=STUDY.datasets[OWN_DATASET]["classes"],
             minutes=OWN["minutes"],

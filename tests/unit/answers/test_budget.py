@@ -20,6 +20,7 @@ def planned(minutes: float, images: int = 4000, **changes: Any) -> dict[str, Any
     """Return what fits into so many minutes."""
     arguments: dict[str, Any] = {"speed": SPEED, "images": images, "classes": 17, "probe": PROBE}
     arguments |= {"repeats": 4, "network": NETWORK, "pairs": 5, "larger": 224, "threads": 2}
+    arguments["fixed"] = False
     return plan(**{**arguments, **changes}, left=60 * minutes)
 
 
@@ -68,6 +69,12 @@ def test_networks_that_are_not_asked_for_are_not_planned() -> None:
     found = planned(300, network=None, larger=None)
     assert found["pairs"] is found["larger"] is None
     assert found["seconds"]["pairs"] == found["seconds"]["larger"] == 0
+
+
+def test_a_network_of_one_size_is_trained_at_it() -> None:
+    """Where others would see fewer pixels, it is not trained at all."""
+    assert planned(25)["pairs"]["image_size"] == 128
+    assert planned(25, fixed=True)["pairs"] is None
 
 
 def test_a_few_images_are_trained_on_whole() -> None:

@@ -36,6 +36,7 @@ def plan_minutes(
     repeats: int,
     network: Mapping[str, Any] | None,
     pairs: int,
+    fixed: bool,
     larger: int | None,
     classes: int,
     minutes: float,
@@ -56,6 +57,7 @@ def plan_minutes(
         repeats: of the probe.
         network: the recipe of the networks that are fine-tuned, or None.
         pairs: how many pairs of them.
+        fixed: whether the networks take images of one size alone.
         larger: the larger size of images that is looked at, too, in pixels, or None.
         classes: the number of classes.
         minutes: the budget.
@@ -82,6 +84,7 @@ def plan_minutes(
         repeats,
         network,
         pairs,
+        fixed,
         larger,
         60 * minutes - (time.time() - started),
         threads,
@@ -98,6 +101,7 @@ def plan(
     repeats: int,
     network: Mapping[str, Any] | None,
     pairs: int,
+    fixed: bool,
     larger: int | None,
     left: float,
     threads: int,
@@ -112,6 +116,7 @@ def plan(
         repeats: likewise.
         network: likewise.
         pairs: likewise.
+        fixed: likewise.
         larger: likewise.
         left: the seconds.
         threads: processors.
@@ -139,7 +144,7 @@ def plan(
         else:
             left -= again
             seconds["larger"] = again
-    found = _pairs(speed, used, classes, network, pairs, left) if network else None
+    found = _pairs(speed, used, classes, network, pairs, fixed, left) if network else None
     if found:
         seconds["pairs"] = found.pop("seconds")
     return {"images": used, "of": images, "larger": larger, "pairs": found, "seconds": seconds}
@@ -151,6 +156,7 @@ def _pairs(
     classes: int,
     network: Mapping[str, Any],
     pairs: int,
+    fixed: bool,
     left: float,
 ) -> dict[str, Any] | None:
     """Return how networks are fine-tuned: with fewer images, epochs or pixels, where time is short.
@@ -160,9 +166,10 @@ def _pairs(
     networks = 3 * pairs
     most_train, most_test = images * (pairs - 1) // pairs, images // pairs
     least = min(most_train, max(_LEAST_OF_CLASS * classes, _LEAST_IN_ALL))
-    for smaller in (1.0, _SMALLER):
+    for smaller in (1.0,) if fixed else (1.0, _SMALLER):
         for epochs in dict.fromkeys([network["epochs"], min(network["epochs"], _LEAST_EPOCHS)]):
-            size = 32 * max(1, round(network["image_size"] * smaller / 32))
+            size = network["image_size"]
+            size = size if smaller == 1 else 32 * max(1, round(size * smaller / 32))
             step = speed["training_seconds"] * (size / network["image_size"]) ** 2
             each = left / networks - _TRAINING_START_S
             # As many images are tested as trained on, as far as a fold has them.

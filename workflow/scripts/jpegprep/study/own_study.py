@@ -45,6 +45,7 @@ def own_study(
     validate(what, "recommend", source)
     path = Path(registries) / "weights.yaml"
     weights = read_yaml(path)
+    _check_size(what, weights, source, str(path))
     check_learners(what["learners"], what["ratios"], weights, source, str(path))
     _check(what, source)
     split = what["split"]
@@ -79,6 +80,26 @@ def _sized(what: dict[str, Any]) -> None:
     for entry in learners.values() if isinstance(learners, dict) else ():
         if isinstance(entry, dict) and isinstance(entry.get("recipe"), dict):
             entry["recipe"].setdefault("image_size", what.get("image_size"))
+
+
+def _check_size(
+    what: dict[str, Any], weights: Mapping[str, Any], source: str, weights_file: str
+) -> None:
+    """Refuse a size that a network does not take, and look at no larger one.
+
+    Raises:
+        UserError: where the size is another one than the weights'.
+    """
+    for entry in what["learners"].values():
+        side = weights.get(entry.get("weights"), {}).get("input_size")
+        if side is None:
+            continue
+        what["larger_size"] = False
+        if what["image_size"] != side:
+            raise UserError(
+                f"{source}: image_size is {what['image_size']}; {entry['weights']} in "
+                f"{weights_file} takes images of {side} pixels alone: set it to {side}"
+            )
 
 
 def _check(what: Mapping[str, Any], source: str) -> None:
