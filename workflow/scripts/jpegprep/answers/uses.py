@@ -62,9 +62,12 @@ def measure_uses(
         row |= gaps_of(right, crossfitted=True)
         change = right["compressed_compressed"].astype(float) - right["original_original"]
         worse = _log_loss(of_compressed, labels) - _log_loss(of_originals, labels)
-        measures = {"balanced": change * _weights(labels), "log_loss": worse}
-        for name, values in measures.items():
-            ends = mean_interval(values, crossfitted=True)
+        # Where hardly an image differs, the images tell no less than `difference_interval` says.
+        least = row["information_gap_high"] - row["information_gap_low"]
+        measures = {"balanced": (change * _weights(labels), least / 2), "log_loss": (worse, 0.0)}
+        for name, (values, arm) in measures.items():
+            mean, low, high = mean_interval(values, crossfitted=True)
+            ends = (mean, min(low, mean - arm), max(high, mean + arm))
             row |= dict(zip((name, f"{name}_low", f"{name}_high"), ends, strict=True))
         rows.append(row)
     with replacing(target) as part:

@@ -33,6 +33,8 @@ FILES = [
     "tables/table5_tabular.md",
     "tables/convergence.csv",
     "tables/convergence.md",
+    "tables/decision.csv",
+    "tables/decision.md",
 ]
 
 
@@ -115,6 +117,8 @@ def refresh(root: Path) -> None:
     shown = shown.sort_index(ascending=False).fillna("").reset_index()
     blocks = {
         "accuracy": shown.to_markdown(index=False, disable_numparse=True),
+        # The README's first table, without its note.
+        "decision": (source / "tables/decision.md").read_text(encoding="utf-8").split("\n\n")[0],
         "table3": (source / "tables/table3_storage.md").read_text(encoding="utf-8"),
         "table4": (source / "tables/table4_noise.md").read_text(encoding="utf-8"),
         "photographs": photographs(root / "config/datasets.yaml"),
