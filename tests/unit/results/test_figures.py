@@ -104,10 +104,11 @@ def test_fig2_of_learners_with_other_seeds_says_so(tmp_path: Path) -> None:
     """A probe has more seeds than a fine-tuned network: not all have the most."""
     table = accuracies({"dtd": {"lite0": FALLING, "probe": FLAT}}, tmp_path / "accuracy.csv")
     rows = pd.read_csv(table)
-    rows.loc[rows["learner"] == "probe", "seeds"] = 5
+    rows.loc[rows["learner"] == "probe", ["seeds", "n"]] = 5, 5640
     rows.to_csv(table, index=False)
     accuracy_vs_ratio(table, tmp_path / "fig2.svg")
-    assert any("1 to 5 seeds" in text for text in words(tmp_path / "fig2.svg"))
+    title = next(text for text in words(tmp_path / "fig2.svg") if text.startswith("dtd"))
+    assert "n = 1,128 to 5,640 test images, 1 to 5 seeds" in title
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 6])

@@ -65,9 +65,10 @@ def test_a_network_that_takes_one_size_alone_is_asked_at_it(
     what: dict[str, Any], tmp_path: Path
 ) -> None:
     """Another size is one line; at its own size it is not looked at once more at a larger one."""
+    swin = "swin_base_patch4_window7_224"
     for learner in what["learners"].values():
-        learner["weights"] = "swin_base_patch4_window7_224"
-    with pytest.raises(UserError, match="image_size is 160; swin_base_patch4_window7_224 in .* 224 pixels alone"):
+        learner["weights"] = swin
+    with pytest.raises(UserError, match=f"image_size is 160; {swin} in .* 224 pixels alone"):
         study_of(what, tmp_path)
     _, checked = study_of({**what, "image_size": 224}, tmp_path)
     assert checked["larger_size"] is False

@@ -10,6 +10,7 @@ from jpegprep.evaluation.decision import against_original, in_points
 from jpegprep.results.figures.drawing import COLOURS, save
 from jpegprep.results.figures.panels import (
     apart,
+    images_of,
     interval_line,
     legend_below,
     panels,
@@ -49,8 +50,8 @@ def accuracy_vs_ratio(
                     label=learner,
                     **interval_line(i),
                 )
-            images, seeds = panel["n"].iloc[0], seeds_of(panel["seeds"])
-            axis.set_title(f"{dataset}: n = {images:,} test images, {seeds}")
+            images, seeds = images_of(panel["n"]), seeds_of(panel["seeds"])
+            axis.set_title(f"{dataset}: {images} test images, {seeds}")
             ratio_axis(axis)
             axis.set_ylabel("top-1 test accuracy")
         legend_below(figure, axes, "bars: 95 % intervals")
@@ -88,7 +89,7 @@ def difference_vs_ratio(differences: str | Path, margin: float, *targets: str | 
                     label=learner,
                     **interval_line(i),
                 )
-            axis.set_title(f"{dataset}: n = {panel['n'].iloc[0]:,}, {seeds_of(panel['seeds'])}")
+            axis.set_title(f"{dataset}: {images_of(panel['n'])}, {seeds_of(panel['seeds'])}")
             ratio_axis(axis)
             axis.set_ylabel("accuracy less the original's, points")
         legend_below(
@@ -141,7 +142,9 @@ def recommended(
             if facts["quality"]:
                 axis.axvline(facts["quality"] / 100, color="0.6", linewidth=0.8, linestyle=":")
         legend_below(
-            figure, [cost], f"bars: 95 % intervals, paired; dashed: {100 * facts['margin']:g}"
+            figure,
+            [cost],
+            f"bars: 95 % intervals, paired; dashed: the margin, {in_points(facts['margin'])}",
         )
         save(figure, targets)
 
@@ -184,7 +187,7 @@ def accuracy_vs_parameters(models: str | Path, *targets: str | Path) -> None:
             )
             axis.minorticks_off()
             axis.margins(x=0.15)
-            axis.set_title(f"{dataset}: n = {panel['n'].iloc[0]:,}, {seeds_of(panel['seeds'])}")
+            axis.set_title(f"{dataset}: {images_of(panel['n'])}, {seeds_of(panel['seeds'])}")
             axis.set_xlabel("parameters, millions")
             axis.set_ylabel("top-1 test accuracy")
         legend_below(figure, axes, "bars: 95 % intervals")

@@ -93,6 +93,12 @@ def legend_of(axes: Sequence[Axes]) -> dict[str, Any]:
     }
 
 
+def images_of(counts: "pd.Series[int]") -> str:
+    """Return how many test images there are; of a cross-fitted probe it is all images."""
+    least, most = counts.min(), counts.max()
+    return f"n = {least:,}" + (f" to {most:,}" if least < most else "")
+
+
 def seeds_of(counts: "pd.Series[int]") -> str:
     """Return how many seeds there are, of learners that may have different numbers."""
     least, most = counts.min(), counts.max()
