@@ -161,8 +161,9 @@ def training_threads(wildcards, each=1):
 
 def alone():
     """Return how many GPUs a job asks for that is to have the machine for itself, if it is one."""
-    in_all = workflow.resource_settings.resources.get("gpu")
-    return (in_all.value or 1) if OWN and in_all else 1
+    settings = workflow.resource_settings
+    in_all = settings.resources.get("gpu")
+    return (in_all.value or 1) if OWN and in_all and not settings.nodes else 1
 
 
 def of_variants(path, variants):

@@ -73,7 +73,7 @@ rule split_dataset:
     input:
         **({"plan": STUDY.file("plan.json")} if OWN else {}),
         manifest=MANIFEST,
-        # Of a user's own images: how many there is time for.
+        # Of a user's own images the plan says how many there is time for.
     output:
         split=SPLIT,
     log:

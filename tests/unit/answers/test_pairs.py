@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jpegprep.answers.pairs import judge
+from jpegprep.answers.pairs import judge, next_ratio
 from jpegprep.common.errors import UserError
 from jpegprep.common.records import write_record
 from jpegprep.learners.runs import write_predictions
@@ -70,6 +70,12 @@ def test_where_they_lose_the_next_larger_ratio_is_tried(tmp_path: Path) -> None:
     assert (found["loses"], found["next"]) == (True, 0.7)
     found = judged(tmp_path, [25, 26, 24, 25, 27], ratio=0.8)
     assert (found["loses"], found["next"], found["out_of_time"]) == (True, None, False)
+
+
+def test_the_original_is_no_ratio_to_try() -> None:
+    """Also where nothing need be saved."""
+    assert next_ratio(0.9, pd.Series(SIZES), 0.0) is None
+    assert next_ratio(0.7, pd.Series(SIZES), 0.0) == 0.8
 
 
 def test_a_loss_that_is_not_sure_ends_the_search_too(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ class Folder:
     def round(self, ratio: float, difference: float, low: float, high: float, **facts: Any) -> Path:
         """Write what five pairs of networks said of a ratio, in points."""
         found: dict[str, Any] = {"ratio": ratio, "next": None, "out_of_time": False}
-        found |= {"loses": high <= -1, "learner": "lite0", "image_size": 128, "epochs": 3}
+        found |= {"loses": high <= -1, "learner": "lite0", "image_size": 160, "epochs": 3}
         found |= {"train_images": 300, "runs": {"original": ["runs/original/seed0/run.json"]}}
         side = {"accuracy": 0.8, "low": 0.78, "high": 0.82}
         found |= {"original": side, "compressed": side}
@@ -234,6 +234,26 @@ def test_where_networks_lose_the_answer_is_of_the_larger_ratio(tmp_path: Path) -
     assert "**Quality 50** was shown by the probe, but the fine-tuned networks lose -3.0" in text
 
 
+def test_networks_that_saw_less_do_not_speak_of_the_size_asked_about(tmp_path: Path) -> None:
+    """At 128 px they exclude the loss; at 160 px nobody has trained them."""
+    folder = Folder(tmp_path, GOOD)
+    folder.proposal()
+    facts, text = folder.recommendation(folder.round(0.5, 0, -0.5, 0.5, image_size=128))
+    assert facts["verdict"] == "use-probe"
+    assert "these saw the images at 128 px, for want of time" in text
+
+
+def test_a_rare_class_is_no_reason_to_be_silent(tmp_path: Path) -> None:
+    """97 % of the images are of one class: no accuracy is three margins above, 0.99 is enough."""
+    folder = Folder(tmp_path, GOOD)
+    folder.proposal()
+    labels = {"class": ["cat"] * 97 + ["dog"] * 3, "label": [0] * 97 + [1] * 3}
+    pd.DataFrame(labels | {"split": ["train"] * 100}).to_parquet(tmp_path / "split.parquet")
+    for low, verdict in ((0.98, "cannot-tell"), (0.99, "use-probe")):
+        folder.accuracy(low)
+        assert folder.recommendation()[0]["verdict"] == verdict
+
+
 def test_after_a_loss_the_probe_alone_is_not_believed(tmp_path: Path) -> None:
     """At 0.9 the pairs show nothing either way; at 0.5 they had lost."""
     folder = Folder(tmp_path, GOOD)
@@ -316,7 +336,7 @@ def test_the_page_says_what_is_saved_and_what_it_costs(tmp_path: Path) -> None:
     assert "differ from themselves by +0.2 [-1.0, +1.4]" in text
     assert "- truncated: 1 file, set aside" in text
     assert "estimated JPEG quality 75 (10th to 90th percentile 75 to 96)" in text
-    assert "It took 10.0 minutes; the budget was 15" in text
+    assert "This call took 10.0 minutes; the budget was 15" in text
     assert "runs/original/seed0/run.json" in facts["runs"]
 
 
@@ -337,8 +357,8 @@ def test_a_sample_is_said_to_be_one(tmp_path: Path) -> None:
     folder = Folder(tmp_path, GOOD)
     folder.proposal()
     _, text = folder.recommendation(images=500)
-    assert "Of 2,000 images 500 were looked at" in text
-    assert "A sample of 500 of 2,000 images was used" in text
+    assert "Of 2,000 images 500 were looked at" not in text  # it would take more than there are
+    assert "A sample of 18 of 2,000 images was used" in text
 
 
 def test_files_that_give_the_labels_away_are_warned_of(tmp_path: Path) -> None:

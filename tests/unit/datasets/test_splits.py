@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from jpegprep.common.errors import UserError
-from jpegprep.datasets.splits import across_splits, assign, sample, split_dataset
+from jpegprep.datasets.splits import across_splits, assign, distinct, sample, split_dataset
 
 HOW = {"strategy": "stratified", "val": 0.2, "test": 0.2, "seed": 0, "duplicates": "apart"}
 TOGETHER = {**HOW, "duplicates": "together"}
@@ -521,3 +521,18 @@ def test_a_class_that_lacks_a_given_split_is_rare(tmp_path: Path) -> None:
     assert set(split_of(given(**counts), tmp_path, **GIVEN, rare="drop")["class"]) == {"a", "b"}
     table = given(**counts, val={"a": 1, "b": 1, "c": 1, "d": 1})
     assert set(split_of(table, tmp_path, **GIVEN, rare="drop")["class"]) == {"a", "b", "c"}
+
+
+def test_copies_in_a_class_count_once() -> None:
+    """The first stays, or where splits are given the test's; a copy in another class stays, too."""
+    images = pd.DataFrame(
+        [
+            ("a", "cat", "train/cat/a.png", None),
+            ("b", "cat", "test/cat/b.png", "a"),
+            ("c", "dog", "train/dog/c.png", "a"),
+            ("d", "dog", "train/dog/d.png", None),
+            ("e", "dog", "train/dog/e.png", "d"),
+        ],
+        columns=["key", "class", "member", "duplicate_of"],
+    )
+    assert distinct(images)["key"].tolist() == ["b", "c", "d"]

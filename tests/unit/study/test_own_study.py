@@ -74,6 +74,19 @@ def test_a_network_that_takes_one_size_alone_is_asked_at_it(
     assert checked["larger_size"] is False
 
 
+def test_one_size_and_one_network_are_asked_about(what: dict[str, Any], tmp_path: Path) -> None:
+    """A learner's own size, and a confirming network that is another one, are one line each."""
+    name = "tf_efficientnet_lite0"
+    recipe = what["learners"][name]["recipe"]
+    recipe["image_size"] = 224
+    with pytest.raises(UserError, match="image_size is 160, and a learner's recipe says another"):
+        study_of(what, tmp_path)
+    del recipe["image_size"]
+    what["learners"][name]["weights"] = "tf_efficientnet_lite1"
+    with pytest.raises(UserError, match=f"{name} has other weights than probe; give both"):
+        study_of(what, tmp_path)
+
+
 @pytest.mark.parametrize(
     ("changed", "told"),
     [

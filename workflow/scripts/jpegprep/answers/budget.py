@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jpegprep.answers.verdicts import LEAST_PAIRS
 from jpegprep.common.files import write_json
 from jpegprep.common.parquet import read_parquet
 from jpegprep.datasets.problems import SET_ASIDE
+from jpegprep.datasets.splits import distinct
+from jpegprep.learners.folds import FOLDS
 
 # Seconds on a processor of today, all measured on two cores of an AMD EPYC: of a regression of the
 # probe by image, feature and class; of a job's start, of a training's; of what comes after.
@@ -75,10 +76,10 @@ def plan_minutes(
         *(content, archives, manifest, weights, probe, variants, network, classes, threads),
         at_a_time,
     )
-    handling = read_parquet(manifest, ["handling"]).to_pandas()["handling"]
+    files = read_parquet(manifest).to_pandas()
     found = plan(
         speed,
-        int((handling != SET_ASIDE).sum()),
+        len(distinct(files[files["handling"] != SET_ASIDE])),
         classes,
         probe,
         repeats,
@@ -129,10 +130,12 @@ def plan(
     """
     left -= _REST_S
     looks = 1 + sum(speed["changed"].values())
-    fits = repeats * probe.get("folds", 5) + len(probe["regularization"])
-    regression = fits * _REGRESSION_S * _FEATURES * classes / threads
-    of_look = speed["features_seconds"] + regression
-    of_image = speed["treat_seconds"] + looks * of_look
+    # A regression is fitted anew where any image is another one, a fold a thread.
+    fitted = 1 + sum(share > 0 for share in speed["changed"].values())
+    folds = probe.get("folds", FOLDS)
+    fits = repeats * folds / min(threads, folds) + len(probe["regularization"])
+    regression = fits * _REGRESSION_S * _FEATURES * classes
+    of_image = speed["treat_seconds"] + looks * speed["features_seconds"] + fitted * regression
     used = min(images, max(classes * 4, int(left / of_image)))
     left -= used * of_image
     seconds = {"look": used * of_image, "larger": 0.0, "pairs": 0.0, "rest": _REST_S}
@@ -207,6 +210,6 @@ def told(found: Mapping[str, Any], minutes: float) -> str:
             f"({seconds['pairs']:,.0f} s)"
         )
     else:
-        lines.append(f"- no networks are fine-tuned: {LEAST_PAIRS} pairs take more minutes")
+        lines.append("- no networks are fine-tuned: pairs of them take more minutes")
     lines.append(f"- in all about {sum(seconds.values()) / 60:,.0f} minutes from here")
     return "\n".join(lines)

@@ -371,7 +371,7 @@ def _recommended(
     while larger is not None:
         ratio = larger
         tried.append(study.confirm(ratio))
-        pairs = facts_of_pairs(tried[-1]) | {"contradicted": len(tried) > 1}
+        pairs = facts_of_pairs(tried[-1]) | {"contradicted": len(tried) > 1, "smaller": False}
         told = verdict({**proposal, "ratio": ratio}, facts, pairs, cell.margin)
         larger = next_ratio(ratio, _SIZES, _LEAST_SAVING) if told == LOSES else None
     at = RATIOS.index(ratio) if ratio is not None else 0

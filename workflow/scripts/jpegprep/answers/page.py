@@ -83,9 +83,9 @@ def _reasons(facts: Facts) -> str:
         quality = facts["source"]["quality"]
         already = "" if quality is None else f" They are JPEG of quality {quality:.0f} already."
         return (
-            f"No ratio saves bytes that are worth it without being shown to lose {margin} or more "
-            f"of accuracy, or more of a class than is accepted.{already} That is the probe's word: "
-            "where it says so, no networks are fine-tuned."
+            f"The largest ratio that saves what is worth it is shown to lose {margin} or more of "
+            f"accuracy, or more of a class than is accepted; or none saves so much.{already} That "
+            "is the probe's word: where it says so, no networks are fine-tuned."
         )
     saved = (
         f"It saves **{facts['saved']:.1%}** of the bytes "
@@ -121,9 +121,15 @@ def _networks(facts: Facts) -> str:
             f"No networks were fine-tuned to confirm it: {LEAST_PAIRS} pairs did not fit into "
             f"{facts['plan']['minutes']:g} minutes, or were not asked for."
         )
+    fine, asked = facts["fine_tuned"], facts["image_size"]
+    if fine["difference"]["low"] > -facts["margin"]:
+        return (
+            f"So it is by {facts['pairs']} pairs of fine-tuned networks, but these saw the images "
+            f"at {fine['image_size']} px, for want of time; more `minutes` train them at {asked}."
+        )
     return (
-        f"{facts['pairs']} pairs of fine-tuned networks do not contradict it, nor could they show "
-        "it alone: more `pairs` and `minutes` might."
+        f"{facts['pairs']} pairs of fine-tuned networks do not contradict it, nor do they show it: "
+        "more `pairs` and `minutes` might."
     )
 
 
@@ -188,7 +194,7 @@ def _warnings(facts: Facts) -> list[str]:
     parts = []
     margin = in_points(facts["margin"])
     for one in facts["contradicted"]:
-        if one["ratio"] * 100 != facts["quality"]:
+        if round(100 * one["ratio"]) != facts["quality"]:
             parts.append(
                 f"**Quality {100 * one['ratio']:.0f}** was shown by the probe, but the fine-tuned "
                 f"networks lose {_points(one['difference'])} points there."
@@ -222,8 +228,9 @@ def _next_steps(facts: Facts, probe: pd.DataFrame) -> list[str]:
             f"**What would show more**: {needed['images']:,} images would show ratio "
             f"{needed['ratio']:g} with a chance of 80 %, if the probe's estimate is the truth."
         )
-        if plan["images"] < plan["of"]:
-            looked = sum(plan["seconds"].values()) / 60 * needed["images"] / plan["images"]
+        if plan["images"] < needed["images"] <= plan["of"]:
+            longer = plan["seconds"]["look"] * (needed["images"] / plan["images"] - 1)
+            looked = plan["minutes"] + longer / 60
             more.append(
                 f"Of {plan['of']:,} images {plan['images']:,} were looked at; about "
                 f"{looked:,.0f} `minutes` would be enough for that many."
@@ -326,11 +333,11 @@ def _time(facts: Facts) -> str:
     sample = (
         ""
         if plan["images"] == plan["of"]
-        else f" A sample of {plan['images']:,} of {plan['of']:,} images was used, as the minutes "
-        "bought no more."
+        else f" A sample of {facts['manifest']['used']:,} of {plan['of']:,} images was used, "
+        "as the minutes bought no more."
     )
     return (
-        f"It took {facts['seconds'] / 60:.1f} minutes; the budget was {plan['minutes']:g} "
+        f"This call took {facts['seconds'] / 60:.1f} minutes; the budget was {plan['minutes']:g} "
         f"(`minutes`).{sample}"
     )
 

@@ -116,5 +116,6 @@ def next_ratio(ratio: float, relative: "pd.Series[float]", least_saving: float) 
         relative: the size of each ratio's images over the original's, by ratio.
         least_saving: the share of bytes.
     """
-    worth = relative[(relative.index > ratio) & (1 - relative >= least_saving)]
+    larger = (relative.index > ratio) & (relative.index < 1)
+    worth = relative[larger & (1 - relative >= least_saving)]
     return None if worth.empty else float(worth.index.min())

@@ -75,7 +75,10 @@ def recommend(
     used = pd.read_csv(uses)
     found = _probe(probe, pd.read_csv(accuracy), used, what["probe"], ratio, split)
     pairs = tried[-1] if tried else None
-    evidence = {**pairs["difference"], "contradicted": len(tried) > 1} if pairs else None
+    evidence = None
+    if pairs:
+        evidence = {**pairs["difference"], "contradicted": len(tried) > 1}
+        evidence["smaller"] = pairs["image_size"] < what["image_size"]
     told = verdict(proposed, found, evidence, what["margin"])
     if told == CANNOT_TELL:
         ratio = None  # nobody is to take a number for an answer

@@ -9,7 +9,8 @@ LOSES, LEAVE, CANNOT_TELL = "loses", "leave", "cannot-tell"
 # One pair of trainings tells nothing of how much training varies, three hardly more than one
 # (Student's quantile with two degrees of freedom is 4.3).
 LEAST_PAIRS = 5
-# A network that hardly beats the largest class has nothing to lose: so many margins above it.
+# A network that hardly beats the largest class has nothing to lose: so many margins above it, or
+# half of the way from there to no error.
 _ABOVE_CHANCE = 3
 
 
@@ -27,20 +28,23 @@ def verdict(
         probe: ``original_low``, the lower bound of its accuracy on the originals, and ``chance``,
             the share of the largest class.
         pairs: of the fine-tuned networks: ``pairs``, how many, ``difference`` with ``low`` and
-            ``high``, and ``contradicted``: whether they were shown to lose at a smaller ratio; None
-            where none was trained.
+            ``high``, ``contradicted``: whether they were shown to lose at a smaller ratio, and
+            ``smaller``: whether they saw the images smaller than is asked about; None where none
+            was trained.
         margin: the loss of accuracy that is accepted, a fraction.
 
     Returns:
-        ``cannot-tell``: the probe is not clearly above the largest class's share. ``leave``: no
+        ``cannot-tell``: the probe is not clearly above the largest class's share (by three
+        margins, or half of what is left). ``leave``: no
         ratio saves what is worth it, or the largest that does is shown to lose the margin.
         ``loses``: the fine-tuned networks are shown to lose it. ``not-shown``: the probe excludes
         nothing, or the networks contradict it: by their estimate they lose the margin, or they
         were shown to at a smaller ratio. ``use``: the probe and at least five pairs of networks
-        exclude it. ``use-probe``: the probe does, and the networks neither show nor contradict
-        it.
+        exclude it, at the size asked about. ``use-probe``: the probe does, and the networks neither
+        show it at that size nor contradict it.
     """
-    if probe["original_low"] <= probe["chance"] + _ABOVE_CHANCE * margin:
+    chance = probe["chance"]
+    if probe["original_low"] <= min(chance + _ABOVE_CHANCE * margin, (1 + chance) / 2):
         return CANNOT_TELL
     if proposal["ratio"] is None:
         return LEAVE
@@ -50,7 +54,8 @@ def verdict(
         return NOT_SHOWN
     if not pairs:
         return USE_PROBE
-    if pairs["pairs"] >= LEAST_PAIRS and pairs["low"] > -margin:
+    shown = pairs["pairs"] >= LEAST_PAIRS and pairs["low"] > -margin
+    if shown and not pairs["smaller"]:
         return USE
     # At a larger ratio than one that the networks lose at, the probe alone is not believed.
     contradicted = pairs["difference"] <= -margin or pairs["contradicted"]

@@ -27,7 +27,7 @@ def split_dataset(
     """Assign every usable image of a manifest to a split and a shard; write parquet.
 
     `how` and `shards` are those of `assign`; of more ``images`` than a `plan` (JSON) says, where
-    there is one, a sample is used. Where ``rare`` of `how` is ``drop``, a class that is too small
+    there is one, a sample is used, and of copies of an image in a class one (`distinct`). Where ``rare`` of `how` is ``drop``, a class that is too small
     for the splits is left out. Columns: key, class, label (index of the class in sorted order),
     split, shard (number).
 
@@ -47,6 +47,9 @@ def split_dataset(
             )
     if rare:
         print(_left_out(rare))
+    if plan:
+        own, images = len(images), distinct(images)
+        print(f"{own - len(images):,} copies of images of the same class are left out")
     pool = _given(images) if how["strategy"] == "given" else None
     limit = json.loads(Path(plan).read_text(encoding="utf-8"))["images"] if plan else None
     images = sample(images, limit, how["seed"], pool)
@@ -58,6 +61,22 @@ def split_dataset(
     print(f"{across_splits(images, table)} images have a duplicate in another split")
     with replacing(split) as part:
         write_parquet(table, part)
+
+
+def distinct(images: pd.DataFrame) -> pd.DataFrame:
+    """Return the images without copies: of equal bytes in one class the first one counts.
+
+    A copy tells nothing new, and intervals that counted it would be too narrow. Where splits are
+    given, the copy in the test split stays, then that in val.
+
+    Args:
+        images: columns key, class, member and duplicate_of; the rows stay in their order.
+    """
+    content = images["duplicate_of"].where(images["duplicate_of"].notna(), images["key"])
+    split = images["member"].str.split("/").str[0].map({"test": 0, "val": 1}).fillna(2)
+    table = pd.DataFrame({"content": content, "class": images["class"], "split": split})
+    first = table.sort_values("split", kind="stable").drop_duplicates(["content", "class"]).index
+    return images.loc[images.index.isin(first)]
 
 
 def _too_small(images: pd.DataFrame, how: Mapping[str, Any]) -> dict[str, int]:

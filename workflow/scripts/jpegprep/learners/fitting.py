@@ -190,7 +190,7 @@ def fit(
         Path(checkpoint),
         identity_of(about, recipe, weights, readers),
         seed,
-        recipe.get("epoch", "last"),
+        recipe.get("epoch", "last") if "val" in data else "last",
         checkpoint_seconds,
     )
     with tempfile.TemporaryDirectory(prefix="jpegprep-") as scratch:

@@ -111,5 +111,17 @@ def _check(what: Mapping[str, Any], source: str) -> None:
             raise UserError(
                 f"{source}: {key} is {what[key]!r}; name a learner of framework {framework}"
             )
+    sizes = {entry["recipe"]["image_size"] for entry in what["learners"].values()}
+    if sizes != {what["image_size"]}:
+        raise UserError(
+            f"{source}: image_size is {what['image_size']}, and a learner's recipe says another; "
+            "remove it there"
+        )
+    used = [what["learners"][what[key]] for key in ("probe", "confirm") if what[key] is not False]
+    if len({entry["weights"] for entry in used}) > 1:
+        raise UserError(
+            f"{source}: {what['confirm']} has other weights than {what['probe']}; give both the "
+            "same, since one network's speed is measured"
+        )
     if what["split"]["val"] + what["split"]["test"] >= 1:
         raise UserError(f"{source}: split leaves nothing to train on; val and test sum to below 1")
