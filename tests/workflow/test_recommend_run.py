@@ -89,7 +89,7 @@ def test_asked_again_nothing_runs_and_a_changed_image_is_noticed(asked):
     [
         (lambda folder: None, "is neither a folder, nor an archive, nor a CSV"),
         (lambda folder: folder.mkdir(), "images"),
-        (lambda folder: _zip(folder, {"cat/1.png": b"", "dog/1.png": b""}), "4"),
+        (lambda folder: _zip(folder, {"cat/1.png": b"", "dog/1.png": b""}), "3 or more, for train"),
     ],
 )
 def test_images_that_will_not_do_are_one_line(tmp_path, fresh, make, message):

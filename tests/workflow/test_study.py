@@ -190,6 +190,7 @@ def test_the_report_shows_each_result_by_one_label(project):
         "Trained at one ratio, tested at another",  # the figure
         "Trained at one ratio, tested at another",  # the table
         "What is wrong with the images",
+        "What training on compressed images wins back",
     ]
     assert all(len(json.loads(text)) == 1 for text in labels)
 

@@ -27,9 +27,9 @@ def split_dataset(
     """Assign every usable image of a manifest to a split and a shard; write parquet.
 
     `how` and `shards` are those of `assign`; of more ``images`` than a `plan` (JSON) says, where
-    there is one, a sample is used, and of copies of an image in a class one (`distinct`). Where ``rare`` of `how` is ``drop``, a class that is too small
-    for the splits is left out. Columns: key, class, label (index of the class in sorted order),
-    split, shard (number).
+    there is one, a sample is used, and of copies of an image in a class one (`distinct`). Where
+    ``rare`` of `how` is ``drop``, a class that is too small for the splits is left out. Columns:
+    key, class, label (index of the class in sorted order), split, shard (number).
 
     Raises:
         UserError: as `assign`; where `rare` leaves fewer than two classes.
