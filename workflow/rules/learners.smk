@@ -192,7 +192,7 @@ for name in STUDY.learners_of("probe"):
             learner=name,
         conda:
             "../../envs/learners_probe.yaml"
-        threads: 5 if OWN else 2 # a fold each
+        threads: 5 if OWN else 2  # a fold each
         resources:
             mem_mb=6000,
             runtime=60,
