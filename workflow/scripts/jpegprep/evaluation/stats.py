@@ -304,7 +304,8 @@ def pairs_difference(
     Args:
         one: of each pair (n,), whether the one network was right on each test image.
         other: likewise of the other network, in the same order.
-        shared: the share of a pair's training images that another pair trains on, too; from 0 to 1.
+        shared: how much the pairs' training images are the same, from 0 to 1: the share of the
+            other folds' images that each trains on, which is no less than what two of them share.
         confidence: the share of intervals that cover.
 
     Returns:

@@ -52,8 +52,8 @@ def measure_speed(
 
     Returns:
         ``treat_seconds``, of an image, all variants; ``features_seconds``, of an image of one
-        variant; ``changed``, of each variant the share of images that it changes; ``size``, of
-        each its bytes over the original's; ``training_seconds``, of an image in a step, where
+        variant; ``changed``, of each variant the share of images that it changes;
+        ``training_seconds``, of an image in a step, where
         `at_a_time` trainings run.
     """
     with tempfile.TemporaryDirectory(prefix="jpegprep-") as scratch:
@@ -75,15 +75,10 @@ def measure_speed(
 
         sources = [readers[0].image(i) for i in range(images)]
         found = {
-            "images": images,
             "treat_seconds": treat / images,
             "features_seconds": _seconds(extract) / (2 * images),
             "changed": {
                 variant: float(np.mean([r.image(i) != sources[i] for i in range(images)]))
-                for variant, r in zip(variants, readers[1:], strict=True)
-            },
-            "size": {
-                variant: r.image_bytes / readers[0].image_bytes
                 for variant, r in zip(variants, readers[1:], strict=True)
             },
         }
