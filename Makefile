@@ -17,7 +17,7 @@ PAIRS := --resources gpu=2 network=1
 # Their spaces and quotes reach the programs as they are.
 export IMAGES TO QUALITY
 
-.PHONY: help setup demo recommend convert test test-all coverage slurm conda drill lint format bench gpu gpu-pack reference lock clean
+.PHONY: help setup demo recommend convert test test-all coverage slurm conda drill lint format bench halves gpu gpu-pack reference lock clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -88,6 +88,9 @@ format: $(READY) ## put the code into shape
 
 bench: $(READY) ## measure speed beside what a user would pick instead
 	@$(RUN) python tests/bench.py
+
+halves: $(READY) ## does a recommendation hold on other images? make halves SETS="a=/data/a b=/data/b"
+	@$(RUN) python tests/halves.py $(SETS) $(OPTIONS)
 
 gpu-pack: $(READY) ## pack what `make gpu` needs on a bare machine into .gpu/
 	@$(RUN) python tests/gpu/pack.py

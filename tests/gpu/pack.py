@@ -39,10 +39,7 @@ def pack(folder: Path, images: dict[str, int]) -> None:
         scratch = folder / f"{dataset}.parquet"
         split = folder / f"{dataset}-split.parquet"
         build_manifest(entry, archives, scratch, threads=2)
-        plan = folder / "plan.json"
-        write_json(plan, {"images": limit})
-        split_dataset(entry["split"], entry["shards"], scratch, split, plan)
-        plan.unlink()
+        split_dataset(entry["split"], entry["shards"], scratch, split, limit=limit)
         target = folder / f"shards/{dataset}/original"
         write_original_shards(entry, archives, scratch, split, entry["shards"], target)
         scratch.unlink()

@@ -4,6 +4,9 @@
 #           `costs`, config/sizes.csv and config/throughput.csv, and what is there already.
 # Gives: results/recommend/<name>/recommendation.md, .json, .svg and .png; the plan on the terminal
 #        and in its log; results/costs/.
+#
+# Several numbers of a rule stand in its param `given`, by name: Snakemake (9.27) compares the values
+# of params as a set, and would not see one number take the place of another.
 
 
 localrules:
@@ -54,8 +57,9 @@ rule costs:
 
 if OWN:
 
-    # What runs alone on the machine: all of its GPUs are asked for, whether there are some or not.
-    rule plan_minutes:
+    # A checkpoint: of how many images there is time for, the plan says. It runs alone on the machine:
+    # all of its GPUs are asked for, whether there are some or not.
+    checkpoint plan_minutes:
         input:
             archives=own_archives(),
             manifest=STUDY.manifests()[OWN_DATASET],
@@ -77,15 +81,17 @@ if OWN:
         params:
             **calls("answers.budget:plan_minutes", "learners_timm.yaml"),
             content=STUDY.content(OWN_DATASET),
-            probe=STUDY.recipe(OWN["probe"]),
-            variants=STUDY.variants()[1:],
-            repeats=len(STUDY.learner_seeds(OWN["probe"])),
-            network=STUDY.recipe(OWN["confirm"]) if OWN["confirm"] else None,
-            pairs=OWN["pairs"],
-            fixed="input_size" in STUDY.weights[STUDY.learners[OWN["probe"]]["weights"]],
-            larger=larger_size(),
-            classes=STUDY.datasets[OWN_DATASET]["classes"],
-            minutes=OWN["minutes"],
+            given={
+                "probe": STUDY.recipe(OWN["probe"]),
+                "variants": STUDY.variants()[1:],
+                "repeats": len(STUDY.learner_seeds(OWN["probe"])),
+                "network": STUDY.recipe(OWN["confirm"]) if OWN["confirm"] else None,
+                "pairs": OWN["pairs"],
+                "fixed": "input_size" in STUDY.weights[STUDY.learners[OWN["probe"]]["weights"]],
+                "larger": larger_size(),
+                "classes": STUDY.datasets[OWN_DATASET]["classes"],
+                "minutes": OWN["minutes"],
+            },
             started=lambda wildcards, output: STARTED,
             at_a_time=lambda wildcards, output: alone(),
         script:
@@ -109,10 +115,7 @@ if OWN:
         params:
             **calls("answers.proposal:propose", "results.yaml"),
             shapes=shapes({"predictions": probed("predictions.parquet")}),
-            probe=OWN["probe"],
-            margin=OWN["margin"],
-            class_margin=OWN["class_margin"],
-            least_saving=OWN["least_saving"],
+            given={key: OWN[key] for key in ("probe", "margin", "class_margin", "least_saving")},
         script:
             "../scripts/call.py"
 
@@ -136,8 +139,7 @@ if OWN:
         params:
             **calls("answers.pairs:judge", "evaluation.yaml"),
             ratio=judged_ratio,
-            least_saving=OWN["least_saving"],
-            margin=OWN["margin"],
+            given={key: OWN[key] for key in ("margin", "least_saving")},
             minutes=lambda wildcards, output: OWN["minutes"],
             started=lambda wildcards, output: STARTED,
         script:
@@ -232,7 +234,7 @@ if OWN:
             split=STUDY.splits()[OWN_DATASET],
             rounds=lambda wildcards: judged(),
             larger=lambda wildcards: (
-                [STUDY.file("larger")] if planned().get("larger") and answered_ratio() else []
+                [STUDY.file("larger")] if newly_planned()["larger"] and answered_ratio() else []
             ),
             audit=STUDY.file("audit.json"),
         output:

@@ -130,6 +130,31 @@ def planned():
     return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
 
 
+def newly_planned():
+    """Return the plan of a user's own images, once it is made for this call."""
+    checkpoints.plan_minutes.get()
+    return planned()
+
+
+def plan_of_own(wildcards):
+    """Return the plan of a user's own images, which is made before they are split.
+
+    Where all of them were used, more minutes split nothing anew, and so leave shards and features.
+    """
+    if not OWN:
+        return []
+    plan = planned()
+    if not (plan and plan["images"] == plan["of"] and plan["minutes"] <= OWN["minutes"]):
+        newly_planned()
+    return ancient(STUDY.file("plan.json"))
+
+
+def limit_of_own(wildcards):
+    """Return how many of a user's own images are used; None: all."""
+    plan = planned()
+    return plan["images"] if plan and plan["images"] < plan["of"] else None
+
+
 def learners_of(framework):
     """Return a pattern of the learners of a framework; of none, where there are none."""
     return "|".join(STUDY.learners_of(framework)) or "(?!)"
@@ -265,7 +290,7 @@ def proposed():
 
 def judged():
     """Return the files of what the pairs of networks said, ratio after ratio; maybe none."""
-    if not (OWN["confirm"] and proposed()["shown"] and planned().get("pairs")):
+    if not (OWN["confirm"] and proposed()["shown"] and newly_planned()["pairs"]):
         return []
     files = []
     while True:

@@ -71,9 +71,8 @@ rule build_manifest:
 
 rule split_dataset:
     input:
-        **({"plan": STUDY.file("plan.json")} if OWN else {}),
         manifest=MANIFEST,
-        # Of a user's own images the plan says how many there is time for.
+        plan=plan_of_own,
     output:
         split=SPLIT,
     log:
@@ -86,5 +85,7 @@ rule split_dataset:
         **calls("datasets.splits:split_dataset", "shards.yaml"),
         how=of_dataset("split"),
         shards=of_dataset("shards"),
+        once=bool(OWN),
+        limit=limit_of_own,
     script:
         "../scripts/call.py"

@@ -1,6 +1,5 @@
 """Splits: which image is in train, val or test, and in which shard; the same for every variant."""
 
-import json
 from collections.abc import Mapping
 from math import floor
 from pathlib import Path
@@ -22,14 +21,15 @@ def split_dataset(
     shards: Mapping[str, int],
     manifest: str | Path,
     split: str | Path,
-    plan: str | Path | None = None,
+    once: bool = False,
+    limit: int | None = None,
 ) -> None:
     """Assign every usable image of a manifest to a split and a shard; write parquet.
 
-    `how` and `shards` are those of `assign`; of more ``images`` than a `plan` (JSON) says, where
-    there is one, a sample is used, and of copies of an image in a class one (`distinct`). Where
-    ``rare`` of `how` is ``drop``, a class that is too small for the splits is left out. Columns:
-    key, class, label (index of the class in sorted order), split, shard (number).
+    `how` and `shards` are those of `assign`. Where `once`, of copies of an image in a class one is
+    used (`distinct`); of more images than `limit`, a sample. Where ``rare`` of `how` is ``drop``, a
+    class that is too small for the splits is left out. Columns: key, class, label (index of the
+    class in sorted order), split, shard (number).
 
     Raises:
         UserError: as `assign`; where `rare` leaves fewer than two classes.
@@ -47,11 +47,10 @@ def split_dataset(
             )
     if rare:
         print(_left_out(rare))
-    if plan:
+    if once:
         own, images = len(images), distinct(images)
         print(f"{own - len(images):,} copies of images of the same class are left out")
     pool = _given(images) if how["strategy"] == "given" else None
-    limit = json.loads(Path(plan).read_text(encoding="utf-8"))["images"] if plan else None
     images = sample(images, limit, how["seed"], pool)
     try:
         table = assign(images, how, shards)
