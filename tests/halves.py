@@ -51,11 +51,11 @@ class Half:
 
     def snakemake(self, *targets: str) -> None:
         """Make these targets of the half's recommendation."""
-        command = ["snakemake", "--snakefile", str(ROOT / "Snakefile")]
+        command = ["snakemake", *targets, "--snakefile", str(ROOT / "Snakefile")]
         command += ["--directory", str(self.work)]
         command += ["--workflow-profile", str(ROOT / "profiles/default")]
         command += ["--cores", "all", "--resources", "gpu=2", "network=1", "--quiet", "all"]
-        command += [*targets, "--config", f"images={self.images}", f"name={self.name}"]
+        command += ["--config", f"images={self.images}", f"name={self.name}"]
         with (self.work / f"{self.name}.log").open("a", encoding="utf-8") as log:
             subprocess.run([*command, *self.options], stdout=log, stderr=log, check=True)
 
