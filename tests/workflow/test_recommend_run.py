@@ -77,6 +77,11 @@ def test_asked_again_nothing_runs_and_a_changed_image_is_noticed(asked):
     jobs = project.planned(*about, "margin=0.25")
     assert not {"train_timm", "shard_variants", "extract_features", "train_probe"} & set(jobs)
     assert "propose_ratio" in jobs
+    # 0.05 is the least saving, too, and the margin was that of a class.
+    assert "propose_ratio" in project.planned(*about, "margin=0.05")
+    later = {"plan_minutes", "judge_pairs", "make_recommendation", "recommend"}
+    assert "plan_minutes" in project.planned(*about, "minutes=16")
+    assert not set(project.planned(*about, "minutes=16")) - later
     image = images / "brick" / "it's 0.png"
     content = image.read_bytes()
     image.write_bytes(content + b"\0")

@@ -90,6 +90,8 @@ def insert(text: str, blocks: Mapping[str, str]) -> tuple[str, set[str]]:
 def refresh(root: Path) -> None:
     """Copy the demo's results and run records to results/reference/, its tables into READMEs.
 
+    And the tables of `snakemake calibrate`, where they are there: they take as long as the demo.
+
     Raises:
         ValueError: where no README has the place of a block.
     """
@@ -103,6 +105,9 @@ def refresh(root: Path) -> None:
             copy = target / path.relative_to(root / "results")
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, copy)
+    for table in [*root.glob("results/calibration/*.csv"), *root.glob("results/calibration/*.md")]:
+        (target / "calibration").mkdir(exist_ok=True)
+        shutil.copyfile(table, target / "calibration" / table.name)
     accuracy = pd.read_csv(source / "tables/accuracy.csv").dropna(subset="ratio")
     shown = pd.DataFrame(
         {
