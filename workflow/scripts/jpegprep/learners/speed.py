@@ -16,7 +16,7 @@ from jpegprep.datasets.problems import SET_ASIDE
 from jpegprep.datasets.weights import pretrained_model
 from jpegprep.images.images import codec
 from jpegprep.images.variants import ORIGINAL
-from jpegprep.learners.extraction import load_network
+from jpegprep.learners.extraction import GPU_TYPES, load_network
 from jpegprep.learners.fitting import Classifier
 from jpegprep.shards.shards import ShardReader, pack, writing_shard
 from jpegprep.shards.treatments import treat_shard_each
@@ -123,9 +123,10 @@ def _step_seconds(
     size, batch = recipe["image_size"], recipe["batch_size"]
     images = torch.zeros(batch, 3, size, size, dtype=torch.uint8, device=device)
     labels = torch.zeros(batch, dtype=torch.int64, device=device)
+    kind = GPU_TYPES[recipe["gpu_precision"]]
 
     def step() -> None:
-        with torch.autocast("cuda", torch.float16, enabled=gpu):
+        with torch.autocast("cuda", kind, enabled=gpu and kind is not torch.float32):
             loss = network.training_step((images, labels), 0)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
