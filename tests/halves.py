@@ -29,6 +29,7 @@ from jpegprep.answers.verdicts import USE, USE_PROBE  # noqa: E402 (after the pa
 from jpegprep.common.layout import Run  # noqa: E402
 from jpegprep.common.records import read_run  # noqa: E402
 from jpegprep.common.table_files import write_table  # noqa: E402
+from jpegprep.evaluation.decision import against_original  # noqa: E402
 from jpegprep.evaluation.stats import (  # noqa: E402
     Difference,
     difference_interval,
@@ -68,8 +69,8 @@ class Half:
 
     def probe(self) -> pd.DataFrame:
         """Return the probe's differences from the original, a row a ratio, descending."""
-        table = pd.read_csv(self._file("tables/differences.csv"))
-        table = table[(table["learner"] == PROBE) & (table["baseline_ratio"] == 1.0)]
+        table = against_original(self._file("tables/differences.csv"))
+        table = table[table["learner"] == PROBE]
         sizes = pd.read_csv(self._file("tables/size_vs_ratio.csv")).set_index("ratio")
         table = table.set_index("ratio").sort_index(ascending=False)
         return table.assign(saved=1 - sizes["relative_size"])
