@@ -148,7 +148,7 @@ def readings(
             "by noise, points": points_of(table, "by_noise"),
             "by JPEG, points": points_of(table, "by_jpeg"),
             "by denoising, points": points_of(table, "by_denoising"),
-            "JPEG gains accuracy back": table["claim"],
+            "JPEG wins some back": table["claim"],
             "test images": table["n"],
             "seeds": seeds_in_words(table),
         }
@@ -185,7 +185,7 @@ def _of_readings(table: pd.DataFrame, ratio: float) -> str:
         "before they are clipped, and one draw an image, from its key: intervals over images speak "
         f"of other draws, too. JPEG: at ratio {ratio}. Denoised: by non-local means, as strong as "
         "the noise is estimated to be: what a filter made for noise wins back. Clean: what any "
-        "treatment could. JPEG gains accuracy back: borne out where noise is shown to cost "
+        "treatment could. JPEG wins some back: borne out where noise is shown to cost "
         "accuracy and JPEG to gain some, contradicted where JPEG is shown to cost more; otherwise "
         "open. Without any difference one row in 20 would seem to have one. Of "
         f"{len(table)} rows it is borne out in {count[BORNE_OUT]} and contradicted in "
