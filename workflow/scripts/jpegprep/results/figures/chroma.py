@@ -33,13 +33,17 @@ def accuracy_vs_bytes(chroma: str | Path, *targets: str | Path) -> None:
                 accuracy = panel[f"{side}_accuracy"]
                 errors = [accuracy - panel[f"{side}_low"], panel[f"{side}_high"] - accuracy]
                 axis.errorbar(size, accuracy, yerr=errors, label=name, **interval_line(i))
+                # The one line's ratios stand above to the right, the other's below to the left.
+                place, side_of = ((3, 3), "left") if i == 0 else ((-3, -8), "right")
                 for x, y, ratio in zip(size, accuracy, panel["ratio"], strict=True):
                     axis.annotate(
                         f"{ratio:g}",
                         (x, y),
-                        xytext=(3, -9 if i == 0 else 4),
+                        xytext=place,
                         textcoords="offset points",
+                        ha=side_of,
                         fontsize=6,
+                        color=interval_line(i)["color"],
                     )
             original = panel.iloc[0]
             axis.axhline(original["original_accuracy"], color="0.5", linewidth=0.8, linestyle=":")
