@@ -260,6 +260,29 @@ use rule test_timm as test_autogluon with:
         **calls("learners.autogluon_learner:predict_variant", "learners_autogluon.yaml"),
 
 
+rule test_probe:
+    input:
+        model=f"{RUN}/model.npz",
+        tested=SHARDS.format(dataset="{dataset}", variant="{test_variant}"),
+        features=FEATURES.format(dataset="{dataset}", variant="{test_variant}", learner="{learner}"),
+    output:
+        f"{RUN}/tests/{{test_variant}}.parquet",
+    log:
+        "<logs>/test_probe/{dataset}/{variant}/{learner}/seed{seed}/{test_variant}.log",
+    benchmark:
+        "<benchmarks>/test_probe/{dataset}/{variant}/{learner}/seed{seed}/{test_variant}.tsv"
+    wildcard_constraints:
+        learner=learners_of("probe"),
+    conda:
+        "../../envs/learners_probe.yaml"
+    resources:
+        mem_mb=4000,
+    params:
+        **calls("learners.probe:predict_variant", "learners_probe.yaml"),
+    script:
+        "../scripts/call.py"
+
+
 # The models of one learner, each tested on the test images of all ratios.
 if STUDY.train_test:
     if STUDY.learners[CROSSED]["framework"] == "timm":

@@ -10,6 +10,7 @@ from jpegprep.common.errors import UserError
 from jpegprep.evaluation.losses import Predictions, classes, flips, read_ratios
 from jpegprep.evaluation.stats import accuracy_interval, difference_interval
 from jpegprep.learners.runs import write_predictions
+from jpegprep.shards.shards import pack, writing_shard
 
 RATIOS = [1.0, 0.5, 0.3, 0.1]
 NAMES = ["cat", "dog", "null"]
@@ -87,6 +88,29 @@ def pets() -> Predictions:
 
 
 Files = tuple[dict[str, dict[float, list[Path]]], dict[str, Path]]
+Folders = dict[str, dict[float, Path]]
+# Of a ratio and class, how many of its images compression leaves as they were.
+Kept = dict[tuple[float, int], int]
+
+
+def variants(folder: Path, kept: Kept | None = None, **datasets: Predictions) -> Folders:
+    """Write the shards of data sets at each ratio: two images train for each that tests."""
+    found: Folders = {}
+    for name, one in datasets.items():
+        labels = np.tile(one.labels, 3)
+        place = [int((labels[:i] == label).sum()) for i, label in enumerate(labels)]
+        for ratio in one.predicted:
+            target = folder / name / str(ratio)
+            found.setdefault(name, {})[ratio] = target
+            for split, rows in (("train", 2), ("val", 0), ("test", 1)):
+                with writing_shard(target / f"{split}-0.tar", "jpeg-q30", "a test") as writer:
+                    start = 0 if split == "train" else 2 * len(one.labels)
+                    for i in range(start, start + rows * len(one.labels)):
+                        before = b"GIF8" + bytes([i % 256, i // 256])
+                        same = place[i] < (kept or {}).get((ratio, labels[i]), 0)
+                        data = before if ratio == 1 or same else before + b"!"
+                        writer.append(pack([(f"i{i}", int(labels[i]), data, before)]))
+    return found
 
 
 def written(folder: Path, **datasets: Predictions) -> Files:
@@ -111,7 +135,8 @@ def written(folder: Path, **datasets: Predictions) -> Files:
 
 def test_classes_have_their_own_accuracy_and_interval(tmp_path: Path, pets: Predictions) -> None:
     """A row a class and ratio: shares of right images, and the paired interval of these images."""
-    classes(*written(tmp_path, pets=pets), "lite0", 0.3, tmp_path / "c.csv")
+    shards = variants(tmp_path / "shards", pets=pets)
+    classes(*written(tmp_path, pets=pets), shards, "lite0", 0.3, tmp_path / "c.csv")
     table = read(tmp_path / "c.csv").set_index(["class", "ratio"])
     assert len(table) == 3 * 2
     cats = table.loc["cat", 0.3]
@@ -135,7 +160,9 @@ def test_classes_have_their_own_accuracy_and_interval(tmp_path: Path, pets: Pred
 
 def test_one_image_has_no_interval(tmp_path: Path, pets: Predictions) -> None:
     """A class of one test image tells nothing: an accuracy from 0 to 1, and no difference."""
-    classes(*written(tmp_path, pets=pets), "lite0", 0.3, tmp_path / "c.csv", tmp_path / "c.md")
+    shards, targets = variants(tmp_path / "shards", pets=pets), [tmp_path / "c.csv"]
+    targets.append(tmp_path / "c.md")
+    classes(*written(tmp_path, pets=pets), shards, "lite0", 0.3, *targets)
     table = pd.read_csv(tmp_path / "c.csv", keep_default_na=False).set_index(["class", "ratio"])
     row = table.loc["null", 0.3]
     assert row[["low", "high", "p", "p_holm"]].tolist() == [""] * 4
@@ -166,7 +193,8 @@ def test_people_read_the_ten_classes_that_lose_most(tmp_path: Path) -> None:
         names,
     )
     targets = [tmp_path / f"c.{kind}" for kind in ("csv", "md", "html")]
-    classes(*written(tmp_path, a=one, b=one), "lite0", 0.3, *targets)
+    shards = variants(tmp_path / "shards", a=one, b=one)
+    classes(*written(tmp_path, a=one, b=one), shards, "lite0", 0.3, *targets)
     lines = targets[1].read_text("utf-8").splitlines()
     rows = [[x.strip() for x in line.strip("|").split("|")] for line in lines if "|" in line]
     assert rows[0] == [
@@ -186,6 +214,40 @@ def test_people_read_the_ten_classes_that_lose_most(tmp_path: Path) -> None:
             f"{name}: 1 seed, 12 test images a class (median); at ratio 0.3, 4 of 12 " in lines[-1]
         )
     assert "winner's curse" in lines[-1]
+
+
+def test_kept_images_are_counted_by_class(tmp_path: Path, pets: Predictions) -> None:
+    """Of all splits, at each ratio; where classes differ in it, the note says that it is a cue."""
+    shards = variants(tmp_path / "shards", {(0.3, 0): 45, (0.3, 1): 1, (0.5, 1): 2}, pets=pets)
+    targets = [tmp_path / f"c.{kind}" for kind in ("csv", "md")]
+    classes(*written(tmp_path, pets=pets), shards, "lite0", 0.3, *targets)
+    table = pd.read_csv(targets[0], keep_default_na=False).set_index(["class", "ratio"])
+    expected = {
+        **{("cat", 0.3): (60, 45), ("dog", 0.3): (30, 1), ("null", 0.3): (3, 0)},
+        **{("cat", 0.5): (60, 0), ("dog", 0.5): (30, 2), ("null", 0.5): (3, 0)},
+    }
+    found = {key: tuple(row) for key, row in table[["images", "kept"]].iterrows()}
+    assert found == expected
+    lines = targets[1].read_text("utf-8").splitlines()
+    rows = [[x.strip() for x in line.strip("|").split("|")] for line in lines if "|" in line]
+    assert rows[0][-1] == "kept at 0.3"
+    assert {row[1]: row[-1] for row in rows[2:]} == {
+        "cat": "45 of 60",
+        "dog": "1 of 30",
+        "null": "0 of 3",
+    }
+    assert "pets: At ratio 0.3 compression left 3% of the images of class 'dog'" in lines[-1]
+    assert "49% of all images" in lines[-1]
+
+
+def test_images_kept_of_all_classes_alike_are_no_cue(tmp_path: Path, pets: Predictions) -> None:
+    """Half of each class: the counts are there, and no warning."""
+    kept = {(0.3, 0): 30, (0.3, 1): 15, (0.3, 2): 1}
+    targets = [tmp_path / f"c.{kind}" for kind in ("csv", "md")]
+    shards = variants(tmp_path / "shards", kept, pets=pets)
+    classes(*written(tmp_path, pets=pets), shards, "lite0", 0.3, *targets)
+    text = targets[1].read_text("utf-8")
+    assert "30 of 60" in text and "as they were" not in text
 
 
 def flip_rows(tmp_path: Path, **datasets: Predictions) -> list[tuple[str, ...]]:

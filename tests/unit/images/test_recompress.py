@@ -16,6 +16,7 @@ import PIL
 import pytest
 import skimage
 from PIL import ExifTags, Image, ImageOps, PngImagePlugin
+from PIL.JpegImagePlugin import get_sampling
 
 from jpegprep.datasets import manifest
 from jpegprep.datasets.adapters import Sample
@@ -36,7 +37,7 @@ def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
     return buffer.getvalue()
 
 
-def by_pillow(data: bytes, quality: int) -> bytes:
+def by_pillow(data: bytes, quality: int, **options: object) -> bytes:
     """Return what Pillow alone makes of a file: open, turn upright, convert, save."""
     image = Image.open(io.BytesIO(data))
     image.load()
@@ -50,7 +51,7 @@ def by_pillow(data: bytes, quality: int) -> bytes:
         image = Image.fromarray((np.asarray(image) / 257).round().astype(np.uint8))
     if image.mode not in ("L", "RGB", "CMYK"):
         image = image.convert("RGB")
-    return encoded(image, "JPEG", quality=quality)
+    return encoded(image, "JPEG", quality=quality, **options)
 
 
 def outcome(function: Callable[[], bytes]) -> bytes | type[ValueError]:
@@ -206,6 +207,30 @@ def test_a_treated_image_is_what_pillow_alone_makes(data: bytes, plain: bool) ->
     assert is_plain(data) == plain
     for quality in QUALITIES:
         assert treat(data, (Jpeg(quality),)) == by_pillow(data, quality)
+        full = by_pillow(data, quality, subsampling="4:4:4")
+        assert treat(data, (Jpeg(quality, full_chroma=True),)) == full
+
+
+@pytest.mark.parametrize("data", [pytest.param(s[1], id=s[0]) for s in SOURCES])
+def test_full_chroma_is_full_where_there_is_chroma(data: bytes) -> None:
+    """The file itself says so: 4:4:4, and 4:2:0 without. Gray and CMYK have no choice."""
+    for full, expected in ((True, 0), (False, 2)):
+        image = Image.open(io.BytesIO(treat(data, (Jpeg(50, full),))))
+        assert get_sampling(image) == (expected if image.mode == "RGB" else -1)
+    if image.mode != "RGB":
+        assert treat(data, (Jpeg(50, True),)) == treat(data, (Jpeg(50),))
+
+
+def test_full_chroma_keeps_colours_that_subsampling_mixes() -> None:
+    """Red and blue lines of a pixel's width stay apart in 4:4:4, and turn purple in 4:2:0."""
+    lines = np.zeros((32, 32, 3), np.uint8)
+    lines[:, ::2, 0] = lines[:, 1::2, 2] = 255
+    data = encoded(Image.fromarray(lines), "PNG")
+    error = {}
+    for full in (False, True):
+        found = decode_rgb(treat(data, (Jpeg(90, full),))).astype(float)
+        error[full] = np.abs(found - lines).mean()
+    assert error[True] < 10 < 50 < error[False]
 
 
 def test_plain_files_are_opencvs_and_others_pillows(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -281,6 +306,8 @@ def test_public_data_sets_become_what_pillow_makes(name: str) -> None:
     for data in archived(found[0], step=20):
         for quality in (10, 30, 75, 95):
             assert treat(data, (Jpeg(quality),)) == by_pillow(data, quality)
+            full = by_pillow(data, quality, subsampling="4:4:4")
+            assert treat(data, (Jpeg(quality, full_chroma=True),)) == full
         images += 1
         plain += is_plain(data)
     assert images >= 10

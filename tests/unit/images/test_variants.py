@@ -8,12 +8,15 @@ import pytest
 from jpegprep.common.errors import UserError
 from jpegprep.images.variants import (
     PATTERN,
+    READINGS,
+    Denoised,
     Jpeg,
     Noise,
     Smaller,
     noise_variants,
     parse_variant,
     ratio_of_variant,
+    reading_variants,
     variant_of_ratio,
 )
 
@@ -36,6 +39,23 @@ def test_never_inflating_is_a_second_treatment(quality: int) -> None:
     assert ratio_of_variant(name) == quality / 100
 
 
+@pytest.mark.parametrize("quality", range(1, 100))
+@pytest.mark.parametrize("never_inflate", [False, True])
+def test_full_chroma_is_another_jpeg_and_no_ratio(quality: int, never_inflate: bool) -> None:
+    """`-444` alone tells 4:4:4 from 4:2:0; tables of the ratios have no place for it."""
+    name = f"jpeg-q{quality}-444" + "-smaller" * never_inflate
+    assert variant_of_ratio(quality / 100, never_inflate, full_chroma=True) == name
+    steps = (Jpeg(quality, full_chroma=True), *([Smaller()] if never_inflate else []))
+    assert parse_variant(name) == steps
+    assert parse_variant(name.replace("-444", "")) == (Jpeg(quality), *steps[1:])
+    assert ratio_of_variant(name) is None
+
+
+def test_full_chroma_does_not_change_the_original() -> None:
+    """Ratio 1 is the publisher's file, whatever its chroma."""
+    assert variant_of_ratio(1, full_chroma=True) == "original"
+
+
 def test_never_inflating_does_not_change_the_original() -> None:
     """Ratio 1 is the original, whether or not the others may inflate."""
     assert variant_of_ratio(1, never_inflate=True) == "original"
@@ -54,6 +74,24 @@ def test_jpeg_of_noise_is_noise_and_then_jpeg(quality: int) -> None:
     assert noise_variants(quality / 100) == ["noise", name]
     assert parse_variant(name) == (Noise(), Jpeg(quality))
     assert ratio_of_variant(name) is None
+
+
+@pytest.mark.parametrize("reading", READINGS)
+def test_a_reading_has_three_variants(reading: str) -> None:
+    """Noisy, JPEG of noisy, denoised: none is a ratio's, and each reading has its own."""
+    noisy, compressed, denoised = reading_variants(reading, 0.3)
+    assert parse_variant(noisy) == (Noise(reading),)
+    assert parse_variant(compressed) == (Noise(reading), Jpeg(30))
+    assert parse_variant(denoised) == (Noise(reading), Denoised())
+    names = [name for one in READINGS for name in reading_variants(one, 0.3)]
+    assert len(set(names)) == 9
+    assert {ratio_of_variant(name) for name in names} == {None}
+
+
+def test_the_papers_noise_is_the_first_reading() -> None:
+    """Table IV's variants, whose shards exist, are those of the multiplicative reading."""
+    assert noise_variants(0.3) == reading_variants("multiplicative", 0.3)[:2]
+    assert Noise() == Noise("multiplicative")
 
 
 @pytest.mark.parametrize("ratio", [1, 1.0])
@@ -88,6 +126,9 @@ def test_a_ratio_that_is_no_jpeg_quality_is_refused(ratio: float) -> None:
         *("jpeg-q30-smaller-smaller", "jpeg-smaller-q30", "jpeg-q30smaller", "jpeg-q30-Smaller"),
         *("noise-", "noise-original", "noise-noise", "jpeg-q30-noise", "Noise", "noise\n"),
         *("noise-jpeg-q0", "noise-jpeg-q05", "noise-jpeg-q100", "noise-jpeg-q30-smaller"),
+        *("jpeg-q30-420", "jpeg-q30-444-", "jpeg-q30-smaller-444", "jpeg-q30-444-444", "jpeg-444"),
+        *("noise-jpeg-q30-444", "noise-shared-additive", "noise-multiplicative", "denoised"),
+        *("noise-denoised-jpeg-q30", "noise-jpeg-q30-denoised", "jpeg-q30-denoised"),
         *("jpeg-q30-smaller\n", "jpeg-q٣٠", "jpeg-q30-jpeg-q20"),
     ],
 )
@@ -99,9 +140,10 @@ def test_an_unknown_variant_is_refused(name: str) -> None:
 
 def test_the_wildcard_matches_every_variant_and_no_path() -> None:
     """Snakemake's wildcard takes each variant's name whole and nothing across folders."""
-    names = ["original", *(f"jpeg-q{quality}" for quality in range(1, 100))]
-    names += [f"{name}-smaller" for name in names[1:]]
-    names += ["noise", *(f"noise-jpeg-q{quality}" for quality in range(1, 100))]
+    names = [f"jpeg-q{quality}{chroma}" for quality in range(1, 100) for chroma in ("", "-444")]
+    names += [f"{name}-smaller" for name in names]
+    names += [v for q in range(1, 100) for r in READINGS for v in reading_variants(r, q / 100)]
+    names.append("original")
     assert all(re.fullmatch(PATTERN, name) for name in names)
     for name in (
         "original/train",
@@ -114,5 +156,9 @@ def test_the_wildcard_matches_every_variant_and_no_path() -> None:
         "noise-jpeg-q30-smaller",
         "noise-jpeg-q100",
         "original-noise",
+        "jpeg-q30-444/seed0",
+        "jpeg-q30-smaller-444",
+        "noise-denoised/test",
+        "noise-shared-additive",
     ):
         assert not re.fullmatch(PATTERN, name)

@@ -26,6 +26,7 @@ from jpegprep.learners.probe import (
     load_features,
     load_record,
     predict_features,
+    predict_variant,
     train,
 )
 from jpegprep.shards.shards import ShardReader, pack, writing_shard
@@ -233,6 +234,41 @@ def test_a_model_predicts_what_its_run_predicted(
         assert np.array_equal(found, probabilities_of(result))
     with pytest.raises(UserError, match="is of .* images, not of 3"):
         predict_features(results[0]["model"], images[:3])
+
+
+def test_a_model_is_tested_on_other_images(
+    tmp_path: Path, results: list[dict[str, Path]], features: Path, shards: Shards
+) -> None:
+    """On its own variant the predictions are the run's; on other features each fold's model's."""
+    folder = shards["train"][0].parent
+    for result in results:
+        predict_variant(folder, features, result["model"], tmp_path / "same.parquet")
+        expected = pd.read_parquet(result["predictions"]).drop(columns="probabilities")
+        same = pd.read_parquet(tmp_path / "same.parquet").drop(columns="probabilities")
+        pd.testing.assert_frame_equal(same, expected)
+        with np.load(features) as file:
+            arrays = dict(file)
+        other = {split: -arrays[split] for split in SPLITS}
+        np.savez(tmp_path / "other.npz", **{**arrays, **other})
+        predict_variant(folder, tmp_path / "other.npz", result["model"], tmp_path / "o.parquet")
+        found = pd.read_parquet(tmp_path / "o.parquet")
+        probabilities = predict_features(result["model"], all_features(tmp_path / "other.npz"))
+        assert found["predicted"].tolist() == probabilities.argmax(axis=1).tolist()
+        assert found["predicted"].tolist() != expected["predicted"].tolist()
+        assert found["fold"].tolist() == expected["fold"].tolist()
+
+
+def test_features_of_other_images_are_not_tested(
+    tmp_path: Path, results: list[dict[str, Path]], features: Path, shards: Shards
+) -> None:
+    """Features of fewer images than the shards hold are one line that names the file."""
+    with np.load(features) as file:
+        arrays = dict(file)
+    np.savez(tmp_path / "few.npz", **{**arrays, "test": arrays["test"][1:]})
+    with pytest.raises(UserError, match=rf"few\.npz: has {IMAGES - 1} images, .* {IMAGES}; remove"):
+        predict_variant(
+            shards["train"][0].parent, tmp_path / "few.npz", results[0]["model"], tmp_path / "o"
+        )
 
 
 def test_two_trainings_are_identical(

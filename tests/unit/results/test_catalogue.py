@@ -25,6 +25,14 @@ STUDIES = {
     "demo": study("config"),
     "paper": study("paper"),
     "seeds": study("config", seeds=[0, 1, 2]),
+    "readings": study(
+        "config",
+        noise={
+            **{"learner": "autogluon", "datasets": ["photo-patches"], "ratio": 0.3},
+            **{"test": "treated", "readings": {"additive": "probe", "shared": "probe"}},
+        },
+        chroma={"learner": "probe", "ratios": [0.9, 0.3]},
+    ),
     "bare": study("config", noise=None, tabular=None, train_test=None, reading=None),
 }
 
@@ -93,6 +101,8 @@ def test_a_study_has_what_its_parts_ask_for() -> None:
     names = {key: {result.name for result in results_of(one)} for key, one in STUDIES.items()}
     of_noise = {"table4_noise", "noise_examples_{dataset}"}
     assert of_noise <= names["demo"] and not of_noise & names["bare"]
+    added = {"noise_readings", "noise_readings_{dataset}", "chroma"}
+    assert added <= names["readings"] and not added & (names["demo"] | names["paper"])
     assert "table2_model_size" in names["paper"] and "table2_model_size" not in names["demo"]
     assert "same_against_same" in names["seeds"]
     assert {"reading", "train_test", "gaps", "table5_tabular"} <= names["demo"] - names["bare"]

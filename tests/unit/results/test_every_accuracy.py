@@ -16,7 +16,7 @@ import pytest
 from test_tables import make_manifest, sized_shards
 
 from jpegprep.common.jobs import arguments, function_of
-from jpegprep.common.layout import Run
+from jpegprep.common.layout import SHARDS, Run
 from jpegprep.common.records import write_record
 from jpegprep.evaluation.accuracy import compare, evaluate, evaluate_transfers
 from jpegprep.learners.runs import write_predictions
@@ -60,7 +60,11 @@ def small_study() -> Study:
         weights=weights,
         published=str(CONFIG / "published.csv"),
         model_size={"small": "b0", "large": "b4", "ratio": 0.3},
-        noise={"learner": "b0", "datasets": list(DATASETS), "ratio": 0.3, "test": "treated"},
+        noise={
+            **{"learner": "b0", "datasets": list(DATASETS), "ratio": 0.3, "test": "treated"},
+            "readings": {"multiplicative": "b0", "additive": "probe", "shared": "probe"},
+        },
+        chroma={"learner": "probe", "ratios": [0.5, 0.3]},
         tabular={"learner": "trees", "deep": "b0"},
         train_test={"learner": "b0"},
         reading={"learner": "b0", "bandwidths": [10]},
@@ -107,6 +111,10 @@ class World:
         for ratio, folder in self.study.by_ratio(dataset).items():
             Path(folder).mkdir(parents=True)
             sized_shards(Path(folder), self.study.variant(ratio), [round(900 * ratio) + 9], [909])
+        for full, _ in self.study.chroma_variants().values():
+            path = Path(SHARDS.format(dataset=dataset, variant=full))
+            path.mkdir(parents=True)
+            sized_shards(path, full, [700], [909])
 
     def _predictions(self, path: str, crossfitted: bool) -> None:
         """Write predictions of the test images (cross-fitted: of all), about 80 % of them right."""
@@ -189,7 +197,7 @@ SOURCES = ["runs", "accuracy", "transfer", "differences"]
 SHOWING = {
     *("table2_model_size", "table2_all_models", "table3_storage", "table4_noise"),
     *("table5_tabular", "convergence", "comparison", "train_test", "gaps", "classes"),
-    "reproduction",
+    *("reproduction", "noise_readings", "chroma"),
 }
 
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from jpegprep.common.errors import UserError
-from jpegprep.results.figures.noise import noise_examples
+from jpegprep.results.figures.noise import noise_examples, noise_readings
 from jpegprep.shards.shards import pack, writing_shard
 
 VARIANTS = ("original", "noise", "noise-jpeg-q30")
@@ -114,6 +114,32 @@ def test_the_sizes_are_the_files(tmp_path: Path, photos: Path) -> None:
     kinds = ("PNG", "JPEG", "PNG")
     expected = [f"{kind}, {size:.1f} KiB" for kind, size in zip(kinds, sizes, strict=True)]
     assert words(tmp_path / "n.svg") == ["original", "with noise", "noise, JPEG q30", *expected]
+
+
+def test_each_reading_has_a_band(tmp_path: Path) -> None:
+    """A row an image in the band of its reading, columns as titled; PSNR to the band's original."""
+    readings, level = ("multiplicative", "shared"), {"original": 100, "noisy": 110, "jpeg": 100}
+    level |= {"denoised": 104}
+    made = {
+        reading: [
+            shard(
+                tmp_path / reading / name / "test-0.tar",
+                "original",
+                [(k, i, png((v + 40 * j, v + 40 * j, v + 40 * j))) for i, k in enumerate("ab")],
+            ).parent
+            for name, v in level.items()
+        ]
+        for j, reading in enumerate(readings)
+    }
+    noise_readings(made, tmp_path / "n.svg")
+    # 10 log10(255² / 10²) = 28.1, and of 4² 36.1; nothing where the picture is the original.
+    row = ["", "28.1 dB", "", "36.1 dB"]
+    below = [text for _ in "ab" for text in row if text]
+    titles = ["original", "noisy", "JPEG of noisy", "denoised"]
+    bands = [text for reading in readings for text in (reading, *below)]
+    assert words(tmp_path / "n.svg") == [*titles, *bands]
+    grays = [[(v + 40 * j,) * 3 for v in level.values()] for j in (0, 0, 1, 1)]
+    assert grid(tmp_path / "n.svg") == grays
 
 
 def test_small_images_are_shown_pixel_by_pixel(tmp_path: Path) -> None:

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jpegprep.common.errors import UserError
 from jpegprep.datasets.manifest import build_manifest
 from jpegprep.shards.shards import pack as packed
 from jpegprep.shards.shards import writing_shard
-from jpegprep.shards.sizes import COLUMNS, measure
+from jpegprep.shards.sizes import COLUMNS, image_bytes, measure, same_files
 from jpegprep.shards.treatments import treat_shard
 
 Pack = Callable[..., Path]
@@ -146,3 +147,24 @@ def test_a_source_without_jpeg_has_no_quality(tmp_path: Path, pngs: Path) -> Non
     row = measure(of, {"x": pngs}).iloc[0]
     assert row["source_format"] == "PNG"
     assert row[["source_quality", "source_quality_p10", "source_quality_p90"]].isna().all()
+
+
+def test_the_same_files_are_those_of_equal_bytes(tmp_path: Path) -> None:
+    """An image is the same where all of its bytes are; of equal size is not enough."""
+    before = [image("PNG", i) for i in range(4)]
+    longer, other = before[0] + b"x", before[1][:-1] + b"?"
+    one = shards(tmp_path / "one", before)
+    two = shards(tmp_path / "two", [longer, other, *before[2:]])
+    table = same_files(two, one)
+    assert table["key"].tolist() == [f"train-0-{i}" for i in range(4)]
+    assert table["same"].tolist() == [False, False, True, True]
+    assert table["label"].tolist() == [0] * 4
+    assert image_bytes(two) == sum(map(len, before)) + 1
+
+
+def test_shards_of_other_images_are_not_compared(tmp_path: Path) -> None:
+    """Two variants of different images are one line that says what to remove."""
+    one = shards(tmp_path / "one", [image("PNG", i) for i in range(2)])
+    two = shards(tmp_path / "two", [image("PNG", 0)])
+    with pytest.raises(UserError, match=r"two: holds other images than .*one; remove it: its sha"):
+        same_files(two, one)

@@ -1,5 +1,6 @@
 """Treatments: from archives to original shards, and from those to the variants."""
 
+import hashlib
 import io
 import multiprocessing
 import subprocess
@@ -280,7 +281,7 @@ def by_pillow(data: bytes, quality: int) -> bytes:
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize("variant", ["jpeg-q30", "jpeg-q90-smaller"])
+@pytest.mark.parametrize("variant", ["jpeg-q30", "jpeg-q30-444", "jpeg-q90-smaller"])
 def test_the_number_of_threads_does_not_show(
     tmp_path: Path, mixed: Path, small_chunks: None, variant: str
 ) -> None:
@@ -333,6 +334,70 @@ def test_images_that_would_grow_are_kept_where_asked(
         "shards": 1,
     }
     assert set(index["extension"]) == {"png", "jpg"}
+
+
+# Of the shards of a few images, made when these were all variants there were: names that exist keep
+# their bytes, since studies share shards.
+WRITTEN = {
+    "original": "cc328294c358dacd019913888eca5c77d02ebc0c5c2c206a57abe317f49602a2",
+    "jpeg-q90": "9b62bf872ba284bd212e685d6e90e05371af150973025aa18d5c2c1af93df938",
+    "jpeg-q30": "75004f59a827a3977a2a6c2011672a5809f977c08870b8d0e5238df6fad87f02",
+    "jpeg-q30-smaller": "135fa954387e5c486675d6b3a748dd92460496218dbe2e25d281f6d5bf6b9ca8",
+    "jpeg-q1": "d3f71441d829f27ecd6c45b24e4252e0b1b0c4398ef9d0ae7601369017984197",
+    "noise": "c136589e591fe234eb25d4a2618e83c841d0a06cbee711f4107f1e2fa8c51381",
+    "noise-jpeg-q30": "136ff0be9579bd847c55fd5c85b0432ec9238a4a84f7d420c4bfc1bb6d1bdac7",
+}
+WRITTEN_BY = "Pillow 12.3.0, libjpeg-turbo 3.1.4.1; plain files: OpenCV 5.0.0, libjpeg-turbo 3.1.2"
+
+
+def test_variants_keep_their_bytes(tmp_path: Path, photos: Path) -> None:
+    """Colour, gray, palette, CMYK, a photograph, a tiny image: shards are those of before."""
+    if encoder() != WRITTEN_BY:
+        pytest.skip(f"recorded with other libraries: {WRITTEN_BY}")
+    whole = (100, 100, 164, 164)
+
+    def cut(name: str, box: tuple[int, ...] = whole, kind: str = "PNG", **how: Any) -> bytes:
+        buffer, mode = io.BytesIO(), how.pop("mode", None)
+        piece = Image.open(photos / name).crop(box)
+        (piece.convert(mode) if mode else piece).save(buffer, kind, **how)
+        return buffer.getvalue()
+
+    files = {
+        "colour": cut("chelsea.png"),
+        "gray": cut("brick.png"),
+        "palette": cut("chelsea.png", mode="P"),
+        "cmyk": cut("chelsea.png", mode="CMYK", kind="JPEG"),
+        "jpeg": (photos / "rocket.jpg").read_bytes(),
+        "small": cut("coffee.png", (0, 0, 5, 3)),
+        "saved": cut("coffee.png", kind="JPEG", quality=30),
+    }
+    original = tmp_path / "original" / "test-0.tar"
+    with writing_shard(original, "original", "none") as writer:
+        writer.append(pack_samples([(key, 0, data, data) for key, data in files.items()]))
+    found = {"original": hashlib.sha256(original.read_bytes()).hexdigest()}
+    for variant in [*WRITTEN][1:]:
+        target = tmp_path / variant / "test-0.tar"
+        treat_shard(original, variant, target)
+        found[variant] = hashlib.sha256(target.read_bytes()).hexdigest()
+    assert found == WRITTEN
+
+
+def test_full_chroma_shards_hold_what_pillow_saves(tmp_path: Path, mixed: Path) -> None:
+    """`jpeg-q30-444` is Pillow's subsampling=0; of gray images it is what `jpeg-q30` is."""
+    targets = {v: tmp_path / v / "train-0.tar" for v in ("jpeg-q30", "jpeg-q30-444")}
+    for variant, target in targets.items():
+        treat_shard(mixed, variant, target)
+    before = ShardReader([mixed])
+    subsampled, full = (ShardReader([target]) for target in targets.values())
+    differ = 0
+    for i in range(len(before)):
+        image, buffer = Image.open(io.BytesIO(before.image(i))), io.BytesIO()
+        image = image.convert("RGB") if image.mode == "RGBA" else image
+        image.save(buffer, "JPEG", quality=30, subsampling=0)
+        assert full.image(i) == buffer.getvalue()
+        assert (full.image(i) == subsampled.image(i)) == (image.mode == "L")
+        differ += full.image(i) != subsampled.image(i)
+    assert differ > 0
 
 
 def test_images_that_grow_are_counted_over_all_runs(

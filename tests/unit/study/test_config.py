@@ -39,6 +39,7 @@ TABULAR = {
 EXPERIMENTS: dict[str, dict[str, Any]] = {
     "model_size": {"small": "tf_efficientnet_lite0", "large": "larger", "ratio": 0.3},
     "noise": {"learner": "autogluon", "datasets": ["dtd"], "ratio": 0.5, "test": "treated"},
+    "chroma": {"learner": "larger", "ratios": [0.3]},
     "tabular": {"learner": "trees", "deep": "tf_efficientnet_lite0"},
 }
 
@@ -380,6 +381,7 @@ def test_a_study_has_its_experiments(experiments: dict[str, Any], registries: Pa
     assert loaded.model_size == EXPERIMENTS["model_size"]
     assert loaded.noise == EXPERIMENTS["noise"]
     assert loaded.tabular == EXPERIMENTS["tabular"]
+    assert loaded.chroma == EXPERIMENTS["chroma"]
 
 
 @pytest.mark.parametrize("left", [*EXPERIMENTS, None])
@@ -396,7 +398,9 @@ def test_each_experiment_may_be_left_out(
         assert getattr(loaded, name) == (experiment if name == left else None)
     if left != "noise":
         assert loaded.noise_variants() == loaded.noise_datasets() == loaded.transfers() == []
-        assert {run.variant for run in loaded.runs()} == {"original", "jpeg-q50", "jpeg-q30"}
+        full = {"jpeg-q30-444"} if left == "chroma" else set()
+        variants = {run.variant for run in loaded.runs()}
+        assert variants == {"original", "jpeg-q50", "jpeg-q30"} | full
 
 
 @pytest.mark.parametrize("never_inflate", [False, True])
@@ -419,6 +423,92 @@ def test_noise_adds_its_runs(
     ]
     assert [run for run in loaded.runs() if run not in new] == without.runs()
     assert loaded.variants() == without.variants()  # the ratios' alone
+
+
+@pytest.mark.parametrize("never_inflate", [False, True])
+def test_chroma_adds_its_runs(
+    experiments: dict[str, Any], registries: Path, never_inflate: bool
+) -> None:
+    """Its learner has full chroma at its ratios, compared with the original and with 4:2:0."""
+    config = {**experiments, "never_inflate": never_inflate, "ratios": [1.0, 0.5, 0.3]}
+    config["chroma"] = {"learner": "tf_efficientnet_lite0", "ratios": [0.3, 0.5]}
+    loaded = load_study(config, "config/my.yaml", registries)
+    plain = {key: value for key, value in config.items() if key != "chroma"}
+    without = load_study(plain, "config/my.yaml", registries)
+    end = "-smaller" * never_inflate
+    full = [f"jpeg-q50-444{end}", f"jpeg-q30-444{end}"]
+    assert loaded.chroma_variants() == {
+        0.5: (full[0], f"jpeg-q50{end}"),
+        0.3: (full[1], f"jpeg-q30{end}"),
+    }
+    new = [run for run in loaded.runs() if run not in without.runs()]
+    assert {(run.learner, run.seed) for run in new} == {("tf_efficientnet_lite0", 0)}
+    assert [(run.dataset, run.variant) for run in new] == [
+        (name, variant) for name in ("photo-patches", "dtd") for variant in full
+    ]
+    lite0 = "tf_efficientnet_lite0"
+    pairs = {
+        (one, other) for name, one, other in loaded.pairs() if name == "dtd" and one[0] == lite0
+    }
+    for variant in full:
+        assert ((lite0, variant), (lite0, "original")) in pairs
+        assert ((lite0, variant.replace("-444", "")), (lite0, variant)) in pairs
+    assert loaded.transfers() == without.transfers()
+    assert loaded.variants() == without.variants()
+    assert loaded.ratio_of(full[0]) is None  # no ratio's curve or table has it
+
+
+PROBE = {
+    "framework": "probe",
+    "weights": "tf_efficientnet_lite0",
+    "seeds": [0, 1],
+    "recipe": {
+        **{"image_size": 64, "batch_size": 32, "eval_crop": 1.0},
+        **{"gpu_precision": "32-true", "regularization": [0.1]},
+    },
+}
+
+
+def test_readings_add_runs_of_their_learners(experiments: dict[str, Any], registries: Path) -> None:
+    """Each reading is tested by its learner on three variants; Table IV's runs stay as they are."""
+    readings = {"multiplicative": "autogluon", "additive": "probe", "shared": "probe"}
+    config = copy.deepcopy(experiments)
+    config["learners"]["probe"] = PROBE
+    without = load_study(config, "config/my.yaml", registries)
+    config["noise"]["readings"] = readings
+    loaded = load_study(config, "config/my.yaml", registries)
+    assert (loaded.noise_readings, without.noise_readings) == (readings, {})
+    new = [run for run in loaded.runs() if run not in without.runs()]
+    assert {run.dataset for run in new} == {"dtd"}
+    by_learner = {name: {r.variant for r in new if r.learner == name} for name in ("probe",)}
+    assert {run.variant for run in new if run.learner == "autogluon"} == {"noise-denoised"}
+    assert by_learner["probe"] == {
+        f"noise-{kind}{end}" for kind in ("additive", "shared") for end in ("", *TREATED)
+    }
+    assert {run.learner for run in new} == {"autogluon", "probe"}
+    assert loaded.transfers() == without.transfers()  # of Table IV alone
+    pairs = loaded.pairs()
+    assert len(pairs) == len(set(pairs))
+    for learner, noisy in (("probe", "noise-shared"), ("autogluon", "noise")):
+        for end in TREATED:
+            assert ("dtd", (learner, f"{noisy}{end}"), (learner, noisy)) in pairs
+        assert ("dtd", (learner, noisy), (learner, "original")) in pairs
+
+
+TREATED = ("-jpeg-q50", "-denoised")
+
+
+def test_a_probe_may_be_the_learner_of_table_4(
+    experiments: dict[str, Any], registries: Path
+) -> None:
+    """It is tested on clean images, too, as a network is."""
+    config = copy.deepcopy(experiments)
+    config["learners"]["probe"] = PROBE
+    config["noise"]["learner"] = "probe"
+    loaded = load_study(config, "config/my.yaml", registries)
+    assert [(run.learner, run.variant, run.seed) for run, _ in loaded.transfers()] == [
+        ("probe", variant, seed) for variant in ("noise", "noise-jpeg-q50") for seed in (0, 1)
+    ]
 
 
 def test_models_of_noisy_images_are_tested_on_clean_ones(
@@ -476,7 +566,43 @@ BAD_EXPERIMENTS = [
     ("noise.learner", "autoglue", "did you mean autogluon?"),
     ("noise.learner", 3, "noise.learner is 3; the name of one of the study's learners"),
     ("noise.learner", "trees", "noise.learner is 'trees', whose framework is autogluon_tabular; "),
-    ("noise.learner", "trees", "name a learner of timm or autogluon"),
+    ("noise.learner", "trees", "name a learner of timm or autogluon or probe"),
+    (
+        "noise.readings",
+        ["additive"],
+        'noise.readings is ["additive"]; readings is a mapping from mu',
+    ),
+    (
+        "noise.readings",
+        {},
+        "noise.readings is {}; readings is a mapping from multiplicative, addit",
+    ),
+    ("noise.readings", {"aditive": "larger"}, "the key noise.readings.aditive is unknown; did you"),
+    ("noise.readings", {"aditive": "larger"}, "did you mean additive?"),
+    (
+        "noise.readings",
+        {"shared": "large"},
+        "noise.readings.shared is 'large', which is not in the",
+    ),
+    ("noise.readings", {"shared": "large"}, "did you mean larger?"),
+    ("noise.readings", {"shared": 3}, "noise.readings.shared is 3; the name of one of the study's"),
+    ("chroma.learner", "large", "chroma.learner is 'large', which is not in the learners of"),
+    ("chroma.learner", REMOVED, "chroma.learner is missing; chroma, quality apart from chroma"),
+    ("chroma.ratios", [1.0], "chroma.ratios[0] is 1.0; it is one of the ratios below 1.0 that lar"),
+    (
+        "chroma.ratios",
+        [0.3, 0.5],
+        "chroma.ratios[1] is 0.5; it is one of the ratios below 1.0 that",
+    ),
+    (
+        "chroma.ratios",
+        [0.25],
+        "chroma.ratios[0] is 0.25; it is one of the ratios below 1.0 that la",
+    ),
+    ("chroma.ratios", [], "chroma.ratios is []; a list of ratios below 1.0 that the learner runs"),
+    ("chroma.ratios", 0.3, "chroma.ratios is 0.3; a list of ratios below 1.0 that the learner run"),
+    ("chroma.ratios", [0.3, 0.3], "chroma.ratios holds 0.3 twice; a list of ratios below 1.0"),
+    ("chroma.ratio", 0.3, "the key chroma.ratio is unknown; did you mean ratios?"),
     ("noise.datasets", ["pets"], "noise.datasets[0] is 'pets', which is not in datasets"),
     ("noise.datasets", ["dtd", "photo-patch"], "noise.datasets[1] is 'photo-patch', which is"),
     ("noise.datasets", ["dtd", "photo-patch"], "did you mean photo-patches?"),

@@ -15,17 +15,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.stats import binomtest
 from statsmodels.stats.proportion import proportion_confint
 
 from jpegprep.common.errors import UserError
 from jpegprep.common.files import write_json
 from jpegprep.common.parallel import in_order
 from jpegprep.common.parquet import read_parquet
-from jpegprep.evaluation.stats import CROSSFITTED_FACTOR, accuracy_interval, holm
+from jpegprep.evaluation.kept import kept_by_class, uneven_in_words
+from jpegprep.evaluation.stats import CROSSFITTED_FACTOR, accuracy_interval
 from jpegprep.learners.folds import FOLDS, folds_of, places_and_groups
 from jpegprep.shards.headers import NAMES, OF_BYTES, header_features
-from jpegprep.shards.shards import ShardReader, read_index, splits_of
+from jpegprep.shards.shards import ShardReader, splits_of
+from jpegprep.shards.sizes import same_files
 
 _MOST_IMAGES, _SEED = 20_000, 0
 # What counts as a leak is our choice. It must be sure, and large enough to matter: many small
@@ -72,8 +73,8 @@ def audit(
             ``chance``: the ``accuracy`` of naming the largest class, and the ``balanced_accuracy``
             of any guess (one over the classes). ``ratios``: a list, of each ``ratio`` whether it
             ``leaks`` (without bytes), what `_predictions` tells of ``all_headers`` and
-            ``without_bytes`` (file size is partly content), and what `_kept` tells: ``kept``, null
-            at 1.0.
+            ``without_bytes`` (file size is partly content), and what `kept_by_class` tells of the
+            distinct images: ``kept``, null at 1.0.
         threads: how many read files; the forests grow in one.
 
     Raises:
@@ -109,7 +110,6 @@ def audit(
     chance = float(np.bincount(labels).max() / len(labels))
     result |= {"folds": FOLDS, "rule": _RULE}
     result["chance"] = {"accuracy": _round(chance), "balanced_accuracy": _round(1 / len(names))}
-    originals = _contents(tars[1.0])
     ratios = []
     for ratio, reader in readers.items():
         features = _features(reader, drawn.index.to_numpy(), threads)
@@ -119,8 +119,8 @@ def audit(
         }
         kept = None
         if ratio != 1:
-            same = (_contents(tars[ratio]) == originals).all(axis=1)
-            kept = _kept(same[table.index], table["class"].to_numpy(dtype=str))
+            same = same_files(shards[ratio], shards[1.0])["same"].to_numpy()
+            kept = kept_by_class(same[table.index], table["class"].to_numpy(dtype=str))
         leaks = told["without_bytes"]["leaks"]
         ratios.append({"ratio": ratio, "leaks": leaks, **told, "kept": kept})
     write_json(target, {**result, "ratios": ratios})
@@ -191,13 +191,7 @@ def _of_kept(ratios: Sequence[Mapping[str, Any]]) -> list[str]:
         ((of["ratio"], of["kept"]) for of in uneven),
         key=lambda pair: abs(pair[1]["classes"][0]["share"] - pair[1]["share"]),
     )
-    first = kept["classes"][0]
-    return [
-        f"At ratio {ratio} compression left {first['share']:.0%} of the images of class "
-        f"{first['class']!r} as they were, and {kept['share']:.0%} of all images: it adds or "
-        "removes traces in some classes and not in others, which can change accuracy for reasons "
-        "other than lost detail."
-    ]
+    return [uneven_in_words(ratio, kept)]
 
 
 # The columns of each set of features, by their place in `NAMES`.
@@ -229,12 +223,6 @@ def _sample(images: pd.DataFrame) -> pd.DataFrame:
         for group in images.groupby("class").indices.values()
     ]
     return images.iloc[np.sort(np.concatenate(rows))] if rows else images
-
-
-def _contents(tars: Sequence[str]) -> npt.NDArray[np.int64]:
-    """Return size and CRC-32 of each image file, (n, 2)."""
-    indexes = pd.concat([read_index(tar)[0][["bytes", "crc32"]] for tar in tars])
-    return indexes.to_numpy(dtype=np.int64)
 
 
 def _features(reader: ShardReader, places: npt.NDArray[np.intp], threads: int) -> Features:
@@ -375,41 +363,6 @@ def _found(
         for i in order
         if found[i] - falsely[i] > _FOUND and low[i] - high[i] > _MARGIN
     ]
-
-
-def _kept(same: npt.NDArray[np.bool_], classes: npt.NDArray[np.str_]) -> dict[str, Any]:
-    """Return which images compression left as they were.
-
-    Args:
-        same: (n,) whether each image has its original's bytes.
-        classes: (n,).
-
-    Returns:
-        ``n``, ``count`` and ``share`` of all distinct images; ``classes``: the five whose share
-        differs most surely from it, each with ``class``, ``n``, ``count``, ``share``, ``p_holm``
-        (that its images were kept with the overall share: binomial test, corrected for the number
-        of classes) and ``differs``: p_holm is below 0.001 and the shares are more than 0.1 apart;
-        ``differs``: whether any class does.
-    """
-    table = pd.DataFrame({"class": classes, "same": same}).groupby("class")["same"]
-    overall = float(same.mean())
-    names, n, count = table.size().index, table.size().to_numpy(), table.sum().to_numpy()
-    tests = [binomtest(int(k), int(of), overall).pvalue for k, of in zip(count, n, strict=True)]
-    p_values = np.array(holm(tests))
-    differs = (p_values < 1 - _SURE) & (np.abs(count / n - overall) > _MARGIN)
-    order = [i for i in np.lexsort((tests, ~differs))[:5] if count[i] != n[i] * overall]
-    return {
-        **{"n": len(same), "count": int(same.sum()), "share": _round(overall)},
-        "classes": [
-            {
-                **{"class": str(names[i]), "n": int(n[i]), "count": int(count[i])},
-                **{"share": _round(count[i] / n[i]), "p_holm": float(p_values[i])},
-                "differs": bool(differs[i]),
-            }
-            for i in order
-        ],
-        "differs": bool(differs.any()),
-    }
 
 
 def _round(share: float) -> float:

@@ -228,6 +228,12 @@ def points(table: pd.DataFrame) -> list[str]:
     ]
 
 
+def points_of(table: pd.DataFrame, name: str) -> list[str]:
+    """Return `points` of a difference that stands in the columns NAME, NAME_low and NAME_high."""
+    names = {name: "difference", f"{name}_low": "low", f"{name}_high": "high"}
+    return points(table[list(names)].rename(columns=names))
+
+
 def decisions(
     differences: str | Path, sizes: str | Path, margin: float, *targets: str | Path
 ) -> None:

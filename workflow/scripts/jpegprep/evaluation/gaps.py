@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from jpegprep.common.table_files import INTERVALS, accuracy_with_interval, write_table
-from jpegprep.evaluation.decision import PAIRED_BRIEF, points, seeds_in_words
+from jpegprep.evaluation.decision import PAIRED_BRIEF, points_of, seeds_in_words
 from jpegprep.evaluation.stats import Correct, accuracy_interval, difference_interval
 from jpegprep.evaluation.train_test import read_tests
 
@@ -55,7 +55,7 @@ def gaps(tests: Mapping[str, Sequence[str | Path]], learner: str, *targets: str 
             "data set": table["dataset"],
             "ratio": table["ratio"],
             **{name: accuracy_with_interval(table, side) for side, name in _SIDES.items()},
-            **{f"{gap.replace('_', ' ')}, points": _points(table, gap) for gap in _GAPS},
+            **{f"{gap.replace('_', ' ')}, points": points_of(table, gap) for gap in _GAPS},
             "test images": table["n"],
             "seeds": seeds_in_words(table),
         }
@@ -107,8 +107,3 @@ def gaps_of(right: Mapping[str, Correct], crossfitted: bool) -> dict[str, Any]:
         found = difference_interval(right[one], right[other], crossfitted=crossfitted)
         row |= {gap: found.difference, f"{gap}_low": found.low, f"{gap}_high": found.high}
     return row
-
-
-def _points(table: pd.DataFrame, gap: str) -> list[str]:
-    names = {gap: "difference", f"{gap}_low": "low", f"{gap}_high": "high"}
-    return points(table[list(names)].rename(columns=names))

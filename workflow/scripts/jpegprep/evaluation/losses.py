@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,14 +20,17 @@ from jpegprep.common.parquet import read_parquet
 from jpegprep.common.table_files import INTERVALS, accuracy_with_interval, write_table
 from jpegprep.evaluation.accuracy import bounded, crossfitted
 from jpegprep.evaluation.decision import accuracies, seeds_in_words
+from jpegprep.evaluation.kept import kept_by_class, uneven_in_words
 from jpegprep.evaluation.stats import accuracy_interval, difference_interval, holm
 from jpegprep.learners.runs import read_predictions
+from jpegprep.shards.sizes import same_files
 
 CLASS_COLUMNS = [
     *("dataset", "learner", "class", "ratio", "seeds", "interval", "n"),
     *("accuracy", "accuracy_low", "accuracy_high"),
     *("original_accuracy", "original_low", "original_high"),
     *("difference", "low", "high", "p", "p_holm"),
+    *("images", "kept"),
 ]
 FLIP_COLUMNS = [
     *("dataset", "learner", "key", "class", "first_ratio", "lost_for_good", "wrong_at"),
@@ -103,26 +107,43 @@ def _read(
 def classes(
     predictions: Mapping[str, Mapping[float, Sequence[str | Path]]],
     splits: Mapping[str, str | Path],
+    shards: Mapping[str, Mapping[float, str | Path]],
     learner: str,
     ratio: float,
     *targets: str | Path,
 ) -> None:
-    """Write what each class loses at each ratio.
+    """Write what each class loses at each ratio, and how many of its images were kept.
 
     Args:
         predictions: by data set and ratio, the predictions.parquet of the seeds.
         splits: by data set.
+        shards: by data set and ratio the folder of the shards.
         learner: whose they are.
         ratio: the compressed ratio that the classes are ranked at.
         targets: files to write, .csv (a row a data set, class and compressed ratio; ``n`` are the
             class's test images; of a class with one, accuracies have the interval [0, 1], and the
             difference has neither interval nor p-values; ``p_holm`` is corrected for the classes of
-            one data set and ratio), .md or .html (the ten classes of each data set that lose most).
+            one data set and ratio; ``images`` are the class's in all splits, ``kept`` those whose
+            files compression left as they were), .md or .html (the ten classes of each data set
+            that lose most).
+
+    Raises:
+        UserError: where a file is damaged, or two are of different images.
     """
     found = _read(predictions, splits)
     table = pd.concat(
         [class_rows(dataset, learner, one) for dataset, one in found.items()], ignore_index=True
     )
+    same = {
+        (dataset, of_ratio): same_files(folder, folders[1.0])
+        for dataset, folders in shards.items()
+        for of_ratio, folder in folders.items()
+        if of_ratio != 1.0
+    }
+    kept = [_kept(dataset, of, images, found[dataset]) for (dataset, of), images in same.items()]
+    table = table.merge(pd.concat(kept), on=["dataset", "class", "ratio"], validate="one_to_one")[
+        CLASS_COLUMNS
+    ]
     ranked = table[table["ratio"] == ratio].sort_values("difference", kind="stable")
     ranked = pd.concat(
         [ranked[ranked["dataset"] == dataset].head(_SHOWN) for dataset in found], ignore_index=True
@@ -148,7 +169,36 @@ def classes(
         f"{value:+.3f}" + ("" if isnan(low) else f" [{low:+.3f}, {high:+.3f}]")
         for value, low, high in bounds
     ]
-    write_table(table, shown, _note(table, found, learner, ratio), targets)
+    if table["kept"].any():
+        shown[f"kept at {ratio}"] = [
+            f"{kept:,} of {images:,}"
+            for kept, images in zip(ranked["kept"], ranked["images"], strict=True)
+        ]
+    uneven = [
+        f"{dataset}: {uneven_in_words(ratio, told)}"
+        for dataset, one in found.items()
+        for told in [_kept_at(same[dataset, ratio], one)]
+        if told["differs"]
+    ]
+    note = " ".join([_note(table, found, learner, ratio), *uneven])
+    write_table(table, shown, note, targets)
+
+
+def _kept(dataset: str, ratio: float, images: pd.DataFrame, found: Predictions) -> pd.DataFrame:
+    """Return of each class how many images it has, and how many were kept at a ratio."""
+    labels, count = images["label"].to_numpy(), len(found.classes)
+    return pd.DataFrame(
+        {
+            **{"dataset": dataset, "ratio": ratio, "class": found.classes},
+            "images": np.bincount(labels, minlength=count),
+            "kept": np.bincount(labels[images["same"].to_numpy()], minlength=count),
+        }
+    )
+
+
+def _kept_at(images: pd.DataFrame, found: Predictions) -> dict[str, Any]:
+    names = np.array(found.classes)[images["label"].to_numpy()]
+    return kept_by_class(images["same"].to_numpy(), names)
 
 
 def class_rows(dataset: str, learner: str, found: Predictions) -> pd.DataFrame:
@@ -163,7 +213,7 @@ def class_rows(dataset: str, learner: str, found: Predictions) -> pd.DataFrame:
             rows.append((dataset, learner, name, ratio, len(one), kind, one.shape[1]))
             rows[-1] += bounded(one, found.crossfitted) + bounded(other, found.crossfitted)
             rows[-1] += _difference(one, other, found.crossfitted)
-    table = pd.DataFrame(rows, columns=CLASS_COLUMNS[:-1])
+    table = pd.DataFrame(rows, columns=CLASS_COLUMNS[:-3])
     table["p_holm"] = np.nan
     for _, family in table.dropna(subset="p").groupby("ratio"):
         table.loc[family.index, "p_holm"] = holm(family["p"].tolist())

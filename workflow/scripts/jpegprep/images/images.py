@@ -106,8 +106,10 @@ def encode_png(image: Image.Image) -> bytes:
 JPEG_SIDE = 65_500  # pixels: the longest side that libjpeg writes
 
 
-def encode_jpeg(image: Image.Image, quality: int) -> bytes:
+def encode_jpeg(image: Image.Image, quality: int, full_chroma: bool = False) -> bytes:
     """Encode as ``Image.save(quality=quality)`` does: 4:2:0, standard Huffman tables.
+
+    With `full_chroma` as ``Image.save(quality=quality, subsampling=0)`` does: 4:4:4.
 
     Modes that JPEG lacks become RGB; transparency is dropped, as Pillow's `convert` drops it.
 
@@ -119,5 +121,5 @@ def encode_jpeg(image: Image.Image, quality: int) -> bytes:
     if max(image.size) > JPEG_SIDE:
         raise ValueError(f"JPEG holds at most {JPEG_SIDE:,} pixels a side")
     buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=quality)
+    image.save(buffer, "JPEG", quality=quality, subsampling=0 if full_chroma else -1)
     return buffer.getvalue()

@@ -12,10 +12,11 @@ from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from jpegprep.images.images import codec, decode, encode_jpeg
 from jpegprep.images.opencv import is_plain
-from jpegprep.images.variants import Jpeg, Noise, Smaller, Treatment
+from jpegprep.images.variants import Denoised, Jpeg, Noise, Smaller, Treatment
 
 
 @cache
@@ -43,11 +44,15 @@ class _Source:
     def _image(self) -> Any:
         return decode(self.data)
 
-    def recompressed(self, quality: int) -> bytes:
+    def recompressed(self, jpeg: Jpeg) -> bytes:
         if self._plain is not None:
-            encoded = cv2.imencode(".jpg", self._plain, (cv2.IMWRITE_JPEG_QUALITY, quality))[1]
-            return encoded.tobytes()
-        return encode_jpeg(self._image, quality)
+            settings = [cv2.IMWRITE_JPEG_QUALITY, jpeg.quality]
+            settings += _FULL_CHROMA if jpeg.full_chroma else []
+            return cv2.imencode(".jpg", self._plain, settings)[1].tobytes()
+        return encode_jpeg(self._image, jpeg.quality, jpeg.full_chroma)
+
+
+_FULL_CHROMA = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
 
 
 def treat(data: bytes, treatments: tuple[Treatment, ...], key: str = "") -> bytes:
@@ -80,7 +85,8 @@ def treat_each(
 
     Returns:
         The bytes of the treated files: JPEG, where compression was applied and kept, and then
-        those that ``Image.save(quality=quality)`` of Pillow writes; PNG, where noise was the last.
+        those that ``Image.save(quality=quality)`` of Pillow writes (``subsampling=0`` for full
+        chroma); PNG, where noise or a filter was the last.
 
     Raises:
         ValueError: where the bytes cannot be decoded.
@@ -93,23 +99,51 @@ def _treated(source: _Source, treatments: tuple[Treatment, ...], key: str) -> by
     found = source
     for treatment in treatments:
         match treatment:
-            case Jpeg(quality):
-                found = _Source(found.recompressed(quality))
+            case Jpeg():
+                found = _Source(found.recompressed(treatment))
             case Smaller():
                 found = min(source, found, key=lambda one: len(one.data))
-            case Noise():
-                found = _Source(_noisy(found.data, key))
+            case Noise(reading):
+                found = _Source(_noisy(found.data, key, reading))
+            case Denoised():
+                found = _Source(_denoised(found.data))
     return found.data
 
 
-def _noisy(data: bytes, key: str) -> bytes:
-    """Return a PNG of the image with noise: ``x + x n``, so ``x (1 + n)``, rounded and clipped."""
+def _noisy(data: bytes, key: str, reading: str) -> bytes:
+    """Return a PNG of the image with noise, rounded and clipped, see `Noise`."""
     image = decode(data)
     image = image if image.mode in ("L", "RGB") else image.convert("RGB")
     pixels = np.asarray(image, dtype=np.float32)
     seed = int.from_bytes(hashlib.sha256(key.encode()).digest()[:16], "big")
-    noise = np.random.default_rng(seed).standard_normal(pixels.shape, dtype=np.float32)
-    noisy = (pixels * (1 + noise)).round().clip(0, 255).astype(np.uint8)
+    shape = () if reading == "shared" else pixels.shape
+    noise = np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
+    if reading == "additive":
+        power = np.square(pixels).mean(dtype=np.float64)
+        noisy = pixels + np.float32(np.sqrt(power)) * noise
+    else:
+        noisy = pixels * (1 + noise)
+    return _png(noisy.round().clip(0, 255).astype(np.uint8))
+
+
+def _denoised(data: bytes) -> bytes:
+    """Return a PNG of an image by non-local means, see `Denoised`; without noise the image's."""
+    pixels = np.asarray(decode(data))  # gray or RGB, as `_noisy` made it
+    deviation = _deviation(pixels)
+    # The size of a patch and of the window that like ones are looked for in are OpenCV's own.
+    return _png(cv2.fastNlMeansDenoising(pixels, None, deviation) if deviation else pixels)
+
+
+def _deviation(pixels: npt.NDArray[np.uint8]) -> float:
+    """Return the estimated standard deviation of an image's noise (J. Immerkær, 1996).
+
+    The mask is the difference of two Laplacians, which hardly sees an image's own content.
+    """
+    mask = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]])
+    response = cv2.filter2D(pixels, cv2.CV_16S, mask)  # at most 8 * 255
+    return float(np.sqrt(np.pi / 2) * np.abs(response).mean() / 6)
+
+
+def _png(pixels: npt.NDArray[Any]) -> bytes:
     # OpenCV keeps channels in the order BGR, and writes PNG several times as fast as Pillow.
-    encoded = cv2.imencode(".png", noisy if noisy.ndim == 2 else noisy[:, :, ::-1])[1]
-    return encoded.tobytes()
+    return cv2.imencode(".png", pixels if pixels.ndim == 2 else pixels[:, :, ::-1])[1].tobytes()

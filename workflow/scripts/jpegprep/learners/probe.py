@@ -27,7 +27,7 @@ from jpegprep.common.layout import SPLITS
 from jpegprep.images.variants import ORIGINAL
 from jpegprep.learners import runs
 from jpegprep.learners.folds import FOLDS, folds_of, places_and_groups
-from jpegprep.shards.shards import ShardReader
+from jpegprep.shards.shards import ShardReader, splits_of
 
 Features = npt.NDArray[np.float32]  # (n, d), one row an image
 Labels = npt.NDArray[np.int64]
@@ -81,6 +81,32 @@ def predict_features(model: str | Path, features: Features) -> Features:
             "made again"
         )
     return predict_folds(found, features)
+
+
+def predict_variant(
+    tested: str | Path, features: str | Path, model: str | Path, target: str | Path
+) -> None:
+    """Test a run's regressions on images of any variant; write their predictions.
+
+    Every image of the data set is tested, by the regression of the other folds.
+
+    Args:
+        tested: the folder of the shards of the variant, for keys and labels of the images.
+        features: of the variant, as `extraction.extract_features` writes them.
+        model: the run's model.npz.
+        target: the predictions.parquet to write.
+
+    Raises:
+        UserError: where a file is damaged, or of other images.
+    """
+    reader = ShardReader([tar for tars in splits_of(tested).values() for tar in tars])
+    images, fold = all_features(features), _read(model, ["fold"])["fold"]
+    if len(images) != len(reader):
+        raise UserError(
+            f"{features}: has {len(images)} images, {tested} {len(reader)}; remove it: it is made "
+            "again"
+        )
+    runs.write_test(target, reader, predict_features(model, images), fold)
 
 
 def train(

@@ -102,7 +102,10 @@ def name_of(about: Mapping[str, Any]) -> str:
 
 
 def write_test(
-    target: str | Path, reader: ShardReader, probabilities: npt.NDArray[np.float32]
+    target: str | Path,
+    reader: ShardReader,
+    probabilities: npt.NDArray[np.float32],
+    folds: npt.NDArray[np.int64] | None = None,
 ) -> None:
     """Write the predictions of a trained model on other test images than its run's.
 
@@ -110,9 +113,10 @@ def write_test(
         target: the parquet file to write.
         reader: the test images.
         probabilities: (n, classes), in their order.
+        folds: as of `write_predictions`.
     """
     with replacing(target) as part:
-        accuracy = write_predictions(part, reader.keys, reader.labels, probabilities)
+        accuracy = write_predictions(part, reader.keys, reader.labels, probabilities, folds)
     print(f"test accuracy {accuracy:.4f} on {len(reader)} images")
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from jpegprep.common.layout import SHARDS, Run
+from jpegprep.images.variants import reading_variants
 from jpegprep.study.study import Study
 
 # Nested mappings and lists of paths, by the name of the parameter that gets them.
@@ -270,6 +271,48 @@ CATALOGUE: Sequence[Result] = (
         when="noise",
     ),
     Table(
+        name="noise_readings",
+        title="Readings of the noise",
+        caption="Does JPEG of noisy images gain back accuracy that noise cost, whichever noise the "
+        "paper's sentence (section III-A) means? Multiplicative, drawn for each pixel and channel; "
+        "additive of equal power; multiplicative, drawn once an image. Beside JPEG at ratio "
+        "{study.noise[ratio]} stands a filter made for noise. Every accuracy is top-1 on the test "
+        "set; differences are paired by image and seed, with 95 % intervals.",
+        make="results.tables.noise:readings",
+        reads=lambda study: {
+            "accuracy": study.table("accuracy"),
+            "differences": study.table("differences"),
+        },
+        given=lambda study: {"what": dict(study.noise or {})},
+        when="noise_readings",
+    ),
+    Table(
+        name="chroma",
+        title="Quality and chroma subsampling",
+        caption="What the step from originals to a ratio costs by JPEG's quality (4:4:4), and what "
+        "by subsampling the chroma at that quality (4:4:4 to 4:2:0): {study.chroma[learner]} "
+        "trained and tested on each. Every accuracy is top-1 on the test set; differences are "
+        "paired by image and seed, with 95 % intervals.",
+        make="results.tables.chroma:chroma",
+        reads=lambda study: {
+            "accuracy": study.table("accuracy"),
+            "differences": study.table("differences"),
+            "shards": {
+                name: {
+                    variant: SHARDS.format(dataset=name, variant=variant)
+                    for variants in ((study.variant(1.0),), *study.chroma_variants().values())
+                    for variant in variants
+                }
+                for name in study.datasets
+            },
+        },
+        given=lambda study: {
+            "learner": (study.chroma or {})["learner"],
+            "variants": study.chroma_variants(),
+        },
+        when="chroma",
+    ),
+    Table(
         name="table5_tabular",
         title="Tabular classifiers",
         caption="Tabular classifiers on features of the JPEG image beside the deep network at "
@@ -414,9 +457,19 @@ CATALOGUE: Sequence[Result] = (
         "the top-1 test accuracy of {study.losses_learner} at each ratio and its 95 % interval; "
         "classes.csv has all classes. The few test images of one class leave wide intervals, and "
         "the worst of many classes are partly chosen by chance (the winner's curse); the note says "
-        "how many differ after Holm's correction.",
+        "how many differ after Holm's correction. Kept: images whose files compression left as "
+        "they were, shown where there are any; where classes differ in that, it is a cue.",
         make="evaluation.losses:classes",
-        reads=_losses,
+        reads=lambda study: {
+            **_losses(study),
+            "shards": {
+                dataset: {
+                    ratio: study.shards(dataset, ratio)
+                    for ratio in study.learner_ratios(study.losses_learner)
+                }
+                for dataset in study.datasets
+            },
+        },
         given=lambda study: {"learner": study.losses_learner, "ratio": study.storage_ratio},
     ),
     Table(
@@ -541,6 +594,43 @@ CATALOGUE: Sequence[Result] = (
         },
         when="noise",
         datasets=lambda study: study.noise_datasets(),
+    ),
+    Figure(
+        name="noise_readings_{dataset}",
+        title="Readings of the noise: {dataset}",
+        caption="Test images of {dataset} with the noise of each reading (multiplicative: drawn "
+        "for each pixel and channel; additive: likewise, of equal power; shared: drawn once an "
+        "image), after JPEG compression at ratio {study.noise[ratio]}, and after a filter made for "
+        "noise (non-local means). One image of each of the first classes, the first by its key. "
+        "Numbers are peak signal-to-noise ratios to the original. Images of more than 192 pixels "
+        "a side are scaled down here, which dims their noise; no interpolation otherwise.",
+        make="results.figures.noise:noise_readings",
+        reads=lambda study, dataset: {
+            "folders": {
+                reading: [
+                    SHARDS.format(dataset=dataset, variant=variant)
+                    for variant in (
+                        study.variant(1.0),
+                        *reading_variants(reading, (study.noise or {})["ratio"]),
+                    )
+                ]
+                for reading in study.noise_readings
+            }
+        },
+        when="noise_readings",
+        datasets=lambda study: study.noise_datasets(),
+    ),
+    Figure(
+        name="chroma",
+        title="Accuracy against bytes, by chroma",
+        caption="Top-1 test accuracy of {study.chroma[learner]} against the bytes of all images, "
+        "with full chroma (4:4:4) and with subsampled chroma (4:2:0), one panel a data set. Where "
+        "a line lies above the other, it has more accuracy for equal bytes. Bars are 95 % "
+        "intervals; numbers are ratios; dotted: the originals' accuracy. The axes do not start at "
+        "zero.",
+        make="results.figures.chroma:accuracy_vs_bytes",
+        reads=lambda study: {"chroma": study.table("chroma")},
+        when="chroma",
     ),
     Figure(
         name="train_test",

@@ -53,7 +53,11 @@ def photographs(registry: Path) -> str:
 
 
 # Parts of a study that are no key of it.
-_PARTS = {"probes_beside_others": "a probe and other learners", "repeated": "several seeds"}
+_PARTS = {
+    "probes_beside_others": "a probe and other learners",
+    "repeated": "several seeds",
+    "noise_readings": "`noise` with `readings`",
+}
 
 
 def results_table() -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from jpegprep.common.errors import UserError
 from jpegprep.common.parquet import read_parquet
 from jpegprep.datasets.problems import SET_ASIDE
 from jpegprep.shards.shards import read_index, splits_of
@@ -56,6 +57,40 @@ def measure(
     table["mean_bytes"] = table["bytes"] / table["images"]
     sources = pd.DataFrame({name: _source(path) for name, path in manifests.items()}).T
     return table.join(sources, on="dataset")[COLUMNS]
+
+
+def same_files(folder: str | Path, other: str | Path) -> pd.DataFrame:
+    """Compare the image files of two variants of a data set.
+
+    Args:
+        folder: of the one variant's shards.
+        other: of the other's.
+
+    Returns:
+        A row an image, in the order of the shards: ``key``, ``label``, and whether both files have
+        the ``same`` size and CRC-32.
+
+    Raises:
+        UserError: where shards are damaged, or the two hold different images.
+    """
+    one, two = _index(folder), _index(other)
+    if not one["key"].equals(two["key"]):
+        raise UserError(
+            f"{folder}: holds other images than {other}; remove it: its shards are made again"
+        )
+    same = (one[["bytes", "crc32"]] == two[["bytes", "crc32"]]).all(axis=1)
+    return one[["key", "label"]].assign(same=same)
+
+
+def image_bytes(folder: str | Path) -> int:
+    """Return the bytes of all image files of a variant."""
+    return int(_index(folder)["bytes"].sum())
+
+
+def _index(folder: str | Path) -> pd.DataFrame:
+    """Return the index of all shards of a variant, split by split."""
+    tars = [tar for split in splits_of(folder).values() for tar in split]
+    return pd.concat([read_index(tar)[0] for tar in tars], ignore_index=True)
 
 
 def _source(manifest: str | Path) -> dict[str, object]:

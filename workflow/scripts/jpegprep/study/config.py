@@ -78,6 +78,7 @@ def load_study(config: Mapping[str, Any], source: str, registries: str | Path) -
 _EXPERIMENTS = {
     "model_size": ("small", "large"),
     "noise": ("learner",),
+    "chroma": ("learner",),
     "tabular": ("learner", "deep"),
     "train_test": ("learner",),
     "reading": ("learner",),
@@ -317,12 +318,22 @@ def _check_experiments(study: Mapping[str, Any], source: str) -> None:
             )
         for i, name in enumerate(entry.get("datasets", [])):
             _known(name, study["datasets"], f"{source}: {experiment}.datasets[{i}]", "datasets")
+        for reading, name in entry.get("readings", {}).items():
+            place = f"{source}: {experiment}.readings.{reading}"
+            _known(name, study["learners"], place, f"the learners of {source}")
+        for i, ratio in enumerate(entry.get("ratios", [])):
+            name = entry["learner"]
+            if ratio == 1 or ratio not in study["learners"][name].get("ratios", study["ratios"]):
+                raise UserError(
+                    f"{source}: {experiment}.ratios[{i}] is {ratio}; it is one of the ratios below "
+                    f"1.0 that {name} runs at"
+                )
 
 
 _FRAMEWORKS = {
     ("model_size", "small"): ("timm",),
     ("model_size", "large"): ("timm",),
-    ("noise", "learner"): ("timm", "autogluon"),
+    ("noise", "learner"): ("timm", "autogluon", "probe"),
     ("tabular", "learner"): ("autogluon_tabular",),
     ("tabular", "deep"): ("timm", "autogluon"),
     ("train_test", "learner"): ("timm", "probe"),

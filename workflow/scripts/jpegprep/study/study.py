@@ -5,7 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from jpegprep.common.layout import MANIFEST, SHARDS, SPLIT, Run
-from jpegprep.images.variants import ORIGINAL, noise_variants, ratio_of_variant, variant_of_ratio
+from jpegprep.images.variants import (
+    ORIGINAL,
+    noise_variants,
+    ratio_of_variant,
+    reading_variants,
+    variant_of_ratio,
+)
 
 
 def identity(source: Mapping[str, Any]) -> Any:
@@ -36,7 +42,8 @@ class Study:
         weights: the registry of weights.
         published: the CSV of the paper's numbers.
         model_size: what Table II compares (small, large, ratio), or None.
-        noise: what Table IV does (learner, datasets, ratio, test), or None.
+        noise: what Table IV does (learner, datasets, ratio, test, and maybe readings), or None.
+        chroma: where quality and chroma subsampling are told apart (learner, ratios), or None.
         tabular: what the table of tabular classifiers compares (learner, deep), or None.
         train_test: whose models are tested at all ratios (learner), or None.
         reading: what reading and decoding is measured at (learner, bandwidths in MB/s), or None.
@@ -55,6 +62,7 @@ class Study:
     published: str
     model_size: Mapping[str, Any] | None = None
     noise: Mapping[str, Any] | None = None
+    chroma: Mapping[str, Any] | None = None
     tabular: Mapping[str, Any] | None = None
     train_test: Mapping[str, Any] | None = None
     reading: Mapping[str, Any] | None = None
@@ -71,11 +79,15 @@ class Study:
 
     def _learner_variants(self, dataset: str, learner: str) -> list[str]:
         """Return the variants of a data set that a learner is trained on."""
-        ratios = [self.variant(ratio) for ratio in self.learner_ratios(learner)]
-        noisy = learner == self.noise["learner"] if self.noise else False
-        return ratios + (
-            self.noise_variants() if noisy and dataset in self.noise_datasets() else []
-        )
+        found = [self.variant(ratio) for ratio in self.learner_ratios(learner)]
+        if self.noise and dataset in self.noise_datasets():
+            found += self.noise_variants() if learner == self.noise["learner"] else []
+            for reading, tester in self.noise_readings.items():
+                if learner == tester:
+                    found += reading_variants(reading, self.noise["ratio"])
+        if self.chroma and learner == self.chroma["learner"]:
+            found += [full for full, _ in self.chroma_variants().values()]
+        return list(dict.fromkeys(found))
 
     def noise_variants(self) -> list[str]:
         """Return the variants of Table IV beside the original, or none without that table."""
@@ -85,20 +97,42 @@ class Study:
         """Return the data sets of Table IV."""
         return list(self.noise["datasets"]) if self.noise else []
 
+    @property
+    def noise_readings(self) -> dict[str, str]:
+        """The readings of the paper's noise that are tested, and of each the learner."""
+        return dict((self.noise or {}).get("readings", {}))
+
+    def chroma_variants(self) -> dict[float, tuple[str, str]]:
+        """Return by ratio the variant with full chroma and the subsampled one, from 1.0 down."""
+        return {
+            ratio: (
+                variant_of_ratio(ratio, self.never_inflate, full_chroma=True),
+                self.variant(ratio),
+            )
+            for ratio in sorted((self.chroma or {}).get("ratios", []), reverse=True)
+        }
+
     def transfers(self) -> list[tuple[Run, str]]:
         """Return the runs that are tested on another variant than their own, and that variant.
 
         Those of Table IV: each model of noisy images on clean ones too.
         """
-        return [(run, ORIGINAL) for run in self.runs() if run.variant in self.noise_variants()]
+        return [
+            (run, ORIGINAL)
+            for run in self.runs()
+            if self.noise
+            and run.learner == self.noise["learner"]
+            and run.variant in self.noise_variants()
+        ]
 
     def pairs(self) -> list[tuple[str, Side, Side]]:
         """Return what is compared on the same test images: data set, the one side, the other.
 
-        Each variant with its learner's original; JPEG of noisy images with noisy ones; the large
-        network with the small one; the tabular learner with the deep one at each common ratio.
+        Each variant with its learner's original; JPEG of noisy images, and denoised ones, with
+        noisy ones; subsampled chroma with full chroma; the large network with the small one; the
+        tabular learner with the deep one at each common ratio.
         """
-        found = []
+        found: list[tuple[str, Side, Side]] = []
         for dataset in self.datasets:
             trained = {
                 learner: self._learner_variants(dataset, learner) for learner in self.learners
@@ -110,9 +144,17 @@ class Study:
                     if variant != ORIGINAL
                 ]
             if dataset in self.noise_datasets() and self.noise:
-                noisy, compressed = self.noise_variants()
-                learner = self.noise["learner"]
-                found.append((dataset, (learner, compressed), (learner, noisy)))
+                tried = [(self.noise["learner"], self.noise_variants())]
+                for reading, learner in self.noise_readings.items():
+                    tried.append((learner, reading_variants(reading, self.noise["ratio"])))
+                for learner, (noisy, *treated) in tried:
+                    found += [(dataset, (learner, x), (learner, noisy)) for x in treated]
+            if self.chroma:
+                learner = self.chroma["learner"]
+                found += [
+                    (dataset, (learner, subsampled), (learner, full))
+                    for full, subsampled in self.chroma_variants().values()
+                ]
             if self.model_size:
                 small, large = self.model_size["small"], self.model_size["large"]
                 found.append((dataset, (large, ORIGINAL), (small, ORIGINAL)))
@@ -123,7 +165,7 @@ class Study:
                     for variant in trained[one]
                     if variant in trained[other]
                 ]
-        return found
+        return list(dict.fromkeys(found))
 
     def learner_ratios(self, learner: str) -> list[float]:
         """Return the ratios at which a learner runs, from 1.0 down."""
