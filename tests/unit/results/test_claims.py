@@ -220,9 +220,10 @@ def test_the_first_line_counts_verdicts(beside: Beside) -> None:
     table = claimed(beside)
     count = Counter(table["verdict"])
     first = (beside.folder / "c.md").read_text("utf-8").splitlines()[0]
+    are = {verdict: f"{n} {'is' if n == 1 else 'are'}" for verdict, n in count.items()}
     assert first.startswith(
-        f"Of {len(table)} claims of the paper {count[BORNE_OUT]} are borne out, {count[NOT]} are "
-        f"not, {count[OPEN]} are open. {count['']} are not judged: no such data set"
+        f"Of {len(table)} claims of the paper {are[BORNE_OUT]} borne out, {are.get(NOT, '0 are')} "
+        f"not, {are[OPEN]} open. {are['']} not judged: no such data set"
     )
     assert (beside.folder / "c.html").read_text("utf-8").count(first) == 1
 

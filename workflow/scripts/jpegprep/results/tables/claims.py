@@ -22,7 +22,9 @@ from jpegprep.results.tables.ours import (
     NO_MODEL_SIZE,
     NO_NOISE,
     NO_RATIO,
+    WHOLE,
     Ours,
+    are,
     seeds_or_repeats,
 )
 from jpegprep.results.tables.published import UNNAMED, read_all
@@ -164,7 +166,8 @@ def claims(
         "claim is about (the first less the second), in points; in brackets its 95 % interval, of "
         f"networks trained anew. {ANEW} Borne out, not borne out: the interval excludes the other "
         f"at the study's margin, {margin}; open: it holds both. A network that is not shown to "
-        "know more than the largest class bears nothing out. Each claim is judged by itself."
+        "know more than the largest class bears nothing out. Each claim is judged by itself. Of a "
+        "part of a data set a verdict speaks of the whole as far as the part is like it."
     )
     write_table(table, shown, note, targets, lead=counted(table))
 
@@ -179,14 +182,17 @@ ANEW = (
 def counted(table: pd.DataFrame) -> str:
     """Return how many claims are borne out, are not, are open and are not judged, and why."""
     count = table["verdict"].value_counts()
-    text = (
-        f"Of {len(table)} claims of the paper {count.get(BORNE_OUT, 0)} are borne out, "
-        f"{count.get(NOT_BORNE_OUT, 0)} are not, {count.get(OPEN, 0)} are open."
+    borne_out, refuted, left_open = (
+        are(int(count.get(verdict, 0))) for verdict in (BORNE_OUT, NOT_BORNE_OUT, OPEN)
     )
+    text = f"Of {len(table)} claims of the paper {borne_out} borne out, {refuted} not, "
+    text += f"{left_open} open"
+    parts = int(((table["verdict"] != "") & ~table["images"].isin(["", WHOLE])).sum())
+    text += f" ({parts} by a part of the data set)." if parts else "."
     left = table.loc[table["verdict"] == "", "because"].value_counts()
     if len(left):
         reasons = "; ".join(f"{why} ({n})" for why, n in left.items())
-        text += f" {left.sum()} are not judged: {reasons}."
+        text += f" {are(int(left.sum()))} not judged: {reasons}."
     return text
 
 

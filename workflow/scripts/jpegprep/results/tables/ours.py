@@ -26,6 +26,7 @@ from jpegprep.shards.shards import read_index, splits_of
 _WHOLE = 0.01
 _MIB = 1 << 20
 
+WHOLE = "all"  # what part of a data set ours is
 # Why a study has nothing beside a number or a claim of the paper.
 NO_DATA = "no such data set in this study"
 NO_MODEL_SIZE = "no model_size in this study"
@@ -129,7 +130,7 @@ class Ours:
         all_classes = counts["classes"] == paper["classes"]
         share = counts["total"] / paper["total"]
         if all_classes and abs(share - 1) < _WHOLE:
-            return Images(counts, True, True, "all")
+            return Images(counts, True, True, WHOLE)
         classes = "all" if all_classes else f"{counts['classes']} of {paper['classes']:.0f}"
         words = f"{100 * share:.2g} % of the images, {classes} classes"
         return Images(counts, False, all_classes, words)
@@ -208,6 +209,11 @@ class Ours:
 
 
 _COUNTS = ("classes", "total", "train", "test", "validation")
+
+
+def are(count: int) -> str:
+    """Return ``1 is`` or ``3 are``."""
+    return f"{count} {'is' if count == 1 else 'are'}"
 
 
 def seeds_or_repeats(table: pd.DataFrame) -> list[str]:

@@ -23,8 +23,10 @@ from jpegprep.results.tables.ours import (
     NO_MODEL_SIZE,
     NO_NOISE,
     NO_RATIO,
+    WHOLE,
     Images,
     Ours,
+    are,
     seeds_or_repeats,
 )
 from jpegprep.results.tables.published import UNNAMED, read_all
@@ -103,7 +105,7 @@ def reproduction(
             "claim of the row": seen["verdict"],
             "test images": ["" if pd.isna(n) else f"{n}" for n in seen["n"]],
             "seeds": seeds_or_repeats(seen),
-            "note": ["; ".join(filter(None, (x["why"], x["note"]))) for x in rows],
+            "note": ["; ".join(filter(None, _notes(x))) for x in rows],
         }
     )
     note = (
@@ -294,16 +296,24 @@ def _counted(table: pd.DataFrame) -> str:
     table = table[~table.duplicated(["table", "quantity"]) | (table["table"] != "IV")]
     compared = table[table["state"] == COMPARED]
     holding = int((compared["zero"] == "yes").sum())
+    parts = len(compared) - int((compared["images"] == WHOLE).sum())
     text = (
         f"Of {len(table)} numbers that the paper prints {len(compared)} are compared: the "
-        f"difference of {holding} holds 0, that of {len(compared) - holding} does not."
+        f"difference of {holding} holds 0, that of {len(compared) - holding} does not"
+        + (f" ({parts} by a part of the data set)." if parts else ".")
     )
-    for state, words in ((BESIDE, "stand beside ours without an interval"), (LEFT, "are not")):
+    for state, words in ((BESIDE, "beside ours without an interval"), (LEFT, "not compared")):
         reasons = table.loc[table["state"] == state, "why"].value_counts()
         if len(reasons):
             whys = "; ".join(f"{why} ({n})" for why, n in reasons.items())
-            text += f" {reasons.sum()} {words}: {whys}."
+            text += f" {are(int(reasons.sum()))} {words}: {whys}."
     return text
+
+
+def _notes(row: Mapping[Any, Any]) -> Iterator[str]:
+    if row["state"] == COMPARED and row["images"] not in ("", WHOLE):
+        yield f"of {row['images']}"
+    yield from (row["why"], row["note"])
 
 
 def _papers(row: Mapping[Any, Any]) -> str:
@@ -333,9 +343,13 @@ def _change(row: Mapping[Any, Any]) -> str:
     unit = "points" if row["unit"] in ("accuracy", "drop", "%") else row["unit"]
     scale, form, after = _FORMS[unit]
     form = f"+{form.removeprefix('+')}"
-    text = f"{scale * row['difference']:{form}}{after}"
+    value = (
+        round(scale * row["difference"], int(form[-2])) + 0.0
+    )  # not -0, where it is rounded to 0
+    text = f"{value:{form}}{after}"
     if pd.isna(row["low"]) or pd.isna(row["difference_low"]):
         return text
+    # A bound keeps its sign: it says on which side of 0 the interval ends.
     low, high = (scale * row[f"difference_{end}"] for end in ("low", "high"))
     return f"{text} [{low:{form}}, {high:{form}}]"
 
