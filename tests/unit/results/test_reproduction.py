@@ -435,7 +435,7 @@ def test_a_study_without_the_papers_ratio_says_so(beside: Beside) -> None:
     table = beside.compared()
     assert row(table, "II", "dtd", "small_original_accuracy")["state"] == "compared"
     found = row(table, "II", "dtd", "small_compressed_drop")
-    assert found["why"] == "nothing at ratio 0.3 in this study"
+    assert found["why"] == "nothing at ratio 0.3, as the paper compresses, in this study"
 
 
 def test_what_the_study_lacks_is_in_the_csv_alone(beside: Beside) -> None:

@@ -157,18 +157,25 @@ _PAPERS_RATIO = 0.3
 
 def _reproduced(study: Study) -> dict[str, Any]:
     """Return what is read to put a study beside the paper's numbers and claims."""
-    ratio = _PAPERS_RATIO
     files: dict[str, Any] = {
         "published": study.published,
         "counts": study.table("table1_datasets"),
         "sizes": {
-            name: {"original": study.shards(name, 1.0), "compressed": study.shards(name, ratio)}
-            for name in (study.datasets if ratio in study.ratios else [])
+            name: {
+                "original": study.shards(name, 1.0),
+                "compressed": study.shards(name, _PAPERS_RATIO),
+            }
+            for name in (study.datasets if _as_papers(study) else [])
         },
         "splits": study.splits(),
         **{name: study.table(name) for name in ("accuracy", "runs", "differences")},
     }
     return files | ({"noise": study.table("table4_noise")} if study.noise else {})
+
+
+def _as_papers(study: Study) -> bool:
+    """Tell whether a study has the paper's compressed images: it keeps none as they were."""
+    return _PAPERS_RATIO in study.ratios and not study.never_inflate
 
 
 def _asked(study: Study) -> dict[str, Any]:
@@ -183,7 +190,7 @@ def _asked(study: Study) -> dict[str, Any]:
     return {
         "asked": {
             "margin": study.margin,
-            "compressed": study.variant(ratio) if ratio in study.ratios else None,
+            "compressed": study.variant(ratio) if _as_papers(study) else None,
             "learner": next(iter(at_ratio), None),
             "model_size": dict(study.model_size) if study.model_size else None,
             "noise": {"learner": noise["learner"], **variants} if noise else None,

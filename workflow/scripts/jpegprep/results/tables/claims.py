@@ -17,6 +17,7 @@ from jpegprep.evaluation.reproducing import (
     judged,
 )
 from jpegprep.images.variants import ORIGINAL
+from jpegprep.results.tables.model_size import ONE_SIZE
 from jpegprep.results.tables.ours import (
     NO_DATA,
     NO_MODEL_SIZE,
@@ -100,10 +101,11 @@ def _form(about: str, dataset: str) -> _Form | None:
         if dataset.startswith("cifar"):
             return _loses("accuracy drops at ratio 0.3")
         return _keeps("accuracy hardly drops at ratio 0.3")
+    large = "the large one on originals"
     if about == COMPRESSED:
         if dataset == "cifar10":
-            return _loses("the small network on compressed images is worse than the large one")
-        return _keeps("the small network on compressed images is as good as the large one")
+            return _loses(f"the small network on compressed images is worse than {large}")
+        return _keeps(f"the small network on compressed images is as good as {large}")
     if about == ORIGINALS:
         words = "on originals the small network is as good as the large one"
         return None if dataset == "cifar10" else _keeps(words)
@@ -169,6 +171,8 @@ def claims(
         "know more than the largest class bears nothing out. Each claim is judged by itself. Of a "
         "part of a data set a verdict speaks of the whole as far as the part is like it."
     )
+    if asked["model_size"] and not asked["model_size"].get("native_resolution"):
+        note += f" The networks of Table II see the images at one size: {ONE_SIZE}."
     write_table(table, shown, note, targets, lead=counted(table))
 
 
@@ -185,8 +189,8 @@ def counted(table: pd.DataFrame) -> str:
     borne_out, refuted, left_open = (
         are(int(count.get(verdict, 0))) for verdict in (BORNE_OUT, NOT_BORNE_OUT, OPEN)
     )
-    text = f"Of {len(table)} claims of the paper {borne_out} borne out, {refuted} not, "
-    text += f"{left_open} open"
+    text = f"Of {len(table)} claims of the paper{_several(table)} {borne_out} borne out, "
+    text += f"{refuted} not, {left_open} open"
     parts = int(((table["verdict"] != "") & ~table["images"].isin(["", WHOLE])).sum())
     text += f" ({parts} by a part of the data set)." if parts else "."
     left = table.loc[table["verdict"] == "", "because"].value_counts()
@@ -194,6 +198,12 @@ def counted(table: pd.DataFrame) -> str:
         reasons = "; ".join(f"{why} ({n})" for why, n in left.items())
         text += f" {are(int(left.sum()))} not judged: {reasons}."
     return text
+
+
+def _several(table: pd.DataFrame) -> str:
+    """Return that Table IV's claims are of several data sets of ours, where they are."""
+    datasets = table.loc[table["table"] == "IV", "dataset"].nunique()
+    return f" (Table IV's on {datasets} data sets)" if datasets > 1 else ""
 
 
 def claims_of(paper: pd.DataFrame, ours: Ours, asked: Mapping[str, Any]) -> pd.DataFrame:

@@ -153,7 +153,10 @@ _COMPARED = (
 def _native(what: Mapping[str, Any]) -> str:
     if what.get("native_resolution"):
         return ", each at its own"
-    return "; at one size, a network that was made for a larger one has a disadvantage"
+    return f"; {ONE_SIZE}"
+
+
+ONE_SIZE = "at one size, a network that was made for a larger one has a disadvantage"
 
 
 def _points(table: pd.DataFrame, name: str) -> list[str]:

@@ -31,7 +31,7 @@ WHOLE = "all"  # what part of a data set ours is
 NO_DATA = "no such data set in this study"
 NO_MODEL_SIZE = "no model_size in this study"
 NO_NOISE = "no noise in this study"
-NO_RATIO = "nothing at ratio 0.3 in this study"
+NO_RATIO = "nothing at ratio 0.3, as the paper compresses, in this study"
 
 
 @dataclass(frozen=True)
