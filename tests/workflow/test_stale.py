@@ -8,6 +8,7 @@ AFTER_RUNS = dict.fromkeys(
         *("make_comparison", "make_decision", "make_probe_agreement", "make_train_test"),
         "make_gaps",
         *("make_classes", "make_flips", "make_reading", "make_reproduction"),
+        *("make_claims", "draw_reproduction"),
         *("draw_fig2_accuracy_vs_ratio", "draw_fig3_convergence", "draw_difference_vs_ratio"),
         *("draw_train_test", "draw_flips_dataset", "draw_reading"),
     ),
@@ -77,7 +78,7 @@ def test_a_colour_reruns_figures_and_report(changed):
     drawn = (
         *("size_vs_ratio", "fig1_schematic", "fig2_accuracy_vs_ratio", "fig3_convergence"),
         *("noise_examples_dataset", "rulegraph", "difference_vs_ratio", "train_test"),
-        *("flips_dataset", "reading"),
+        *("flips_dataset", "reading", "reproduction"),
     )
     assert changed.planned() == {**{f"draw_{name}": 1 for name in drawn}, "write_report": 1}
 

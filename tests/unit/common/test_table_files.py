@@ -54,6 +54,16 @@ def test_markdown_without_a_note_ends_with_its_table(tmp_path: Path) -> None:
     assert (tmp_path / "t.md").read_text(encoding="utf-8").splitlines()[-1].startswith("| b")
 
 
+def test_what_leads_stands_above(tmp_path: Path) -> None:
+    """A first line for people; the numbers are as they are without it."""
+    files = [tmp_path / f"t.{kind}" for kind in ("md", "html", "csv")]
+    write_table(NUMBERS, SHOWN, "a note", files, lead="Of 3 two.")
+    assert files[0].read_text(encoding="utf-8").startswith("Of 3 two.\n\n| name")
+    page = files[1].read_text(encoding="utf-8")
+    assert page.index("<p>Of 3 two.</p>") < page.index("<table") < page.index("<p>a note</p>")
+    assert files[2].read_bytes() == b"name,value,count\na,0.333333,1\nb,2e+09,2\n"
+
+
 def test_html_has_what_people_read_escaped(tmp_path: Path) -> None:
     """A page of UTF-8 with the table and the note; what looks like markup is text."""
     shown = SHOWN.assign(name=["<b>", "ä & o"])

@@ -10,6 +10,7 @@ import timm
 import yaml
 
 from jpegprep.answers.plan import read_sizes, read_throughput
+from jpegprep.results.tables.published import read_published
 from jpegprep.study.config import load_study, validate
 
 CONFIG = Path(__file__).parents[3] / "config"
@@ -90,6 +91,5 @@ def test_recorded_sizes_fall_with_the_quality(dataset: str) -> None:
     sizes = read_sizes(CONFIG / "sizes.csv")
     by_quality = [sizes[dataset, f"jpeg-q{quality}"] for quality in range(90, 0, -10)]
     assert by_quality == sorted(by_quality, reverse=True)
-    published = (CONFIG / "published.csv").read_text(encoding="utf-8")
-    found = re.search(rf"^III,{dataset},relative_size,([\d.]+)", published, re.MULTILINE)
-    assert found and sizes[dataset, "jpeg-q30"] == pytest.approx(float(found[1]), rel=0.1)
+    published = read_published(CONFIG / "published.csv", "III", ["relative_size"])["relative_size"]
+    assert sizes[dataset, "jpeg-q30"] == pytest.approx(published[dataset], rel=0.1)

@@ -108,6 +108,39 @@ def test_a_study_has_what_its_parts_ask_for() -> None:
     assert {"reading", "train_test", "gaps", "table5_tabular"} <= names["demo"] - names["bare"]
 
 
+def test_what_keeps_images_is_not_compared_as_the_papers() -> None:
+    """The paper compresses every image: `never_inflate` is another treatment, at any ratio."""
+    table = next(result for result in CATALOGUE if result.name == "reproduction")
+    for changes, compressed in (({}, "jpeg-q30"), ({"never_inflate": True}, None)):
+        one = study("paper", **changes)
+        assert table.told(one)["asked"]["compressed"] == compressed
+        assert bool(table.read(one)["sizes"]) == (compressed is not None)
+
+
+def test_the_papers_networks_are_found_among_the_learners() -> None:
+    """By their architecture, whatever a study calls them; without Table II, too."""
+    table = next(result for result in CATALOGUE if result.name == "reproduction")
+    asked = table.told(study("paper", model_size=None))["asked"]
+    assert asked["learner"] == "efficientnet_b0" and asked["model_size"] is None
+    assert asked["networks"]["efficientnet_b4"] == "efficientnet_b4"
+    assert asked["networks"]["autogluon"] == "autogluon"
+    assert asked["noise"] == {
+        "learner": "autogluon",
+        "noisy": "noise",
+        "compressed": "noise-jpeg-q30",
+    }
+    few = study("config", ratios=[1.0, 0.5, 0.3], learners=_at_half(STUDIES["demo"]))
+    assert table.told(few)["asked"]["learner"] == "autogluon"
+
+
+def _at_half(demo: Study) -> dict[str, Any]:
+    """Return the demo's learners, the first of which does not run at 0.3."""
+    learners = dict(demo.learners)
+    learners["tf_efficientnet_lite0"] = learners["tf_efficientnet_lite0"] | {"ratios": [1.0, 0.5]}
+    learners["autogluon_tabular"] = learners["autogluon_tabular"] | {"ratios": [1.0, 0.3]}
+    return learners
+
+
 def test_one_data_set_has_no_figures_of_each() -> None:
     """Figure 2 of the only data set would be Figure 2 again."""
     figure = next(r for r in CATALOGUE if r.name == "fig2_accuracy_vs_ratio_{dataset}")

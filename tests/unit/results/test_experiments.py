@@ -48,16 +48,19 @@ textures,b0,noise-jpeg-q30,original,3,200,0.65,0.6,0.7,Wilson with random effect
 """
 DIFFERENCES = """dataset,learner,variant,other_learner,other_variant,difference,low,high
 textures,b0,jpeg-q30,b0,original,0.02,-0.01,0.05
+textures,b0,jpeg-q30,b4,original,0.005,-0.03,0.04
 textures,b4,original,b0,original,0.015,-0.02,0.05
 textures,b0,noise-jpeg-q30,b0,noise,0.1,0.04,0.16
 textures,trees,original,b0,original,-0.5,-0.6,-0.4
 textures,trees,jpeg-q30,b0,jpeg-q30,-0.42,-0.5,-0.34
 pets,b0,jpeg-q30,b0,original,-0.02,-0.03,-0.01
+pets,b0,jpeg-q30,b4,original,-0.03,-0.045,-0.015
 pets,b4,original,b0,original,0.01,-0.001,0.021
 pets,trees,original,b0,original,-0.8,-0.83,-0.77
 pets,trees,jpeg-q30,b0,jpeg-q30,-0.77,-0.8,-0.74
 """
 WHAT2 = {"small": "b0", "large": "b4", "ratio": 0.3}
+RECIPE2 = {"epochs": 10, "batch_size": 64, "learning_rate": 0.001}
 WHAT4 = {"learner": "b0", "datasets": ["textures"], "ratio": 0.3, "test": "treated"}
 WHAT5 = {"learner": "trees", "deep": "b0"}
 KINDS = ("csv", "md", "html")
@@ -113,10 +116,10 @@ def note(targets: list[Path]) -> str:
 
 
 def test_table2_puts_three_networks_side_by_side(
-    accuracy: Path, differences: Path, targets: list[Path]
+    accuracy: Path, differences: Path, runs: Path, targets: list[Path]
 ) -> None:
     """Small original, small compressed and large original, with bounds, of each data set."""
-    table2(accuracy, differences, WHAT2, *targets)
+    table2(accuracy, differences, runs, WHAT2, RECIPE2, *targets)
     table = pd.read_csv(targets[0]).set_index("dataset")
     assert table.index.tolist() == ["textures", "pets"]
     expected = {
@@ -132,54 +135,59 @@ def test_table2_puts_three_networks_side_by_side(
     assert table[["seeds", "n"]].to_numpy().tolist() == [[3, 200], [3, 1478]]
 
 
-def test_table2_drops_are_from_the_small_networks_original(
-    accuracy: Path, differences: Path, targets: list[Path]
+def test_table2_has_the_papers_sign(
+    accuracy: Path, differences: Path, runs: Path, targets: list[Path]
 ) -> None:
-    """0.8 to 0.82 is a drop of -0.02, a gain; 0.9 to 0.88 one of 0.02."""
-    table2(accuracy, differences, WHAT2, *targets)
+    """0.8 to 0.82 is +0.02; and the small network on compressed images less the large one."""
+    table2(accuracy, differences, runs, WHAT2, RECIPE2, *targets)
     table = pd.read_csv(targets[0]).set_index("dataset")
-    assert table["small_compressed_drop"].tolist() == pytest.approx([-0.02, 0.02])
-    assert table["large_original_drop"].tolist() == pytest.approx([-0.015, -0.01])
+    assert table["small_compressed_difference"].tolist() == pytest.approx([0.02, -0.02])
+    assert table["large_original_difference"].tolist() == pytest.approx([0.015, 0.01])
+    names = ["small_less_large", "small_less_large_low", "small_less_large_high"]
+    assert table[names].to_numpy().tolist() == [[0.005, -0.03, 0.04], [-0.03, -0.045, -0.015]]
 
 
-def test_no_difference_is_no_negative_drop(
-    accuracy: Path, differences: Path, targets: list[Path]
+def test_table2_is_readable(
+    accuracy: Path, differences: Path, runs: Path, targets: list[Path]
 ) -> None:
-    """A drop of 0 reads +0.0."""
-    line = "textures,b4,original,b0,original,0.015,-0.02,0.05"
-    assert line in DIFFERENCES
-    differences.write_text(DIFFERENCES.replace(line, line.replace("0.015,-0.02", "0.0,-0.05")))
-    table2(accuracy, differences, WHAT2, *targets)
-    assert cells(targets)[1][5] == "+0.0 [-5.0, +5.0]"
-
-
-def test_table2_is_readable(accuracy: Path, differences: Path, targets: list[Path]) -> None:
-    """Networks are named by their learners, drops are signed and stand behind their column."""
-    table2(accuracy, differences, WHAT2, *targets)
+    """Networks are named by their learners, differences stand behind their column."""
+    table2(accuracy, differences, runs, WHAT2, RECIPE2, *targets)
     assert cells(targets) == [
         [
-            *(
-                "data set",
-                "b0, original",
-                "b0, compressed",
-                "drop, points",
-                "b4, original",
-                "drop, points",
-            ),
-            *("test images", "seeds"),
+            *("data set", "b0, original", "b0, compressed", "difference, points"),
+            *("b4, original", "difference, points", "small compressed less large, points"),
+            *("image size", "test images", "seeds"),
         ],
         [
-            *("textures", "0.800 [0.750, 0.850]", "0.820 [0.770, 0.870]", "-2.0 [-5.0, +1.0]"),
-            *("0.815 [0.765, 0.865]", "-1.5 [-5.0, +2.0]", "200", "3"),
+            *("textures", "0.800 [0.750, 0.850]", "0.820 [0.770, 0.870]", "+2.0 [-1.0, +5.0]"),
+            *("0.815 [0.765, 0.865]", "+1.5 [-2.0, +5.0]", "+0.5 [-3.0, +4.0]"),
+            *("224", "200", "3"),
         ],
         [
-            *("pets", "0.900 [0.880, 0.920]", "0.880 [0.860, 0.900]", "+2.0 [+1.0, +3.0]"),
-            *("0.910 [0.890, 0.930]", "-1.0 [-2.1, +0.1]", "1478", "3"),
+            *("pets", "0.900 [0.880, 0.920]", "0.880 [0.860, 0.900]", "-2.0 [-3.0, -1.0]"),
+            *("0.910 [0.890, 0.930]", "+1.0 [-0.1, +2.1]", "-3.0 [-4.5, -1.5]"),
+            *("224", "1478", "3"),
         ],
     ]
-    assert "ratio 0.3" in note(targets)
-    assert "95 % intervals" in note(targets)
+    for told in ("ratio 0.3", "95 % intervals", "10 epochs in batches of 64", "rate of 0.001"):
+        assert told in note(targets)
     assert "0.820 [0.770, 0.870]" in targets[2].read_text("utf-8")
+
+
+@pytest.mark.parametrize("native", [False, True])
+def test_table2_says_at_which_size_each_network_saw_the_images(
+    accuracy: Path, differences: Path, runs: Path, targets: list[Path], native: bool
+) -> None:
+    """At one size the large network's disadvantage is told; at their own both sizes are."""
+    if native:
+        runs.write_text(RUNS.replace("efficientnet_b4,224", "efficientnet_b4,380"))
+    what = WHAT2 | {"native_resolution": native}
+    table2(accuracy, differences, runs, what, RECIPE2, *targets)
+    assert {row[7] for row in cells(targets)[1:]} == {"224, 380" if native else "224"}
+    table = pd.read_csv(targets[0])
+    assert set(table["large_image_size"]) == {380 if native else 224}
+    assert ("each at its own" in note(targets)) == native
+    assert ("has a disadvantage" in note(targets)) == (not native)
 
 
 def test_all_models_stand_by_their_size(accuracy: Path, runs: Path, targets: list[Path]) -> None:
@@ -187,7 +195,7 @@ def test_all_models_stand_by_their_size(accuracy: Path, runs: Path, targets: lis
 
     Neither ratios between nor noise are here, nor is what has no network.
     """
-    all_models(accuracy, runs, ["b4", "b0"], 0.3, *targets)
+    all_models(accuracy, runs, ["b4", "b0"], [], 0.3, *targets)
     table = pd.read_csv(targets[0])
     assert table.columns.tolist() == [
         *("dataset", "learner", "architecture", "image_size", "parameters", "multiply_adds"),
@@ -216,7 +224,7 @@ def test_all_models_stand_by_their_size(accuracy: Path, runs: Path, targets: lis
 
 def test_all_models_are_readable(accuracy: Path, runs: Path, targets: list[Path]) -> None:
     """Sizes are in millions; whole numbers are whole."""
-    all_models(accuracy, runs, ["b0", "b4"], 0.3, *targets)
+    all_models(accuracy, runs, ["b0", "b4"], [], 0.3, *targets)
     head, first, *_, last = cells(targets)
     assert head == [
         *("data set", "learner", "parameters, M", "multiply-adds, M", "image size", "ratio"),
@@ -229,6 +237,15 @@ def test_all_models_are_readable(accuracy: Path, runs: Path, targets: list[Path]
         *("pets", "b4", "17.61", "1,510", "224", "0.3", "0.870 [0.850, 0.890]", "1478", "3"),
     ]
     assert "for one image" in note(targets)
+
+
+def test_a_network_of_another_recipe_is_left_out_and_named(
+    accuracy: Path, runs: Path, targets: list[Path]
+) -> None:
+    """Beside networks of one recipe it would be read as a matter of size."""
+    all_models(accuracy, runs, ["b0"], ["b4"], 0.3, *targets)
+    assert {row[1] for row in cells(targets)[1:]} == {"b0"}
+    assert "By another recipe, and left out: b4." in note(targets)
 
 
 # Table IV

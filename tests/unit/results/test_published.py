@@ -11,7 +11,10 @@ from jpegprep.results.tables.published import read_all, read_published
 
 PAPERS = ["cifar10", "cifar100", "caltech256", "oxford-iiit-pets", "sun397", "dtd"]
 COUNTS = ["classes", "total", "train", "test", "validation"]
-Numbers = dict[tuple[str, str, str], float]
+OF_TABLE2 = [name for name in PAPERS if name != "cifar100"]  # the paper's Table II is of five
+UNITS = {"%": 0.01, " MB": 1, " GB": 1024, "": 1}
+Place = tuple[str, str, str]
+Numbers = dict[Place, float]
 
 
 @pytest.fixture(scope="module")
@@ -21,41 +24,40 @@ def shipped(root: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def places(shipped: Path) -> dict[tuple[str, str, str], str]:
+def lines(shipped: Path) -> dict[Place, dict[str, str]]:
     """Return what stands at every table, row and column, as Python's csv reads it."""
     with shipped.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    found = {(row["table"], row["row"], row["column"]): row["value"] for row in rows}
+    found = {(row["table"], row["row"], row["column"]): row for row in rows}
     assert len(found) == len(rows)
     return found
 
 
 @pytest.fixture(scope="module")
-def numbers(places: dict[tuple[str, str, str], str]) -> Numbers:
-    """Return every number by table, row and column; those not copied yet are left out."""
-    return {place: float(value) for place, value in places.items() if value}
+def numbers(lines: dict[Place, dict[str, str]]) -> Numbers:
+    """Return every number by table, row and column: MB and GB in MiB, percentages as fractions."""
+    found = {}
+    for place, row in lines.items():
+        unit = next(unit for unit in UNITS if row["printed"].endswith(unit))
+        digits = row["printed"].removesuffix(unit).replace(",", "")
+        found[place] = float(digits) * UNITS[unit]
+    return found
 
 
-def test_all_data_sets_of_the_paper_are_there(
-    numbers: Numbers, places: dict[tuple[str, str, str], str], datasets: dict[str, object]
-) -> None:
-    """Table I has five counts and Table III a relative size of each of the six data sets."""
-    for dataset in PAPERS:
-        assert {c for t, row, c in numbers if (t, row) == ("I", dataset)} == set(COUNTS)
-        assert ("III", dataset, "relative_size") in numbers
-        assert dataset in datasets
-    rows = {table: {row for t, row, _ in places if t == table} for table, _, _ in places}
-    named = dict.fromkeys(("I", "II", "III"), set(PAPERS))
-    assert rows == {**named, "IV": {"unnamed"}}
-
-
-@pytest.mark.parametrize("table", ["I", "II", "III"])
-def test_a_table_has_the_same_places_for_every_data_set(
-    places: dict[tuple[str, str, str], str], table: str
-) -> None:
-    """No number of a table is forgotten: one not copied yet has its place, with no value."""
-    columns = [{c for t, row, c in places if (t, row) == (table, name)} for name in PAPERS]
-    assert all(of_dataset == columns[0] for of_dataset in columns)
+def test_every_number_of_the_paper_is_there(numbers: Numbers, datasets: dict[str, object]) -> None:
+    """Five counts of six sets, six numbers of five, six of six, three of one: 99."""
+    assert len(numbers) == 5 * 6 + 6 * 5 + 6 * 6 + 3
+    rows: dict[str, dict[str, set[str]]] = {}
+    for table, row, column in numbers:
+        rows.setdefault(table, {}).setdefault(row, set()).add(column)
+    assert set(rows["I"]) == set(rows["III"]) == set(PAPERS) <= set(datasets)
+    assert set(rows["II"]) == set(OF_TABLE2)
+    assert all(columns == set(COUNTS) for columns in rows["I"].values())
+    for table in ("II", "III"):
+        of_table = list(rows[table].values())
+        assert all(columns == of_table[0] for columns in of_table)
+        assert len(of_table[0]) == 6
+    assert {len(columns) for columns in rows["IV"].values()} == {3}
 
 
 @pytest.mark.parametrize("dataset", PAPERS)
@@ -67,20 +69,79 @@ def test_the_splits_of_table1_sum_to_its_totals(numbers: Numbers, dataset: str) 
     assert of["test"] == pytest.approx(0.2 * of["total"], abs=2)
 
 
-def test_the_sizes_of_table3_agree(numbers: Numbers) -> None:
-    """Relative sizes are compressed over original, as far as one decimal of a MiB tells."""
-    compared = 0
-    for dataset in PAPERS:
-        relative = numbers["III", dataset, "relative_size"]
-        assert 0 < relative < 1
-        if ("III", dataset, "original_mib") in numbers:
-            original = numbers["III", dataset, "original_mib"]
-            compressed = numbers["III", dataset, "compressed_mib"]
-            low = (compressed - 0.05) / (original + 0.05)
-            high = (compressed + 0.05) / (original - 0.05)
-            assert low - 5e-5 <= relative <= high + 5e-5
-            compared += 1
-    assert compared >= 2
+@pytest.mark.parametrize("dataset", PAPERS)
+@pytest.mark.parametrize(
+    ("relative", "below", "above"),
+    [
+        ("relative_size", "original_mib", "compressed_mib"),
+        ("relative_accuracy", "original_accuracy", "compressed_accuracy"),
+    ],
+)
+def test_the_numbers_of_table3_agree(
+    shipped: Path, dataset: str, relative: str, below: str, above: str
+) -> None:
+    """What is relative is compressed over original, as far as the printed digits tell."""
+    of = read_all(shipped).set_index(["table", "row", "column"]).loc[("III", dataset)]
+    value, half = of["value"], of["step"] / 2
+    low = (value[above] - half[above]) / (value[below] + half[below])
+    high = (value[above] + half[above]) / (value[below] - half[below])
+    assert low - half[relative] <= value[relative] <= high + half[relative]
+
+
+@pytest.mark.parametrize("dataset", OF_TABLE2)
+def test_table2_agrees_with_itself_and_with_table3(
+    numbers: Numbers, lines: dict[Place, dict[str, str]], dataset: str
+) -> None:
+    """A drop is the column's accuracy less the small network's; what does not fit is in doubt."""
+
+    def of(table: str, column: str) -> float:
+        return numbers[table, dataset, column]
+
+    for part in ("small_original", "small_compressed", "large_original"):
+        change = of("II", f"{part}_accuracy") - of("II", "small_original_accuracy")
+        fits = of("II", f"{part}_drop") == pytest.approx(change, abs=5e-5)
+        in_doubt = bool(lines["II", dataset, f"{part}_drop"]["doubt"])
+        assert in_doubt == (part == "small_original" or not fits), part
+    for part in ("original", "compressed"):
+        assert of("III", f"{part}_accuracy") == of("II", f"small_{part}_accuracy")
+
+
+def test_what_is_in_doubt_keeps_what_is_printed(lines: dict[Place, dict[str, str]]) -> None:
+    """Drops from itself, a gain as 0, CIFAR-10's large network, whose accuracy is the small's."""
+    doubted = {place for place, row in lines.items() if row["doubt"]}
+    assert doubted == {("II", name, "small_original_drop") for name in OF_TABLE2} | {
+        ("II", "dtd", "small_compressed_drop"),
+        ("II", "cifar10", "large_original_accuracy"),
+        ("II", "cifar10", "large_original_drop"),
+    }
+    misprint = lines["II", "cifar10", "large_original_accuracy"]
+    assert misprint["printed"] == lines["II", "cifar10", "small_original_accuracy"]["printed"]
+    assert "0.9799" in misprint["doubt"] and "0.9435" in misprint["doubt"]
+    assert lines["II", "dtd", "small_compressed_drop"]["printed"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("printed", "value", "step"),
+    [
+        ("36,000", 36000, 1),
+        ("0.652", 0.652, 0.001),
+        ("-0.0295", -0.0295, 0.0001),
+        ("602.5 MB", 602.5, 0.1),
+        ("1.1 GB", 1126.4, 102.4),
+        ("37 GB", 37888, 1024),
+        ("22.21%", 0.2221, 0.0001),
+        ("100%", 1.0, 0.01),
+    ],
+)
+def test_a_number_is_as_precise_as_it_is_printed(
+    tmp_path: Path, shipped: Path, printed: str, value: float, step: float
+) -> None:
+    """Value and the unit of its last digit, in MiB or as a fraction."""
+    path = tmp_path / "published.csv"
+    text = shipped.read_text(encoding="utf-8")
+    path.write_text(text.replace("I,dtd,classes,47,", f'I,dtd,classes,"{printed}",'))
+    found = read_all(path).set_index(["table", "row", "column"]).loc[("I", "dtd", "classes")]
+    assert found[["printed", "value", "step"]].tolist() == [printed, value, step]
 
 
 def test_the_registry_differs_from_the_paper_only_with_a_note(
@@ -105,27 +166,15 @@ def test_known_numbers_are_read(shipped: Path) -> None:
 
 
 def test_every_number_is_read_with_its_note(shipped: Path, numbers: Numbers) -> None:
-    """All rows come in the file's order; what nobody copied yet is no number, and no note none."""
+    """All rows come in the file's order, with what is to be known of them."""
     table = read_all(shipped)
-    assert table.columns.tolist() == ["table", "row", "column", "value", "note"]
-    read = table.dropna(subset="value").set_index(["table", "row", "column"])["value"].to_dict()
-    assert read == numbers
+    names = ["table", "row", "column", "printed", "value", "step", "doubt", "note"]
+    assert table.columns.tolist() == names
+    read = table.set_index(["table", "row", "column"])["value"].to_dict()
+    assert read == pytest.approx(numbers) and list(read) == list(numbers)
     by_place = table.set_index(["table", "row", "column"])
-    assert by_place.loc[("II", "cifar10", "large_original_drop"), "value"] == -0.0182
     assert "round number" in by_place.loc[("I", "oxford-iiit-pets", "total"), "note"]
     assert by_place.loc[("I", "dtd", "total"), "note"] == ""
-
-
-def test_a_number_that_nobody_copied_yet_is_no_hole_elsewhere(
-    tmp_path: Path, shipped: Path
-) -> None:
-    """An empty value spoils the columns that are asked for, and no others."""
-    path = tmp_path / "published.csv"
-    path.write_bytes(shipped.read_bytes().replace(b"I,dtd,total,5640", b"I,dtd,total,"))
-    others = [name for name in COUNTS if name != "total"]
-    assert read_published(path, "I", others).loc["dtd"].tolist() == [47, 3384, 1128, 1128]
-    assert read_all(path)["value"].isna().sum() == read_all(shipped)["value"].isna().sum() + 1
-    assert "Table I lacks a value of classes, total" in refused(path, "I")
 
 
 def test_a_table_that_the_paper_lacks_is_named(shipped: Path) -> None:
@@ -152,10 +201,10 @@ DAMAGE: dict[str, Callable[[bytes], bytes]] = {
     "a web page": lambda good: b"<html>404 Not Found</html>\n",
     "binary": lambda good: b"\xff\xfe\x00\x01",
     "zeros": lambda good: bytes(4096),
-    "no column value": lambda good: good.replace(b"column,value", b"column,values"),
-    "a row too wide": lambda good: good + b"I,dtd,total,5640,,2\n",
-    "a row twice": lambda good: good + b"I,dtd,total,5641,\n",
-    "a row twice, once empty": lambda good: good + b"I,dtd,total,,\n",
+    "no column printed": lambda good: good.replace(b"column,printed", b"column,value"),
+    "a row too wide": lambda good: good + b"I,dtd,total,5640,,,2\n",
+    "a row twice": lambda good: good + b"I,dtd,total,5641,,\n",
+    "a row twice, once empty": lambda good: good + b"I,dtd,total,,,\n",
 }
 
 
@@ -187,9 +236,9 @@ def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        (b"I,dtd,total,5640", b"I,dtd,total,many"),
-        (b"I,dtd,total,5640", b"I,dtd,total,"),
-        (b"I,dtd,total,5640,", b"I,dtd"),
+        (b'I,dtd,total,"5,640"', b"I,dtd,total,many"),
+        (b'I,dtd,total,"5,640"', b"I,dtd,total,"),
+        (b'I,dtd,total,"5,640",', b"I,dtd"),
     ],
     ids=["a word", "no value", "a row cut off"],
 )

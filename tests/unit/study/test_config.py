@@ -48,7 +48,8 @@ EXPERIMENTS: dict[str, dict[str, Any]] = {
 def experiments(study: dict[str, Any]) -> dict[str, Any]:
     """Return a study of two data sets with all experiments."""
     learners = {**study["learners"], "trees": TABULAR}
-    learners["larger"] = {**learners["tf_efficientnet_lite0"], "ratios": [1.0, 0.3]}
+    larger = copy.deepcopy(learners["tf_efficientnet_lite0"])  # a recipe of its own, to be changed
+    learners["larger"] = {**larger, "ratios": [1.0, 0.3]}
     config = {**study, **EXPERIMENTS, "datasets": ["photo-patches", "dtd"], "learners": learners}
     return copy.deepcopy({**config, "ratios": [1.0, 0.5, 0.3]})
 
@@ -626,6 +627,7 @@ BAD_EXPERIMENTS = [
         "model_size.ratio is missing; model_size, Table II, is a",
     ),
     ("model_size.medium", "larger", "the key model_size.medium is unknown; did you mean"),
+    ("model_size.native_resolution", "yes", 'native_resolution is "yes"; native_resolution is t'),
     ("model_sizes", {}, "the key model_sizes is unknown; did you mean model_size?"),
     ("tabular.learner", "tree", "tabular.learner is 'tree', which is not in the learners of"),
     ("tabular.learner", "tree", "did you mean trees?"),
@@ -672,6 +674,80 @@ def test_a_mistake_in_an_experiment_is_one_line(
     line = refused(changed(experiments, place, value), registries)
     assert line.startswith("config/my.yaml: ")
     assert message in line
+
+
+UNLIKE = [
+    ("batch_size", 16),
+    ("learning_rate", 5e-4),
+    ("epochs", 6),
+    ("weight_decay", 0.0),
+    ("warmup_epochs", 0),
+    ("label_smoothing", 0.0),
+    ("augmentation", {"crop_scale": [0.5, 1.0], "horizontal_flip": 0.0}),
+    ("eval_crop", 0.875),
+    ("gpu_precision", "32-true"),
+    ("epoch", "best"),
+    ("gpus", 2),
+    ("gpu_graphs", True),
+    ("image_size", 96),
+]
+
+
+@pytest.mark.parametrize(("key", "value"), UNLIKE, ids=[key for key, _ in UNLIKE])
+@pytest.mark.parametrize("native", [False, True])
+def test_table2_compares_networks_of_one_recipe(
+    experiments: dict[str, Any], registries: Path, key: str, value: Any, native: bool
+) -> None:
+    """Whatever differs is refused, by its name; but the image size at native resolution."""
+    config = changed(experiments, f"{SIZE}.recipe.{key}", value)
+    config = changed(config, "model_size.native_resolution", native)
+    if key == "image_size" and native:
+        loaded = load_study(config, "config/my.yaml", registries)
+        assert loaded.networks == ["tf_efficientnet_lite0", "larger"]
+        return
+    line = refused(config, registries)
+    assert line.startswith(f"config/my.yaml: {SIZE}.recipe.{key} is ")
+    assert "where tf_efficientnet_lite0 has " in line
+    assert line.endswith("native_resolution to true") == (key == "image_size")
+
+
+def test_what_a_recipe_leaves_out_is_its_default(
+    experiments: dict[str, Any], registries: Path
+) -> None:
+    """`epoch: last` in one recipe, and nothing in the other, is one recipe."""
+    config = changed(experiments, f"{SIZE}.recipe.epoch", "last")
+    config = changed(config, f"{SIZE}.recipe.gpus", 1)
+    assert "larger" in load_study(config, "config/my.yaml", registries).networks
+
+
+def test_a_further_network_of_another_recipe_is_none_of_table2(
+    experiments: dict[str, Any], registries: Path
+) -> None:
+    """A study may have it; the table of networks of one recipe leaves it out."""
+    other = changed(experiments["learners"]["larger"], "recipe.batch_size", 16)
+    config = changed(experiments, "learners.other", other)
+    loaded = load_study(config, "config/my.yaml", registries)
+    assert loaded.networks == ["tf_efficientnet_lite0", "larger"]
+    assert loaded.learners_of("timm") == [*loaded.networks, "other"]
+
+
+def test_the_networks_of_table2_have_a_seed_in_common(
+    experiments: dict[str, Any], registries: Path
+) -> None:
+    """They are compared seed by seed: without a common one that is said before any training."""
+    config = changed(experiments, f"{SIZE}.seeds", [7])
+    line = refused(config, registries)
+    assert line.startswith(f"config/my.yaml: {SIZE}.seeds is [7], where ") and "[0]" in line
+    load_study(changed(config, f"{SIZE}.seeds", [0, 7]), "config/my.yaml", registries)
+
+
+def test_the_networks_of_table2_are_compared(experiments: dict[str, Any], registries: Path) -> None:
+    """The large with the small on originals, and the small on compressed images with the large."""
+    pairs = load_study(experiments, "config/my.yaml", registries).pairs()
+    small, large = "tf_efficientnet_lite0", ("larger", "original")
+    assert ("dtd", large, (small, "original")) in pairs
+    assert ("dtd", (small, "jpeg-q30"), large) in pairs
+    assert ("dtd", (small, "jpeg-q50"), large) not in pairs
 
 
 @pytest.mark.parametrize("content", [None, [], "demo", {}])

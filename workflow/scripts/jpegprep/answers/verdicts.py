@@ -3,15 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
+from jpegprep.evaluation.decision import beats_largest_class
+
 USE, USE_PROBE, NOT_SHOWN = "use", "use-probe", "not-shown"
 LOSES, LEAVE, CANNOT_TELL = "loses", "leave", "cannot-tell"
 
 # One pair of trainings tells nothing of how much training varies, three hardly more than one
 # (Student's quantile with two degrees of freedom is 4.3).
 LEAST_PAIRS = 5
-# A network that hardly beats the largest class has nothing to lose: so many margins above it, or
-# half of the way from there to no error.
-_ABOVE_CHANCE = 3
 
 
 def verdict(
@@ -43,8 +42,7 @@ def verdict(
         exclude it, at the size asked about. ``use-probe``: the probe does, and the networks neither
         show it at that size nor contradict it.
     """
-    chance = probe["chance"]
-    if probe["original_low"] <= min(chance + _ABOVE_CHANCE * margin, (1 + chance) / 2):
+    if not beats_largest_class(probe["original_low"], probe["chance"], margin):
         return CANNOT_TELL
     if proposal["ratio"] is None:
         return LEAVE

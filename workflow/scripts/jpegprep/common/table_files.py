@@ -30,7 +30,11 @@ def accuracy_with_interval(table: pd.DataFrame, which: str) -> list[str]:
 
 
 def write_table(
-    table: pd.DataFrame, shown: pd.DataFrame, note: str, targets: Sequence[str | Path]
+    table: pd.DataFrame,
+    shown: pd.DataFrame,
+    note: str,
+    targets: Sequence[str | Path],
+    lead: str = "",
 ) -> None:
     """Write the numbers as .csv, or what people read, with its note, as .md or .html.
 
@@ -39,6 +43,7 @@ def write_table(
         shown: the table as people read it.
         note: what stands below; may be empty.
         targets: files to write.
+        lead: what stands above; may be empty.
     """
     alignment = ["right" if _numeric(shown[name]) else "left" for name in shown]
     with replacing_all(*targets) as parts:
@@ -49,10 +54,12 @@ def write_table(
                 case ".md":
                     text = shown.to_markdown(index=False, disable_numparse=True, colalign=alignment)
                     note_below = f"\n{note}\n" if note else ""
-                    part.write_text(f"{text}\n{note_below}", encoding="utf-8")
+                    above = f"{lead}\n\n" if lead else ""
+                    part.write_text(f"{above}{text}\n{note_below}", encoding="utf-8")
                 case ".html":
                     text = shown.to_html(index=False, border=0)
                     text = re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", text)
+                    text = f"<p>{lead}</p>\n{text}" if lead else text
                     part.write_text(_PAGE.format(table=text, note=note), encoding="utf-8")
 
 

@@ -13,6 +13,20 @@ from jpegprep.images.variants import ORIGINAL
 
 _POWER = 0.8
 _MOST_IMAGES, _MOST_SEEDS = 10**9, 200
+# A network that hardly beats the largest class has nothing to lose: so many margins above it, or
+# half of the way from there to no error.
+_ABOVE_CHANCE = 3
+
+
+def beats_largest_class(low: float, chance: float, margin: float) -> bool:
+    """Tell whether a network has something to lose: it knows more than the largest class.
+
+    Args:
+        low: the lower bound of its accuracy.
+        chance: the share of the largest class.
+        margin: the loss of accuracy that is accepted, a fraction.
+    """
+    return low > min(chance + _ABOVE_CHANCE * margin, (1 + chance) / 2)
 
 
 @dataclass(frozen=True)

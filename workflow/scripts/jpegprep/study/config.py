@@ -20,7 +20,7 @@ from referencing import Registry, Resource
 
 from jpegprep.common.errors import UserError
 from jpegprep.images.variants import variant_of_ratio
-from jpegprep.study.study import Study
+from jpegprep.study.study import Study, unlike
 
 _SCHEMAS = Path(__file__).parents[3] / "schemas"
 
@@ -316,6 +316,8 @@ def _check_experiments(study: Mapping[str, Any], source: str) -> None:
             raise UserError(
                 f"{source}: model_size.large is {entry['large']!r}, as small is; name two learners"
             )
+        if experiment == "model_size":
+            _check_one_recipe(study, entry, source)
         for i, name in enumerate(entry.get("datasets", [])):
             _known(name, study["datasets"], f"{source}: {experiment}.datasets[{i}]", "datasets")
         for reading, name in entry.get("readings", {}).items():
@@ -328,6 +330,30 @@ def _check_experiments(study: Mapping[str, Any], source: str) -> None:
                     f"{source}: {experiment}.ratios[{i}] is {ratio}; it is one of the ratios below "
                     f"1.0 that {name} runs at"
                 )
+
+
+def _check_one_recipe(study: Mapping[str, Any], entry: Mapping[str, Any], source: str) -> None:
+    """Check that Table II compares networks, and nothing else: one recipe, and common seeds."""
+    small, large = (study["learners"][entry[key]] for key in ("small", "large"))
+    place = f"{source}: learners.{entry['large']}"
+    native = entry.get("native_resolution", False)
+    for key in unlike(large["recipe"], small["recipe"], native):
+        one, other = (
+            _short(each["recipe"][key]) if key in each["recipe"] else "left out"
+            for each in (large, small)
+        )
+        fix = "give both the same"
+        fix += ", or set model_size.native_resolution to true" if key == "image_size" else ""
+        raise UserError(
+            f"{place}.recipe.{key} is {one}, where {entry['small']} has {other}; model_size "
+            f"compares networks, trained by one recipe: {fix}"
+        )
+    seeds = [learner.get("seeds", study["seeds"]) for learner in (large, small)]
+    if not set(seeds[0]) & set(seeds[1]):
+        raise UserError(
+            f"{place}.seeds is {_short(seeds[0])}, where {entry['small']} has "
+            f"{_short(seeds[1])}; model_size compares them seed by seed: give both a common one"
+        )
 
 
 _FRAMEWORKS = {

@@ -21,6 +21,28 @@ def identity(source: Mapping[str, Any]) -> Any:
     return checksum or {key: source[key] for key in where if key in source}
 
 
+def unlike(
+    recipe: Mapping[str, Any], other: Mapping[str, Any], native_resolution: bool
+) -> list[str]:
+    """Return the keys in which two recipes of networks differ: what is left out is its default.
+
+    Args:
+        recipe: of a learner of framework timm.
+        other: of another one.
+        native_resolution: whether each network may see the images at a size of its own.
+    """
+    one, two = ({**_DEFAULTS, **each} for each in (recipe, other))
+    keys = dict.fromkeys((*one, *two))
+    return [
+        key
+        for key in keys
+        if one.get(key) != two.get(key) and not (native_resolution and key == "image_size")
+    ]
+
+
+# What the schema says of keys of a recipe that may be left out.
+_DEFAULTS = {"epoch": "last", "gpus": 1, "gpu_graphs": False}
+
 # A learner and the variant that it was trained and tested on.
 Side = tuple[str, str]
 
@@ -129,7 +151,8 @@ class Study:
         """Return what is compared on the same test images: data set, the one side, the other.
 
         Each variant with its learner's original; JPEG of noisy images, and denoised ones, with
-        noisy ones; subsampled chroma with full chroma; the large network with the small one; the
+        noisy ones; subsampled chroma with full chroma; the large network with the small one, and
+        the small one on compressed images with the large one; the
         tabular learner with the deep one at each common ratio.
         """
         found: list[tuple[str, Side, Side]] = []
@@ -157,7 +180,9 @@ class Study:
                 ]
             if self.model_size:
                 small, large = self.model_size["small"], self.model_size["large"]
+                compressed = self.variant(self.model_size["ratio"])
                 found.append((dataset, (large, ORIGINAL), (small, ORIGINAL)))
+                found.append((dataset, (small, compressed), (large, ORIGINAL)))
             if self.tabular:
                 one, other = self.tabular["learner"], self.tabular["deep"]
                 found += [
@@ -194,9 +219,34 @@ class Study:
         return [Run(dataset, self.variant(ratio), learner, seed) for ratio in ratios]
 
     @property
+    def networks(self) -> list[str]:
+        """The learners of framework timm that Table II compares: those of its one recipe."""
+        small = (self.model_size or {})["small"]
+        return [name for name in self.learners_of("timm") if not self.unlike(name, small)]
+
+    def unlike(self, learner: str, other: str) -> list[str]:
+        """Return the keys in which the recipes of two learners differ.
+
+        The image size is none of them where Table II has each network's native resolution.
+        """
+        native = bool((self.model_size or {}).get("native_resolution", False))
+        recipes = (self.learners[name]["recipe"] for name in (learner, other))
+        return unlike(next(recipes), next(recipes), native)
+
+    @property
     def papers_learner(self) -> str:
-        """The learner of the paper's Table III: its small network."""
-        return str(self.model_size["small"]) if self.model_size else next(iter(self.learners))
+        """The learner of the paper's Table III: its small network, or what stands for it."""
+        if self.model_size:
+            return str(self.model_size["small"])
+        papers = [name for name in self.learners if self.network(name) == "efficientnet_b0"]
+        return next(iter([*papers, *self.learners]))
+
+    def network(self, learner: str) -> str:
+        """Return the architecture of a network that is fine-tuned; of another learner its kind."""
+        framework = str(self.learners[learner]["framework"])
+        if framework != "timm":
+            return framework
+        return str(self.recipe(learner)["architecture"]).split(".")[0]
 
     @property
     def losses_learner(self) -> str:
