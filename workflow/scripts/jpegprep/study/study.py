@@ -240,6 +240,20 @@ class Study:
             for seed in self.learner_seeds(learner)
         ]
 
+    def controls(self) -> dict[str, dict[float, list[str]]]:
+        """Return the controls of the tabular learner: by data set and ratio a file a seed."""
+        learner = (self.tabular or {})["learner"]
+        return {
+            dataset: {
+                ratio: [
+                    Run(dataset, self.variant(ratio), learner, seed).file("controls.parquet")
+                    for seed in self.learner_seeds(learner)
+                ]
+                for ratio in self.learner_ratios(learner)
+            }
+            for dataset in self.datasets
+        }
+
     def needs_gpu(self, learner: str) -> bool:
         """Tell whether a learner's jobs end at once on a machine without a GPU."""
         return bool(self.learners[learner].get("needs_gpu", False))
