@@ -3,7 +3,8 @@
 # Requires: the shards of the variant; resources/weights/<weights>.safetensors and .json (not for
 #           tabular classifiers).
 # Gives: results/runs/<dataset>/<variant>/<learner>/seed<s>/ with history.csv, predictions.parquet,
-#        run.json, the model, and tests/<variant>.parquet (its predictions on another variant);
+#        run.json, the model, and tests/<variant>.parquet (its predictions on another variant), of
+#        tabular classifiers controls.parquet (what trees on other features predict);
 #        results/features/<dataset>/<variant>/<learner>.npz of probes;
 #        results/<study>/train_test/<dataset>/seed<s>.parquet, where the study has the experiment.
 
@@ -118,6 +119,12 @@ use rule train_timm as train_autogluon with:
 use rule train_autogluon as train_tabular with:
     input:
         shards=SHARDS,
+    output:
+        history=f"{RUN}/history.csv",
+        predictions=f"{RUN}/predictions.parquet",
+        model=f"{RUN}/model.tar",
+        controls=f"{RUN}/controls.parquet",
+        run=f"{RUN}/run.json",
     log:
         "<logs>/train_tabular/{dataset}/{variant}/{learner}/seed{seed}.log",
     benchmark:

@@ -18,10 +18,13 @@ with reported(snakemake.log[0]) as terminal:
     read = {
         name: snakemake.input[name] for name in ("weights", "manifest") if snakemake.input.get(name)
     }
-    kinds = ("history", "predictions", "model", "run")
-    runs = [(int(wildcards.get("seed", 0)), {kind: output[kind] for kind in kinds})]
+    kinds = dict(output.items())
+    runs = [(int(wildcards.get("seed", 0)), kinds)]
     if seeds := params.get("seeds"):
-        runs = [(seed, {kind: output[kind][i] for kind in kinds}) for i, seed in enumerate(seeds)]
+        runs = [
+            (seed, {kind: files[i] for kind, files in kinds.items()})
+            for i, seed in enumerate(seeds)
+        ]
     with staged(splits_of(snakemake.input.shards)) as shards:
         for seed, files in runs:
             run = {**about, "seed": seed, "code": params.code}

@@ -13,8 +13,9 @@ import scipy.fft
 from PIL import ExifTags, Image
 
 from jpegprep.common.errors import UserError
-from jpegprep.images.images import codec
+from jpegprep.images.images import codec, encode_jpeg
 from jpegprep.learners.features import extract, feature_names, feature_table, stored_coefficients
+from jpegprep.shards.headers import OF_ENCODER
 from jpegprep.shards.shards import ShardReader, pack, writing_shard
 
 
@@ -25,9 +26,9 @@ def encode(image: Image.Image, kind: str = "JPEG", **options: Any) -> bytes:
     return buffer.getvalue()
 
 
-def dct(data: bytes) -> "pd.Series[float]":
-    """Return the features of the kind dct, by name."""
-    return pd.Series(extract(data, ["dct"], 1), feature_names(["dct"], 1), dtype=float)
+def dct(data: bytes, kind: str = "dct") -> "pd.Series[float]":
+    """Return the features of one kind, by name."""
+    return pd.Series(extract(data, [kind], 1), feature_names([kind], 1), dtype=float)
 
 
 def steps(data: bytes, table: int = 0) -> npt.NDArray[np.int64]:
@@ -46,11 +47,14 @@ def photo(photos: Path) -> Image.Image:
 @pytest.mark.parametrize("value", [0, 90, 128, 200])
 @pytest.mark.parametrize("quality", [10, 75, 100])
 def test_a_flat_image_has_one_coefficient(value: int, quality: int) -> None:
-    """Of gray v the DC is 8 (v - 128) / step, in every block; all else is 0."""
+    """Of gray v the DC is 8 (v - 128), rounded to the step, in every block; all else is 0."""
     data = encode(Image.new("L", (24, 16), value), quality=quality)
-    found = dct(data)
-    assert found.pop("dct_y_0_0_mean") == np.rint(8 * (value - 128) / steps(data)[0, 0])
-    assert (found == 0).all()
+    step = steps(data)[0, 0]
+    stored = np.rint(8 * (value - 128) / step)
+    for kind, expected in (("dct_stored", stored), ("dct", stored * step)):
+        found = dct(data, kind)
+        assert found.pop(f"{kind}_y_0_0_mean") == expected
+        assert (found == 0).all()
 
 
 @pytest.mark.parametrize(("row", "column"), [(0, 3), (2, 0), (5, 1)])
@@ -80,17 +84,153 @@ def test_coefficients_are_those_of_the_decoded_image(photo: Image.Image, quality
     transformed = scipy.fft.dctn(blocks - 128, axes=(3, 4), norm="ortho")
     tables = np.stack([steps(data, int(k > 0)) for k in range(3)])
     expected = np.rint(transformed / tables[:, None, None])
-    found = stored_coefficients(data)
-    assert found is not None
-    assert np.array_equal(found, expected)
-    features = dct(data)
+    stored = stored_coefficients(data)
+    assert stored is not None
+    for k, component in enumerate(stored.components):
+        assert np.array_equal(component.blocks, expected[k])
+        assert np.array_equal(component.steps, tables[k])
+    for kind, factor in (("dct_stored", np.ones_like(tables)), ("dct", tables)):
+        features = dct(data, kind)
+        for k, name in enumerate(("y", "cb", "cr")):
+            if kind == "dct" and k > 0:
+                continue  # on the grid of 4:2:0: see below
+            for row, column in ((0, 0), (0, 1), (1, 0), (2, 3)):
+                values = expected[k, :, :, row, column] * factor[k, row, column]
+                for statistic in ("mean", "std"):
+                    assert features[f"{kind}_{name}_{row}_{column}_{statistic}"] == pytest.approx(
+                        getattr(values, statistic)(), rel=1e-5, abs=1e-6
+                    )
+
+
+@pytest.mark.parametrize("quality", [10, 40, 75, 95])
+def test_quality_changes_dequantized_means_by_half_a_step(photo: Image.Image, quality: int) -> None:
+    """A rounding to multiples of a step moves no coefficient, and no mean, by more than half of it.
+
+    The same mean in multiples of the step is another number at every quality.
+    """
+    finest, found = encode(photo, quality=100), encode(photo, quality=quality)
     for k, name in enumerate(("y", "cb", "cr")):
-        for row, column in ((0, 0), (0, 1), (1, 0), (2, 3)):
-            values = expected[k, :, :, row, column]
-            for statistic in ("mean", "std"):
-                assert features[f"dct_{name}_{row}_{column}_{statistic}"] == pytest.approx(
-                    getattr(values, statistic)(), rel=1e-5, abs=1e-6
-                )
+        step = steps(found, int(k > 0))
+        error = np.array(
+            [
+                [
+                    dct(found)[f"dct_{name}_{row}_{column}_mean"]
+                    - dct(finest)[f"dct_{name}_{row}_{column}_mean"]
+                    for column in range(8)
+                ]
+                for row in range(8)
+            ]
+        )
+        assert (np.abs(error) <= step / 2 + 0.5).all()
+    step = steps(found)[0, 0]
+    stored = [dct(data, "dct_stored")["dct_stored_y_0_0_std"] for data in (finest, found)]
+    assert stored[0] / stored[1] == pytest.approx(step, rel=0.02)
+    both = [dct(data)["dct_y_0_0_std"] for data in (finest, found)]
+    assert both[0] == pytest.approx(both[1], rel=0.02)
+
+
+# How an image lies in a file whose EXIF orientation turns it upright.
+LYING = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,  # Pillow turns against the clock; a viewer turns it back
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+
+
+def lying(image: Image.Image, orientation: int, **options: Any) -> bytes:
+    """Return a JPEG file in which an image lies as its EXIF orientation says."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    if orientation != 1:
+        image = image.transpose(LYING[orientation])
+    return encode(image, exif=exif, **options)
+
+
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_turned_file_has_the_features_of_the_upright_image(
+    photo: Image.Image, orientation: int, subsampling: int
+) -> None:
+    """Of sides in whole blocks, luma agrees but for rounding, chroma but for half a gray level.
+
+    Without turning, the frequencies would be others: their means and deviations differ by more.
+    """
+    image = photo.crop((0, 0, 144, 112))
+    options = {"quality": 100, "subsampling": subsampling}
+    upright = dct(encode(image, **options))
+    found = dct(lying(image, orientation, **options))
+    luma = upright.index.str.startswith("dct_y_")
+    assert (found - upright)[luma].abs().max() < 0.1
+    assert (found - upright)[~luma].abs().max() < 8 * 0.5
+    if orientation > 1:
+        as_stored = dct(lying(image, orientation, **options), "dct_stored").to_numpy()
+        assert np.abs(as_stored - upright.to_numpy())[luma].max() > 1
+
+
+@pytest.mark.parametrize("orientation", range(2, 9))
+def test_a_turned_file_of_any_sides_has_about_the_same(
+    photo: Image.Image, orientation: int
+) -> None:
+    """Where blocks begin at the other end, features differ as those of a crop moved by pixels do.
+
+    Without a mirrored side (transposed alone) they agree as before.
+    """
+    upright = dct(encode(photo, quality=100))
+    error = (dct(lying(photo, orientation, quality=100)) - upright).abs()
+    moved = [dct(encode(photo.crop((d, d, *photo.size)), quality=100)) for d in (1, 2, 3, 4)]
+    assert error.max() < max((of - upright).abs().max() for of in moved)
+    assert error.mean() < 2 * np.mean([(of - upright).abs().mean() for of in moved])
+    if orientation == 5:
+        assert error.max() < 8 * 0.5
+
+
+def test_chroma_is_on_the_grid_of_420(photo: Image.Image) -> None:
+    """4:4:4 and 4:2:2 have the chroma of 4:2:0, but for rounding, also where blocks are odd.
+
+    The file's own differ by far: a block of 4:4:4 is a quarter of one of 4:2:0.
+    """
+    for box in ((0, 0, 144, 112), (0, 0, 136, 104), (0, 0, 40, 8)):
+        finest = encode(photo.crop(box), quality=100, subsampling=2)
+        for subsampling in (0, 1):
+            data = encode(photo.crop(box), quality=100, subsampling=subsampling)
+            assert (dct(data) - dct(finest)).abs().max() < 8 * 0.5
+            own = (dct(data, "dct_stored") - dct(finest, "dct_stored")).abs().max()
+            assert own > 3 * (dct(data) - dct(finest)).abs().max()
+
+
+def test_chroma_goes_on_where_a_block_has_no_other() -> None:
+    """Of three rows of blocks the fourth is the mean of the last two rows of pixels."""
+    ramp = np.arange(24, dtype=np.uint8).repeat(8).reshape(24, 8) * 10
+    pixels = np.stack([255 - ramp, np.full_like(ramp, 90), ramp], axis=2)
+    for subsampling in (0, 2):
+        found = dct(encode(Image.fromarray(pixels), quality=100, subsampling=subsampling))
+        # JFIF's Cb, of rows 0 to 23 and eight times the last pair.
+        cb = -0.168736 * (255 - ramp[:, 0]) - 0.331264 * 90 + 0.5 * ramp[:, 0].astype(float)
+        expected = 8 * np.concatenate([cb, np.repeat(cb[-2:].mean(), 8)]).mean()
+        assert found["dct_cb_0_0_mean"] == pytest.approx(expected, abs=2)
+
+
+def test_the_encoder_is_what_compression_makes_alike(photo: Image.Image) -> None:
+    """Quality, tables and sampling are told; of files of one recipe they are the same numbers."""
+    names = feature_names(["encoder"], 1)
+    assert names == [f"encoder_{name}" for name in OF_ENCODER]
+    found = dct(encode(photo, quality=60, subsampling=0), "encoder")
+    assert found["encoder_jpeg_quality"] == 60
+    assert found["encoder_luma_table_sum"] == steps(encode(photo, quality=60)).sum()
+    assert (found["encoder_horizontal_sampling"], found["encoder_vertical_sampling"]) == (1, 1)
+    png = dct(encode(photo, "PNG"), "encoder")
+    assert png["encoder_jpeg_quality"] == -1
+    others = [
+        photo.crop((0, 0, 33, 17)),
+        photo.rotate(90, expand=True),
+        photo.point(lambda v: v // 2),
+    ]
+    alike = {tuple(dct(encode_jpeg(image, 30), "encoder")) for image in (photo, *others)}
+    assert len(alike) == 1
 
 
 def test_a_progressive_file_stores_the_same(photo: Image.Image) -> None:
@@ -101,10 +241,12 @@ def test_a_progressive_file_stores_the_same(photo: Image.Image) -> None:
 
 
 def test_metadata_change_nothing(photo: Image.Image) -> None:
-    """Comments, profiles and EXIF, however many, are not features; nor is orientation, for dct."""
+    """Comments, profiles and EXIF, however many, are not features; nor is, stored, orientation."""
     plain = encode(photo, quality=50)
     exif = Image.Exif()
-    exif[ExifTags.Base.Orientation] = 6
+    exif[ExifTags.Base.Make] = "a camera"
+    turned = Image.Exif()
+    turned[ExifTags.Base.Orientation] = 6
     comments = b"".join(b"\xff\xfe\0\6note" for _ in range(300))
     segments = b"".join(bytes((0xFF, 0xE0 + i % 16, 0, 4, 65, 66)) for i in range(300))
     for data in (
@@ -113,6 +255,8 @@ def test_metadata_change_nothing(photo: Image.Image) -> None:
         plain[:20] + segments + plain[20:],
     ):
         assert dct(data).equals(dct(plain))
+    lies = encode(photo, quality=50, exif=turned)
+    assert dct(lies, "dct_stored").equals(dct(plain, "dct_stored"))
 
 
 def test_a_multi_picture_file_counts_as_its_first(photo: Image.Image) -> None:
@@ -154,8 +298,10 @@ def test_every_size_works(photo: Image.Image) -> None:
     """One pixel, one row, one column, and sides that are no multiple of a block."""
     for size in ((1, 1), (1, 40), (33, 1), (17, 9), (8, 8)):
         for options in ({"kind": "JPEG"}, {"kind": "JPEG", "subsampling": 1}, {"kind": "PNG"}):
-            found = extract(encode(photo.resize(size), **options), ["dct", "pixels"], 4)
-            assert found.shape == (384 + 48,)
+            found = extract(
+                encode(photo.resize(size), **options), ["dct", "dct_stored", "pixels"], 4
+            )
+            assert found.shape == (2 * 384 + 48,)
             assert found.dtype == np.float32
             assert np.isfinite(found).all()
 
@@ -192,15 +338,16 @@ def test_pixels_are_upright(photo: Image.Image) -> None:
 def test_kinds_stand_in_the_order_asked_for(photo: Image.Image) -> None:
     """Columns of several kinds are those of each, one after the other; names are unique."""
     data = encode(photo)
-    both = extract(data, ["pixels", "dct"], 3)
-    assert np.array_equal(both, np.r_[extract(data, ["pixels"], 3), extract(data, ["dct"], 3)])
-    names = feature_names(["pixels", "dct"], 3)
+    kinds = ["pixels", "dct", "encoder", "dct_stored"]
+    both = extract(data, kinds, 3)
+    assert np.array_equal(both, np.concatenate([extract(data, [kind], 3) for kind in kinds]))
+    names = feature_names(kinds, 3)
     assert len(set(names)) == len(names) == len(both)
     assert names[0] == "pixel_0_0_r"
     assert names[27] == "dct_y_0_0_mean"
 
 
-@pytest.mark.parametrize("kind", ["dct", "pixels"])
+@pytest.mark.parametrize("kind", ["dct", "dct_stored", "pixels"])
 @pytest.mark.parametrize("data", [b"", b"no image", b"\xff\xd8", b"\xff\xd8\xff\xe0\0\x10JFIF"])
 def test_what_is_no_image_is_refused(data: bytes, kind: str) -> None:
     """Bytes that are no image are a ValueError, as they are to the decoder."""

@@ -17,6 +17,7 @@ from jpegprep.common.errors import UserError
 from jpegprep.common.files import sha256_of
 from jpegprep.images.images import codec
 from jpegprep.learners import runs
+from jpegprep.learners.controls import read_controls
 from jpegprep.learners.features import feature_table
 from jpegprep.learners.model_tars import unpack_model
 from jpegprep.learners.tabular_learner import train
@@ -70,6 +71,7 @@ def outputs_of(folder: Path) -> dict[str, Path]:
         "predictions": folder / "predictions.parquet",
         "run": folder / "run.json",
         "model": folder / "model.tar",
+        "controls": folder / "controls.parquet",
     }
 
 
@@ -88,7 +90,7 @@ def record(result: dict[str, Path]) -> dict[str, Any]:
 
 
 def test_a_run_leaves_its_files_and_no_others(result: dict[str, Path]) -> None:
-    """History, predictions, record and model are there; the history has a header and no epoch."""
+    """A history without epochs, predictions, record, model and controls are there."""
     assert sorted(result["run"].parent.iterdir()) == sorted(result.values())
     assert result["history"].read_text(encoding="utf-8") == ",".join(runs.HISTORY) + "\n"
 
@@ -131,6 +133,20 @@ def test_the_saved_model_makes_the_predictions(
     assert predictor.model_best == record["best_model"]
 
 
+def test_the_controls_are_of_the_same_images(result: dict[str, Path], shards: Shards) -> None:
+    """Trees on what the files store and on what it means of the image; headers tell nothing.
+
+    All files are JPEG of quality 75, so that the two are the same but for rounding.
+    """
+    found = read_controls(result["controls"])
+    predictions = pq.read_table(result["predictions"]).to_pandas()
+    assert found[["key", "label"]].equals(predictions[["key", "label"]])
+    assert (found["dequantized"] == found["label"]).mean() > 0.8
+    assert (found["dequantized"] == found["undequantized"]).mean() > 0.95
+    # Gravel and bricks are gray, coffee is not, and the headers tell no more than that.
+    assert found["encoder"].equals(found["baseline"])
+
+
 def test_the_record_says_what_was_run(record: dict[str, Any], shards: Shards) -> None:
     """Recipe, seed, columns, device and the bytes read, each image once."""
     assert record["recipe"] == RECIPE
@@ -142,7 +158,7 @@ def test_the_record_says_what_was_run(record: dict[str, Any], shards: Shards) ->
         for tars in shards.values()
         for tar in tars
     )
-    assert {"setup", "fit", "test"} == record["seconds"].keys()
+    assert {"setup", "fit", "test", "controls"} == record["seconds"].keys()
     assert all(seconds >= 0 for seconds in record["seconds"].values())
     assert {"autogluon.tabular", "jpeglib", "lightgbm", "scikit-learn"} <= record["versions"].keys()
 
@@ -176,6 +192,8 @@ def test_the_seed_decides_the_predictions(
     assert done.returncode == 0, done.stderr
     same = sha256_of(outputs["predictions"]) == sha256_of(result["predictions"])
     assert same == (seed == 0)
+    if same:
+        assert sha256_of(outputs["controls"]) == sha256_of(result["controls"])
 
 
 def test_a_damaged_image_stops_a_run(tmp_path: Path, shards: Shards) -> None:

@@ -59,6 +59,13 @@ pets,b4,original,b0,original,0.01,-0.001,0.021
 pets,trees,original,b0,original,-0.8,-0.83,-0.77
 pets,trees,jpeg-q30,b0,jpeg-q30,-0.77,-0.8,-0.74
 """
+CONTROLS = """dataset,ratio,seeds,n,dequantized_accuracy,dequantized_low,dequantized_high,\
+undequantized_accuracy,undequantized_low,undequantized_high,units,units_low,units_high,finding
+textures,1.0,3,200,0.35,0.3,0.4,0.25,0.2,0.3,-0.1,-0.15,-0.05,units: loss
+textures,0.3,3,200,0.36,0.31,0.41,0.37,0.32,0.42,0.01,-0.02,0.03,no change shown
+pets,1.0,3,1478,0.12,0.1,0.14,0.13,0.11,0.15,0.01,-0.01,0.03,none shown
+pets,0.3,3,1478,0.15,0.13,0.17,0.16,0.14,0.18,0.01,-0.01,0.03,gain
+"""
 WHAT2 = {"small": "b0", "large": "b4", "ratio": 0.3}
 RECIPE2 = {"epochs": 10, "batch_size": 64, "learning_rate": 0.001}
 WHAT4 = {"learner": "b0", "datasets": ["textures"], "ratio": 0.3, "test": "treated"}
@@ -78,6 +85,13 @@ def differences(tmp_path: Path) -> Path:
     """Return the table of differences."""
     (tmp_path / "differences.csv").write_text(DIFFERENCES)
     return tmp_path / "differences.csv"
+
+
+@pytest.fixture
+def controls(tmp_path: Path) -> Path:
+    """Return the table of controls."""
+    (tmp_path / "controls.csv").write_text(CONTROLS)
+    return tmp_path / "controls.csv"
 
 
 @pytest.fixture
@@ -325,15 +339,23 @@ def test_table4_keeps_the_order_of_its_data_sets(
 
 
 def test_table5_has_both_where_both_ran(
-    accuracy: Path, differences: Path, targets: list[Path]
+    accuracy: Path, differences: Path, controls: Path, targets: list[Path]
 ) -> None:
-    """A row a data set and ratio at which both ran; the difference is tabular less deep."""
-    table5(accuracy, differences, WHAT5, ["dct", "pixels"], *targets)
+    """A row a data set and ratio at which both ran; the difference is tabular less deep.
+
+    The controls of that ratio stand beside it, dequantized and undequantized.
+    """
+    extra = CONTROLS + "pets,0.1,3,1478,0.1,0.1,0.1,0.1,0.1,0.1,0,-0.01,0.01,loss\n"
+    controls.write_text(extra)  # of a ratio at which the network did not run
+    table5(accuracy, differences, controls, WHAT5, ["dct", "pixels"], *targets)
     table = pd.read_csv(targets[0])
+    sides = ("dequantized", "undequantized")
     assert table.columns.tolist() == [
         *("dataset", "ratio", "variant", "n"),
         *("tabular_accuracy", "tabular_low", "tabular_high", "tabular_seeds"),
         *("deep_accuracy", "deep_low", "deep_high", "deep_seeds", "difference", "low", "high"),
+        *(f"{side}_{name}" for side in sides for name in ("accuracy", "low", "high", "seeds")),
+        *("units", "units_low", "units_high", "finding"),
     ]
     assert table[["dataset", "ratio", "variant"]].to_numpy().tolist() == [
         [name, *which]
@@ -345,19 +367,39 @@ def test_table5_has_both_where_both_ran(
     assert table["difference"].tolist() == pytest.approx([-0.5, -0.42, -0.8, -0.77])
     assert table.loc[0, ["tabular_low", "tabular_high"]].tolist() == [0.25, 0.35]
     assert table.loc[0, ["deep_low", "deep_high"]].tolist() == [0.75, 0.85]
+    assert table["dequantized_accuracy"].tolist() == [0.35, 0.36, 0.12, 0.15]
+    assert table["undequantized_accuracy"].tolist() == [0.25, 0.37, 0.13, 0.16]
+    assert table["finding"].tolist() == ["units: loss", "no change shown", "none shown", "gain"]
 
 
-def test_table5_is_readable(accuracy: Path, differences: Path, targets: list[Path]) -> None:
-    """Learners head their columns; differences are signed; the note names the features."""
-    table5(accuracy, differences, WHAT5, ["dct", "pixels"], *targets)
-    head, first, *_ = cells(targets)
-    names = ["data set", "ratio", "trees", "b0", "difference, points", "test images", "seeds"]
-    assert head == names
-    assert first == [
-        *("textures", "1.0", "0.300 [0.250, 0.350]", "0.800 [0.750, 0.850]"),
-        *("-50.0 [-60.0, -40.0]", "200", "3"),
-    ]
+def test_table5_is_readable(
+    accuracy: Path, differences: Path, controls: Path, targets: list[Path]
+) -> None:
+    """Which column is the headline, and which is undequantized, stands in its head."""
+    table5(accuracy, differences, controls, WHAT5, ["dct", "pixels"], *targets)
+    first = dict(zip(*cells(targets)[:2], strict=True))
+    assert first == {
+        "data set": "textures",
+        "ratio": "1.0",
+        "trees, dequantized (headline)": "0.300 [0.250, 0.350]",
+        "b0": "0.800 [0.750, 0.850]",
+        "difference, points": "-50.0 [-60.0, -40.0]",
+        "extra trees, dequantized": "0.350 [0.300, 0.400]",
+        "extra trees, undequantized": "0.250 [0.200, 0.300]",
+        "by units, points": "-10.0 [-15.0, -5.0]",
+        "controls find": "units: loss",
+        "test images": "200",
+        "seeds": "3",
+    }
     assert "dct and pixels" in note(targets)
+
+
+def test_table5_calls_nothing_dequantized_that_has_no_coefficients(
+    accuracy: Path, differences: Path, controls: Path, targets: list[Path]
+) -> None:
+    """A classifier of pixels alone is the headline as it is."""
+    table5(accuracy, differences, controls, WHAT5, ["pixels"], *targets)
+    assert cells(targets)[0][2] == "trees (headline)"
 
 
 # Convergence

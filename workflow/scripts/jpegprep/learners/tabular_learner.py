@@ -4,7 +4,7 @@ The counterpart of the networks in the paper's comparison with tabular classifie
 files store or a few pixels (`features`), not the images. AutoGluon trains the models of the recipe,
 weighs them by their predictions of the validation set, and the best there (mostly the weighted
 ensemble) is the run's. For one seed, one machine and one number of threads, two runs give identical
-predictions.
+predictions. Beside it stand the predictions of a few controls (`controls`).
 """
 
 import os
@@ -19,14 +19,18 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from jpegprep.common.files import replacing
 from jpegprep.learners import runs
-from jpegprep.learners.features import feature_table
+from jpegprep.learners.controls import controls, write_controls
+from jpegprep.learners.features import feature_names, feature_table
 from jpegprep.learners.model_tars import pack_model
 from jpegprep.shards.shards import ShardReader
 
 # Gigabytes that AutoGluon believes to have. By what is free it leaves out models and trees, so that
 # results would depend on the machine; one that is short of memory had better say so.
 _MEMORY = 1e6
+# The kinds of features that the trees of the controls see.
+_CONTROLS = {"dequantized": "dct", "undequantized": "dct_stored", "encoder": "encoder"}
 
 
 def train(
@@ -49,7 +53,7 @@ def train(
             ``hyperparameters`` (AutoGluon's: models and their parameters; empty: its default).
         classes: the number of classes.
         about: what run.json says the run is: dataset, variant, learner, seed, code.
-        outputs: the paths of ``history``, ``predictions``, ``run`` and ``model``.
+        outputs: the paths of ``history``, ``predictions``, ``run``, ``model`` and ``controls``.
         threads: processors to use.
         terminal: where a line says what is being done, if it is one.
 
@@ -58,11 +62,13 @@ def train(
     """
     started = time.perf_counter()
     readers = {split: ShardReader(tars) for split, tars in shards.items()}
-    tables = {
-        split: feature_table(reader, recipe["features"], recipe["pixels_side"], threads)
-        for split, reader in readers.items()
+    kinds, side = recipe["features"], recipe["pixels_side"]
+    read = list(dict.fromkeys([*kinds, *_CONTROLS.values()]))
+    features = {
+        split: feature_table(reader, read, side, threads) for split, reader in readers.items()
     }
-    columns = tables["train"].shape[1]
+    columns = feature_names(kinds, side)
+    tables = {split: table[columns] for split, table in features.items()}
     with tempfile.TemporaryDirectory(prefix="jpegprep-") as scratch, _processors(threads):
         from autogluon.tabular import TabularPredictor
 
@@ -77,7 +83,7 @@ def train(
         )
         ready = time.perf_counter()
         if terminal is not None and terminal.isatty():
-            print(f"{runs.name_of(about)}: {columns} features, fitting …", file=terminal)
+            print(f"{runs.name_of(about)}: {len(columns)} features, fitting …", file=terminal)
         with _seed(about["seed"]):
             predictor.fit(
                 tables["train"].assign(label=readers["train"].labels),
@@ -96,29 +102,44 @@ def train(
             begun = time.perf_counter()
             probabilities = _predict(predictor, tables["test"], classes)
         predicted = time.perf_counter()
-        runs.write_run(
-            outputs,
-            readers,
-            [],
-            probabilities,
-            lambda path: pack_model(folder, path),
-            {
-                **about,
-                "recipe": dict(recipe),
-                "features": columns,
-                "best_model": predictor.model_best,
-                "tested_epoch": None,
-                "val_accuracy": float((val.argmax(1) == readers["val"].labels).mean()),
-                "precision": "32-true",
-                "seconds": {
-                    "setup": round(ready - started, 2),
-                    "fit": round(fitted - ready, 2),
-                    "test": round(predicted - begun, 2),
-                },
-            },
+        of_controls = {
+            split: {name: table[feature_names([kind], side)] for name, kind in _CONTROLS.items()}
+            for split, table in features.items()
+        }
+        beside = controls(
+            of_controls["train"],
+            readers["train"].labels,
+            of_controls["test"],
+            about["seed"],
             threads,
-            gpu=False,
         )
+        controlled = time.perf_counter()
+        with replacing(outputs["controls"]) as part:
+            write_controls(part, readers["test"].keys, readers["test"].labels, beside)
+            runs.write_run(
+                outputs,
+                readers,
+                [],
+                probabilities,
+                lambda path: pack_model(folder, path),
+                {
+                    **about,
+                    "recipe": dict(recipe),
+                    "features": len(columns),
+                    "best_model": predictor.model_best,
+                    "tested_epoch": None,
+                    "val_accuracy": float((val.argmax(1) == readers["val"].labels).mean()),
+                    "precision": "32-true",
+                    "seconds": {
+                        "setup": round(ready - started, 2),
+                        "fit": round(fitted - ready, 2),
+                        "test": round(predicted - begun, 2),
+                        "controls": round(controlled - predicted, 2),
+                    },
+                },
+                threads,
+                gpu=False,
+            )
 
 
 def _known(table: pd.DataFrame, readers: Mapping[str, ShardReader]) -> pd.DataFrame:

@@ -27,6 +27,13 @@ NAMES = (
 )
 # Those that say how large the file is: of two pictures the one with more detail takes more bytes.
 OF_BYTES = ("bytes", "bytes_per_pixel")
+# Those of the encoder, which compression makes alike in all files: nothing of the picture's shape.
+OF_ENCODER = (
+    *(name for name in NAMES if name.startswith("format_")),
+    *("palette", "transparent", "progressive", "jpeg_quality", "standard_tables"),
+    *("luma_table_sum", "chroma_table_sum", "horizontal_sampling", "vertical_sampling"),
+    *("jfif", "adobe"),
+)
 
 
 def header_features(data: bytes) -> npt.NDArray[np.float64]:

@@ -152,8 +152,8 @@ class Study:
 
         Each variant with its learner's original; JPEG of noisy images, and denoised ones, with
         noisy ones; subsampled chroma with full chroma; the large network with the small one, and
-        the small one on compressed images with the large one; the
-        tabular learner with the deep one at each common ratio.
+        the small one on compressed images with the large one; the tabular learner with the deep one
+        at each common ratio.
         """
         found: list[tuple[str, Side, Side]] = []
         for dataset in self.datasets:
@@ -331,6 +331,20 @@ class Study:
             self.file(f"train_test/{dataset}/seed{seed}.parquet")
             for seed in self.learner_seeds(learner)
         ]
+
+    def controls(self) -> dict[str, dict[float, list[str]]]:
+        """Return the controls of the tabular learner: by data set and ratio a file a seed."""
+        learner = (self.tabular or {})["learner"]
+        return {
+            dataset: {
+                ratio: [
+                    Run(dataset, self.variant(ratio), learner, seed).file("controls.parquet")
+                    for seed in self.learner_seeds(learner)
+                ]
+                for ratio in self.learner_ratios(learner)
+            }
+            for dataset in self.datasets
+        }
 
     def needs_gpu(self, learner: str) -> bool:
         """Tell whether a learner's jobs end at once on a machine without a GPU."""

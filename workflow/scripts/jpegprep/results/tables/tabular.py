@@ -13,6 +13,7 @@ from jpegprep.evaluation.decision import PAIRED_BRIEF, pairs_of, points, seeds_o
 def table5(
     accuracy: str | Path,
     differences: str | Path,
+    controls: str | Path,
     what: Mapping[str, str],
     features: Sequence[str],
     *targets: str | Path,
@@ -22,10 +23,13 @@ def table5(
     Args:
         accuracy: the table of `evaluation.evaluate`.
         differences: the table of `evaluation.compare`.
+        controls: the table of `evaluation.tabular_controls`.
         what: ``learner``, the tabular one, and ``deep``, the network.
         features: the kinds of features, for the note.
         targets: files to write, .csv, .md or .html: a row a (data set, ratio) at which both ran;
-            the difference is tabular less deep, over the seeds that both have.
+            the difference is tabular less deep, over the seeds that both have. Beside it stand
+            the same trees on dequantized and on undequantized coefficients, and what the controls
+            find.
     """
     table = pd.read_csv(accuracy).dropna(subset="ratio")
     sides = {}
@@ -44,19 +48,40 @@ def table5(
             for dataset, variant in zip(both["dataset"], both["variant"], strict=True)
         ]
     ).reshape(-1, 3)
+    beside = pd.read_csv(controls)
+    for side in _TREES:
+        beside[f"{side}_seeds"] = beside["seeds"]
+    of_trees = [
+        f"{side}_{name}" for side in _TREES for name in ("accuracy", "low", "high", "seeds")
+    ]
+    of_trees += ["units", "units_low", "units_high", "finding"]
+    beside = beside[["dataset", "ratio", "n", *of_trees]]
+    both = both.merge(beside, on=["dataset", "ratio", "n"], validate="one_to_one")
+    units = {"units": "difference", "units_low": "low", "units_high": "high"}
+    headline = f"{what['learner']}{', dequantized' if 'dct' in features else ''} (headline)"
     shown = pd.DataFrame(
         {
             "data set": both["dataset"],
             "ratio": both["ratio"],
-            what["learner"]: accuracy_with_interval(both, "tabular"),
+            headline: accuracy_with_interval(both, "tabular"),
             what["deep"]: accuracy_with_interval(both, "deep"),
             "difference, points": points(both),
+            **{f"extra trees, {side}": accuracy_with_interval(both, side) for side in _TREES},
+            "by units, points": points(both[list(units)].rename(columns=units)),
+            "controls find": both["finding"],
             "test images": both["n"],
             "seeds": seeds_of_both(both["tabular_seeds"], both["deep_seeds"]),
         }
     )
     note = (
-        f"Features: {' and '.join(features)}. Difference: tabular less deep. {INTERVALS} "
-        f"{PAIRED_BRIEF}"
+        f"Features of {what['learner']}: {' and '.join(features)}; dct: the coefficients of the "
+        "JPEG file, dequantized by its own tables and upright: the headline. Difference: tabular "
+        "less deep. Extra trees: 200 on the coefficients alone, dequantized, and undequantized "
+        "as the file stores them; by units: the latter less the former, an artefact "
+        "of files that were saved at several qualities. What the controls find is explained below "
+        f"table5_controls. {INTERVALS} {PAIRED_BRIEF}"
     )
     write_table(both, shown, note, targets)
+
+
+_TREES = ("dequantized", "undequantized")
