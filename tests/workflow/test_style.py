@@ -52,7 +52,7 @@ def test_the_profile_names_rules_that_there_are():
     for path in (ROOT / "workflow/rules").glob("*.smk"):
         rules |= set(
             re.findall(
-                r"^ *(?:use rule \w+ as|rule) (\w+)(?: with)?:",
+                r"^ *(?:use rule \w+ as|rule|checkpoint) (\w+)(?: with)?:",
                 path.read_text(encoding="utf-8"),
                 re.M,
             )
