@@ -51,7 +51,7 @@ def accuracy_vs_ratio(
                     **interval_line(i),
                 )
             images, seeds = images_of(panel["n"]), seeds_of(panel["seeds"])
-            axis.set_title(f"{dataset}: {images} test images, {seeds}")
+            axis.set_title(f"{dataset}\n{images} test images, {seeds}")
             ratio_axis(axis)
             axis.set_ylabel("top-1 test accuracy")
         legend_below(figure, axes, "bars: 95 % intervals")

@@ -301,6 +301,8 @@ def _counted(table: pd.DataFrame) -> str:
         f"Of {len(table)} numbers that the paper prints {len(compared)} are compared: the "
         f"difference of {holding} holds 0, that of {len(compared) - holding} does not"
         + (f" ({parts} by a part of the data set)." if parts else ".")
+        if len(compared)
+        else f"None of the {len(table)} numbers that the paper prints is compared."
     )
     for state, words in ((BESIDE, "beside ours without an interval"), (LEFT, "not compared")):
         reasons = table.loc[table["state"] == state, "why"].value_counts()
