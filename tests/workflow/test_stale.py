@@ -173,7 +173,7 @@ def test_a_second_study_shares_the_runs(changed):
     changed.edit("config/config.yaml", lambda study: study.update(study="other"))
     planned = changed.planned()
     others = {"evaluate_transfers", "measure_reading", "make_same_against_same"}
-    others |= {"draw_fig1_schematic", "draw_noise_examples_dataset"}
+    others |= {"draw_fig1_schematic", "draw_noise_examples_dataset", "make_table5_controls"}
     assert set(planned) == {*AFTER_RUNS, *OF_THE_STUDY} | STORAGE | others
 
 

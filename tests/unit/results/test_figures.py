@@ -86,7 +86,8 @@ def test_fig2_says_what_it_shows(tmp_path: Path) -> None:
     accuracy_vs_ratio(table, tmp_path / "fig2.svg")
     found = words(tmp_path / "fig2.svg")
     assert {"lite0", "b0", "top-1 test accuracy"} <= found
-    title = next(text for text in found if text.startswith("dtd"))
+    assert "dtd" in found
+    title = next(text for text in found if text.startswith("n = "))
     assert "1,128" in title
     assert "3 seeds" in title
     assert any("compression ratio" in text for text in found)
@@ -107,7 +108,7 @@ def test_fig2_of_learners_with_other_seeds_says_so(tmp_path: Path) -> None:
     rows.loc[rows["learner"] == "probe", ["seeds", "n"]] = 5, 5640
     rows.to_csv(table, index=False)
     accuracy_vs_ratio(table, tmp_path / "fig2.svg")
-    title = next(text for text in words(tmp_path / "fig2.svg") if text.startswith("dtd"))
+    title = next(text for text in words(tmp_path / "fig2.svg") if text.startswith("n = "))
     assert "n = 1,128 to 5,640 test images, 1 to 5 seeds" in title
 
 

@@ -492,7 +492,7 @@ def test_data_sets_of_ones_own_have_nothing_to_be_compared_with(beside: Beside) 
     table = beside.compared()
     assert table["ours"].isna().all()
     assert len(shown(beside.folder)) == 1
-    assert "Of 31 numbers that the paper prints 0 are compared" in lead(beside.folder)
+    assert "None of the 31 numbers that the paper prints is compared" in lead(beside.folder)
 
 
 def test_the_shipped_numbers_have_places_for_ours(beside: Beside, root: Path) -> None:
