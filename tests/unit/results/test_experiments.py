@@ -1,15 +1,11 @@
-"""Tables II and IV, of tabular classifiers, and of convergence: numbers put side by side."""
+"""Tables II, IV and V: numbers put side by side."""
 
 import io
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 
-from jpegprep.evaluation.convergence import convergence
-from jpegprep.evaluation.stats import accuracy_interval
 from jpegprep.results.tables.model_size import all_models, table2
 from jpegprep.results.tables.noise import table4
 from jpegprep.results.tables.tabular import table5
@@ -400,128 +396,6 @@ def test_table5_calls_nothing_dequantized_that_has_no_coefficients(
     """A classifier of pixels alone is the headline as it is."""
     table5(accuracy, differences, controls, WHAT5, ["pixels"], *targets)
     assert cells(targets)[0][2] == "trees (headline)"
-
-
-# Convergence
-
-
-def curves(
-    folder: Path, accuracies: dict[tuple[str, str, float, int], list[float]]
-) -> tuple[list[dict[str, Any]], list[Path], dict[str, Path]]:
-    """Write histories, and splits of 100 validation images; return what `convergence` takes."""
-    runs, histories, splits = [], [], {}
-    for (dataset, learner, ratio, seed), values in accuracies.items():
-        path = folder / f"{dataset}-{learner}-{ratio}-{seed}.csv"
-        history = {"epoch": range(1, len(values) + 1), "train_loss": 1.0, "val_accuracy": values}
-        pd.DataFrame(history).to_csv(path, index=False)
-        runs.append({"dataset": dataset, "learner": learner, "ratio": ratio, "seed": seed})
-        histories.append(path)
-        splits[dataset] = folder / f"{dataset}.parquet"
-        split = pd.DataFrame({"split": ["train"] * 7 + ["val"] * 100 + ["test"] * 9})
-        split.to_parquet(splits[dataset], index=False)
-    return runs, histories, splits
-
-
-@pytest.mark.parametrize(
-    ("values", "epoch"),
-    [
-        ([0.1, 0.5, 0.94, 0.96, 1.0], 4),
-        ([0.2, 0.76, 0.5, 0.8], 2),  # 0.95 x 0.8 = 0.76, reached at once though lost again
-        ([0.9, 0.8, 0.7], 1),
-        ([0.1, 0.2, 0.3], 3),
-        ([0.0, 0.0], 1),
-        ([0.4], 1),
-    ],
-)
-def test_converged_is_95_percent_of_the_last_epoch(
-    tmp_path: Path, targets: list[Path], values: list[float], epoch: int
-) -> None:
-    """The first epoch whose validation accuracy is at least 95 % of the last one's."""
-    convergence(*curves(tmp_path, {("dtd", "b0", 1.0, 0): values}), *targets)
-    (row,) = pd.read_csv(targets[0]).to_dict("records")
-    assert pd.isna(row.pop("low")) and pd.isna(row.pop("high"))  # of one seed
-    assert row.pop("bar") == pytest.approx(0.95 * values[-1])
-    for which in ("first", "final"):
-        low, high = row.pop(f"{which}_low"), row.pop(f"{which}_high")
-        assert low - 1e-9 <= row[f"{which}_accuracy"] <= high + 1e-9
-    assert row.pop("n") == 100
-    assert row == {
-        **{"dataset": "dtd", "learner": "b0", "ratio": 1.0, "seeds": 1, "epochs": len(values)},
-        **{"first_accuracy": values[0], "final_accuracy": values[-1], "reached": 1},
-        "epochs_to_95": epoch,
-    }
-
-
-def test_all_ratios_have_the_originals_bar(tmp_path: Path, targets: list[Path]) -> None:
-    """A ratio that ends lower is not the quicker for it; one of two seeds does not reach 0.95."""
-    of_ratios = {
-        ("dtd", "b0", 1.0, 0): [0.5, 0.8, 1.0],
-        ("dtd", "b0", 0.5, 0): [0.6, 0.8, 0.96],
-        ("dtd", "b0", 0.1, 0): [0.7, 0.72, 0.73],
-        ("dtd", "b0", 0.1, 1): [0.7, 0.72, 0.97],
-    }
-    convergence(*curves(tmp_path, of_ratios), *targets)
-    table = pd.read_csv(targets[0])
-    assert table["bar"].tolist() == [0.95] * 3
-    assert table["reached"].tolist() == [1, 1, 1]
-    assert table["epochs_to_95"].isna().tolist() == [False, False, True]
-    row = cells(targets)[1]
-    assert row[:3] == ["dtd", "b0", "3"]
-    # Wilson's intervals of 100 and of 96 of 100, from the published formula.
-    assert row[3:5] == ["3 (1.000 [0.963, 1.000])", "3 (0.960 [0.902, 0.984])"]
-    assert row[5].startswith("not in 3 (0.850 [")
-    assert row[6:] == ["100", "1, 2"]
-
-
-def test_validation_accuracies_of_seeds_have_the_interval_of_the_same_images(
-    tmp_path: Path, targets: list[Path]
-) -> None:
-    """73 and 97 of 100: the interval is that of two seeds that are right on the same images."""
-    seeds = {("dtd", "b0", 1.0, 0): [0.5, 0.73], ("dtd", "b0", 1.0, 1): [0.5, 0.97]}
-    convergence(*curves(tmp_path, seeds), *targets)
-    row = pd.read_csv(targets[0]).iloc[0]
-    right = np.arange(100) < np.array([[73], [97]])
-    assert row[["final_accuracy", "final_low", "final_high"]].tolist() == pytest.approx(
-        accuracy_interval(right)[:3], rel=1e-5
-    )
-
-
-CURVES = {
-    ("textures", "b4", 0.3, 0): [0.1, 0.2, 0.6],
-    ("textures", "b4", 1.0, 0): [0.3, 0.6, 0.61],
-    ("textures", "b4", 1.0, 1): [0.59, 0.6, 0.59],
-    ("textures", "b0", 1.0, 0): [0.5, 0.5, 0.3, 0.2, 0.1],
-    ("pets", "b0", 0.5, 0): [0.2, 0.4, 0.41, 0.42, 0.42],
-}
-
-
-def test_convergence_is_the_mean_over_seeds(tmp_path: Path, targets: list[Path]) -> None:
-    """Epochs 2 and 1 of two seeds are 1.5; so are accuracies."""
-    convergence(*curves(tmp_path, CURVES), *targets)
-    table = pd.read_csv(targets[0]).set_index(["dataset", "learner", "ratio"])
-    assert len(table) == 4
-    names = ["seeds", "epochs", "first_accuracy", "final_accuracy", "epochs_to_95"]
-    assert table.loc[("textures", "b4", 1.0), ["low", "high"]].tolist() == pytest.approx(
-        [1.5 - 12.7062 / 2, 1.5 + 12.7062 / 2], rel=1e-4
-    )
-    row = table.loc[("textures", "b4", 1.0), names].tolist()
-    assert row == pytest.approx([2, 3, 0.445, 0.6, 1.5])
-    assert table.loc[("pets", "b0", 0.5), names].tolist() == [1, 5, 0.2, 0.42, 2]
-
-
-def test_convergence_is_readable(tmp_path: Path, targets: list[Path]) -> None:
-    """A row a data set and learner, in their order, with their own epochs; a column a ratio."""
-    convergence(*curves(tmp_path, CURVES), *targets)
-    assert cells(targets) == [
-        ["data set", "learner", "epochs", "1.0", "0.5", "0.3", "validation images", "seeds"],
-        [
-            *("textures", "b4", "3", "1.5 [-4.9, 7.9] (0.600 [0.501, 0.692])", ""),
-            *("3 (0.600 [0.502, 0.691])", "100", "1, 2"),
-        ],
-        ["textures", "b0", "5", "1 (0.100 [0.055, 0.174])", "", "", "100", "1"],
-        ["pets", "b0", "5", "", "2 (0.420 [0.328, 0.518])", "", "100", "1"],
-    ]
-    assert "95%" in note(targets)
 
 
 def test_the_tables_of_these_tests_are_like_real_ones() -> None:

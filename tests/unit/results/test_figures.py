@@ -10,7 +10,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from jpegprep.results.figures.accuracy import accuracy_vs_parameters, accuracy_vs_ratio
+from jpegprep.results.figures.accuracy import (
+    accuracy_vs_parameters,
+    accuracy_vs_ratio,
+    difference_vs_ratio,
+)
 from jpegprep.results.figures.convergence import convergence
 from jpegprep.results.figures.sizes import size_vs_ratio
 
@@ -28,6 +32,40 @@ def accuracies(datasets: dict[str, dict[str, list[float]]], path: Path, seeds: i
     columns = ["dataset", "learner", "ratio", "seeds", "n", "accuracy", "low", "high"]
     pd.DataFrame(rows, columns=columns).to_csv(path, index=False)
     return path
+
+
+def single(table: Path, spread: float = 0.01) -> Path:
+    """Write the runs behind a table of accuracies: its seeds lie evenly around each mean."""
+    rows = [
+        {
+            **row,
+            "seed": seed,
+            "accuracy": row["accuracy"] + spread * (2 * seed / of - 1 if of else 0),
+        }
+        for row in pd.read_csv(table).to_dict("records")
+        for of in [int(row["seeds"]) - 1]
+        for seed in range(of + 1)
+    ]
+    path = table.with_name(f"runs-{table.name}")
+    runs = pd.DataFrame(rows)
+    runs["variant"] = ["original" if ratio == 1 else f"jpeg-q{ratio}" for ratio in runs["ratio"]]
+    runs.to_csv(path, index=False)
+    return path
+
+
+def bands(svg: Path) -> list[np.ndarray]:
+    """Return the (x, y) of the corners of each band; y grows upwards, as of `lines`."""
+    found = re.findall(
+        r'<g id="FillBetweenPolyCollection_\d+">.*?<path id="[^"]*" d="([^"]*)"'
+        r'.*?<use [^>]*y="([^"]*)"',
+        svg.read_text(),
+        re.DOTALL,
+    )
+    return [
+        (np.array([float(n) for n in re.findall(r"-?[\d.]+", path)]).reshape(-1, 2) + [0, float(y)])
+        * [1, -1]
+        for path, y in found
+    ]
 
 
 def history(path: Path, values: list[float]) -> Path:
@@ -67,7 +105,7 @@ FLAT = [0.60, 0.61, 0.59, 0.60, 0.58, 0.57]
 def test_fig2_draws_the_accuracies(tmp_path: Path) -> None:
     """Each learner is a line through its accuracies, from the original at the left down to 0.1."""
     table = accuracies({"dtd": {"lite0": FALLING, "b0": FLAT}}, tmp_path / "accuracy.csv")
-    accuracy_vs_ratio(table, tmp_path / "fig2.svg")
+    accuracy_vs_ratio(table, single(table), tmp_path / "fig2.svg")
     drawn = lines(tmp_path / "fig2.svg", len(RATIOS))
     assert len(drawn) == 2
     values = np.array([FALLING, FLAT])
@@ -83,7 +121,7 @@ def test_fig2_draws_the_accuracies(tmp_path: Path) -> None:
 def test_fig2_says_what_it_shows(tmp_path: Path) -> None:
     """Data set, number of test images, seeds, learners and axes can be read in the figure."""
     table = accuracies({"dtd": {"lite0": FALLING, "b0": FLAT}}, tmp_path / "accuracy.csv", seeds=3)
-    accuracy_vs_ratio(table, tmp_path / "fig2.svg")
+    accuracy_vs_ratio(table, single(table), tmp_path / "fig2.svg")
     found = words(tmp_path / "fig2.svg")
     assert {"lite0", "b0", "top-1 test accuracy"} <= found
     assert "dtd" in found
@@ -97,7 +135,7 @@ def test_fig2_says_what_it_shows(tmp_path: Path) -> None:
 def test_fig2_of_one_seed_says_so(tmp_path: Path) -> None:
     """One seed is not called seeds."""
     table = accuracies({"dtd": {"lite0": FALLING}}, tmp_path / "accuracy.csv")
-    accuracy_vs_ratio(table, tmp_path / "fig2.svg")
+    accuracy_vs_ratio(table, single(table), tmp_path / "fig2.svg")
     assert any(re.search(r"\b1 seed\b(?!s)", text) for text in words(tmp_path / "fig2.svg"))
 
 
@@ -107,7 +145,7 @@ def test_fig2_of_learners_with_other_seeds_says_so(tmp_path: Path) -> None:
     rows = pd.read_csv(table)
     rows.loc[rows["learner"] == "probe", ["seeds", "n"]] = 5, 5640
     rows.to_csv(table, index=False)
-    accuracy_vs_ratio(table, tmp_path / "fig2.svg")
+    accuracy_vs_ratio(table, single(table), tmp_path / "fig2.svg")
     title = next(text for text in words(tmp_path / "fig2.svg") if text.startswith("n = "))
     assert "n = 1,128 to 5,640 test images, 1 to 5 seeds" in title
 
@@ -117,7 +155,7 @@ def test_fig2_has_a_panel_for_each_data_set(tmp_path: Path, count: int) -> None:
     """Every data set has a panel of its own, and no empty one is left."""
     names = [f"set{i}" for i in range(count)]
     table = accuracies(dict.fromkeys(names, {"lite0": FALLING}), tmp_path / "accuracy.csv")
-    accuracy_vs_ratio(table, tmp_path / "fig2.svg")
+    accuracy_vs_ratio(table, single(table), tmp_path / "fig2.svg")
     assert panels(tmp_path / "fig2.svg") == count
     found = words(tmp_path / "fig2.svg")
     assert all(any(text.startswith(name) for text in found) for name in names)
@@ -129,14 +167,14 @@ def test_fig2_names_learners_that_only_one_data_set_has(tmp_path: Path) -> None:
         {"dtd": {"lite0": FALLING}, "pets": {"lite0": FLAT, "b0": FALLING}},
         tmp_path / "accuracy.csv",
     )
-    accuracy_vs_ratio(table, tmp_path / "fig2.svg")
+    accuracy_vs_ratio(table, single(table), tmp_path / "fig2.svg")
     assert {"lite0", "b0"} <= words(tmp_path / "fig2.svg")
 
 
 def test_fig2_takes_learners_with_few_ratios(tmp_path: Path) -> None:
     """A learner that was run at some of the ratios is drawn at those."""
     table = accuracies({"dtd": {"lite0": FALLING, "ag": FLAT[:2]}}, tmp_path / "accuracy.csv")
-    accuracy_vs_ratio(table, tmp_path / "fig2.svg")
+    accuracy_vs_ratio(table, single(table), tmp_path / "fig2.svg")
     assert len(lines(tmp_path / "fig2.svg", len(RATIOS))) == 1
     assert "ag" in words(tmp_path / "fig2.svg")
 
@@ -144,9 +182,10 @@ def test_fig2_takes_learners_with_few_ratios(tmp_path: Path) -> None:
 def test_fig2_of_one_data_set_has_that_alone(tmp_path: Path) -> None:
     """One data set's figure is what the figure of a study of it alone would be."""
     both = {"dtd": {"lite0": FALLING}, "pets": {"lite0": FLAT, "b0": FALLING}}
-    accuracy_vs_ratio(accuracies(both, tmp_path / "both.csv"), tmp_path / "p.svg", dataset="pets")
-    alone = accuracies({"pets": both["pets"]}, tmp_path / "alone.csv")
-    accuracy_vs_ratio(alone, tmp_path / "alone.svg")
+    table = accuracies(both, tmp_path / "both.csv", seeds=3)
+    accuracy_vs_ratio(table, single(table), tmp_path / "p.svg", dataset="pets")
+    alone = accuracies({"pets": both["pets"]}, tmp_path / "alone.csv", seeds=3)
+    accuracy_vs_ratio(alone, single(alone), tmp_path / "alone.svg")
     assert (tmp_path / "p.svg").read_bytes() == (tmp_path / "alone.svg").read_bytes()
     assert panels(tmp_path / "p.svg") == 1
     assert not any(text.startswith("dtd") for text in words(tmp_path / "p.svg"))
@@ -155,11 +194,79 @@ def test_fig2_of_one_data_set_has_that_alone(tmp_path: Path) -> None:
 def test_fig2_is_the_same_beside_variants_with_noise(tmp_path: Path) -> None:
     """Noisy variants have no compression ratio, and so no point; a learner of noise no line."""
     table = accuracies({"dtd": {"lite0": FALLING}}, tmp_path / "accuracy.csv")
-    accuracy_vs_ratio(table, tmp_path / "plain.svg")
+    accuracy_vs_ratio(table, single(table), tmp_path / "plain.svg")
     noisy = [f"dtd,{learner},,1,1128,0.2,0.1,0.3\n" for learner in ("lite0", "lite0", "noisy")]
     table.write_text(table.read_text() + "".join(noisy))
-    accuracy_vs_ratio(table, tmp_path / "noisy.svg")
+    accuracy_vs_ratio(table, single(table), tmp_path / "noisy.svg")
     assert (tmp_path / "noisy.svg").read_bytes() == (tmp_path / "plain.svg").read_bytes()
+
+
+def test_fig2_of_one_seed_has_no_band(tmp_path: Path) -> None:
+    """Of a single seed there is no range, and the legend speaks of none."""
+    table = accuracies({"dtd": {"lite0": FALLING}}, tmp_path / "accuracy.csv")
+    accuracy_vs_ratio(table, single(table), tmp_path / "fig2.svg")
+    assert bands(tmp_path / "fig2.svg") == []
+    assert not any("band" in text for text in words(tmp_path / "fig2.svg"))
+
+
+def test_fig2_shows_the_range_of_single_seeds(tmp_path: Path) -> None:
+    """A band from the lowest to the highest seed at each ratio, of the learner that has several."""
+    table = accuracies({"dtd": {"lite0": FALLING, "probe": FLAT}}, tmp_path / "accuracy.csv")
+    rows = pd.read_csv(table)
+    rows.loc[rows["learner"] == "lite0", "seeds"] = 5
+    rows.to_csv(table, index=False)
+    accuracy_vs_ratio(table, single(table, spread=0.02), tmp_path / "fig2.svg")
+    (corners,) = bands(tmp_path / "fig2.svg")
+    line = next(x for x in lines(tmp_path / "fig2.svg", len(RATIOS)))
+    line = line[line[:, 0].argsort()]
+    scale = (line[0, 1] - line[-1, 1]) / (FALLING[0] - FALLING[-1])
+    for (x, y), value in zip(line, FALLING, strict=True):
+        heights = corners[np.abs(corners[:, 0] - x) < 0.01, 1]
+        assert y - scale * value == pytest.approx(line[0, 1] - scale * FALLING[0], abs=0.01)
+        assert [heights.min(), heights.max()] == pytest.approx(
+            [y - 0.02 * scale, y + 0.02 * scale], abs=0.02
+        )
+    assert any("bands: range of single seeds" in text for text in words(tmp_path / "fig2.svg"))
+
+
+def differences(table: Path) -> Path:
+    """Write the differences to the original of a table of accuracies."""
+    rows = pd.read_csv(table)
+    original = rows[rows["ratio"] == 1].set_index(["dataset", "learner"])["accuracy"]
+    rows = rows[rows["ratio"] < 1].assign(other_variant="original")
+    places = zip(rows["dataset"], rows["learner"], strict=True)
+    rows["difference"] = rows["accuracy"] - [original[place] for place in places]
+    rows["low"], rows["high"] = rows["difference"] - 0.03, rows["difference"] + 0.02
+    path = table.with_name("differences.csv")
+    rows.assign(other_learner=rows["learner"]).to_csv(path, index=False)
+    return path
+
+
+def test_differences_show_the_range_of_single_seeds(tmp_path: Path) -> None:
+    """Each seed's accuracy less its own original's; of one seed there is no band."""
+    table = accuracies({"dtd": {"lite0": FALLING}}, tmp_path / "accuracy.csv", seeds=3)
+    of_seeds = single(table)
+    rows = pd.read_csv(of_seeds)
+    # Seeds differ by one point at ratio 1.0, by three at the others: by two of what is drawn.
+    compressed = rows["ratio"] < 1
+    mean = rows.groupby("ratio")["accuracy"].transform("mean")
+    rows.loc[compressed, "accuracy"] = (3 * rows["accuracy"] - 2 * mean)[compressed]
+    rows.to_csv(of_seeds, index=False)
+    difference_vs_ratio(differences(table), of_seeds, 0.01, tmp_path / "d.svg")
+    (corners,) = bands(tmp_path / "d.svg")
+    (line,) = lines(tmp_path / "d.svg", len(RATIOS) - 1)
+    line = line[line[:, 0].argsort()]
+    scale = (line[0, 1] - line[-1, 1]) / (FALLING[1] - FALLING[-1])
+    for x, y in line:
+        heights = corners[np.abs(corners[:, 0] - x) < 0.01, 1]
+        assert [heights.min(), heights.max()] == pytest.approx(
+            [y - 0.02 * scale, y + 0.02 * scale], abs=0.02
+        )
+    assert any("bands" in text for text in words(tmp_path / "d.svg"))
+    one = accuracies({"dtd": {"lite0": FALLING}}, tmp_path / "one.csv")
+    difference_vs_ratio(differences(one), single(one), 0.01, tmp_path / "one.svg")
+    assert bands(tmp_path / "one.svg") == []
+    assert not any("bands" in text for text in words(tmp_path / "one.svg"))
 
 
 MODELS = {"efficientnet_b0": 4.0e6, "efficientnet_b1": 8.0e6, "efficientnet_b4": 16.0e6}
@@ -181,7 +288,8 @@ def models(path: Path, *datasets: str, seeds: int = 1) -> Path:
 
 def test_the_figure_of_models_draws_accuracy_against_parameters(tmp_path: Path) -> None:
     """Two lines, original and compressed; each doubling of the parameters is as wide."""
-    accuracy_vs_parameters(models(tmp_path / "models.csv", "dtd"), tmp_path / "m.svg")
+    table = models(tmp_path / "models.csv", "dtd")
+    accuracy_vs_parameters(table, single(table), tmp_path / "m.svg")
     drawn = lines(tmp_path / "m.svg", 3)
     assert len(drawn) == 2
     for line in drawn:
@@ -193,7 +301,8 @@ def test_the_figure_of_models_draws_accuracy_against_parameters(tmp_path: Path) 
 
 def test_the_figure_of_models_says_what_it_shows(tmp_path: Path) -> None:
     """Networks, their sizes, ratios, data set, n, seeds and axes can be read."""
-    accuracy_vs_parameters(models(tmp_path / "models.csv", "dtd", seeds=3), tmp_path / "m.svg")
+    table = models(tmp_path / "models.csv", "dtd", seeds=3)
+    accuracy_vs_parameters(table, single(table), tmp_path / "m.svg")
     found = words(tmp_path / "m.svg")
     assert {"original", "ratio 0.3", "parameters, millions", "top-1 test accuracy"} <= found
     assert {"4.0", "b0", "8.0", "b1", "16.0", "b4"} <= found
@@ -203,13 +312,21 @@ def test_the_figure_of_models_says_what_it_shows(tmp_path: Path) -> None:
     assert any("95 %" in text for text in found)
 
 
+def test_the_figure_of_models_shows_the_range_of_single_seeds(tmp_path: Path) -> None:
+    """A band for originals and one for compressed images; none of one seed."""
+    for seeds, count in ((1, 0), (5, 2)):
+        table = models(tmp_path / f"models{seeds}.csv", "dtd", seeds=seeds)
+        accuracy_vs_parameters(table, single(table), tmp_path / "m.svg")
+        assert len(bands(tmp_path / "m.svg")) == count
+
+
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_the_figure_of_models_has_a_panel_for_each_data_set(tmp_path: Path, count: int) -> None:
     """Every data set has its own; drawn again, the figure is the same file."""
     names = [f"set{i}" for i in range(count)]
     table = models(tmp_path / "models.csv", *names)
-    accuracy_vs_parameters(table, tmp_path / "one.svg", tmp_path / "one.png")
-    accuracy_vs_parameters(table, tmp_path / "other.svg", tmp_path / "other.png")
+    accuracy_vs_parameters(table, single(table), tmp_path / "one.svg", tmp_path / "one.png")
+    accuracy_vs_parameters(table, single(table), tmp_path / "other.svg", tmp_path / "other.png")
     assert panels(tmp_path / "one.svg") == count
     found = words(tmp_path / "one.svg")
     assert all(any(text.startswith(name) for text in found) for name in names)
@@ -225,7 +342,7 @@ def test_the_same_numbers_make_the_same_file(tmp_path: Path, kind: str) -> None:
     past = history(tmp_path / "history.csv", [0.1, 0.5, 0.6])
     about = {"dataset": "dtd", "learner": "lite0", "ratio": 1.0, "seed": 0}
     for name in ("one", "other"):
-        accuracy_vs_ratio(table, tmp_path / f"fig2-{name}.{kind}")
+        accuracy_vs_ratio(table, single(table), tmp_path / f"fig2-{name}.{kind}")
         convergence([about], [past], tmp_path / f"fig3-{name}.{kind}")
     for figure in ("fig2", "fig3"):
         one, other = (tmp_path / f"{figure}-{name}.{kind}" for name in ("one", "other"))
@@ -236,7 +353,7 @@ def test_figures_have_the_width_of_a_column(tmp_path: Path) -> None:
     """One or two panels fit a column of a two-column paper (3.5 in), more the page (7.2 in)."""
     for names, inches in ((["dtd"], 3.5), (["dtd", "pets"], 3.5), (["dtd", "pets", "sun"], 7.2)):
         table = accuracies(dict.fromkeys(names, {"lite0": FALLING}), tmp_path / "accuracy.csv")
-        accuracy_vs_ratio(table, tmp_path / "fig2.png")
+        accuracy_vs_ratio(table, single(table), tmp_path / "fig2.png")
         with Image.open(tmp_path / "fig2.png") as image:
             assert image.format == "PNG"
             assert image.width == pytest.approx(inches * image.info["dpi"][0], abs=2)
@@ -245,7 +362,9 @@ def test_figures_have_the_width_of_a_column(tmp_path: Path) -> None:
 def test_both_files_of_a_figure_are_written(tmp_path: Path) -> None:
     """A figure comes as SVG and PNG at once."""
     table = accuracies({"dtd": {"lite0": FALLING}}, tmp_path / "accuracy.csv")
-    accuracy_vs_ratio(table, tmp_path / "out" / "fig2.svg", tmp_path / "out" / "fig2.png")
+    accuracy_vs_ratio(
+        table, single(table), tmp_path / "out" / "fig2.svg", tmp_path / "out" / "fig2.png"
+    )
     assert panels(tmp_path / "out" / "fig2.svg") == 1
     with Image.open(tmp_path / "out" / "fig2.png") as image:
         image.load()
@@ -281,6 +400,25 @@ def test_fig3_draws_the_mean_over_seeds(tmp_path: Path) -> None:
     assert np.corrcoef(heights, expected)[0, 1] == pytest.approx(1, abs=1e-3)
     assert np.allclose(np.diff(upper[:, 0]), np.diff(upper[:, 0])[0], atol=0.01)
     assert any("2 seeds" in text for text in words(tmp_path / "fig3.svg"))
+
+
+def test_fig3_shows_the_range_of_single_seeds(tmp_path: Path) -> None:
+    """A band from the lowest to the highest seed after each epoch; of one seed none."""
+    one = {("dtd", "lite0", 1.0, 0): [0.2, 0.6, 0.8, 0.9]}
+    both = {**one, ("dtd", "lite0", 1.0, 1): [0.4, 0.6, 0.7, 0.7]}
+    convergence(*runs(tmp_path, both), tmp_path / "fig3.svg")
+    (corners,) = bands(tmp_path / "fig3.svg")
+    (line,) = lines(tmp_path / "fig3.svg", 4)
+    scale = (line[3, 1] - line[0, 1]) / (0.8 - 0.3)
+    for (x, y), half in zip(line, [0.1, 0, 0.05, 0.1], strict=True):
+        heights = corners[np.abs(corners[:, 0] - x) < 0.01, 1]
+        assert [heights.min(), heights.max()] == pytest.approx(
+            [y - half * scale, y + half * scale], abs=0.02
+        )
+    assert any("bands: their range" in text for text in words(tmp_path / "fig3.svg"))
+    convergence(*runs(tmp_path, one), tmp_path / "one.svg")
+    assert bands(tmp_path / "one.svg") == []
+    assert not any("band" in text for text in words(tmp_path / "one.svg"))
 
 
 def test_fig3_has_a_panel_for_each_data_set_and_learner(tmp_path: Path) -> None:

@@ -130,6 +130,11 @@ def _curves(study: Study, dataset: str = "") -> dict[str, Any]:
     return {"histories": [run.file("history.csv") for run in study.curves(dataset)]}
 
 
+def _accuracies(study: Study) -> dict[str, str]:
+    """Return what Figure 2 reads: accuracies over seeds, and of single ones."""
+    return {"accuracy": study.table("accuracy"), "runs": study.table("runs")}
+
+
 def _cross_tests(study: Study) -> dict[str, Any]:
     """Return the tests of models at other ratios than their own, of each data set."""
     return {"tests": {name: study.cross_tests(name) for name in study.datasets}}
@@ -393,10 +398,13 @@ CATALOGUE: Sequence[Result] = (
     ),
     Table(
         name="convergence",
-        title="Figure 3 in numbers: epochs to converge",
-        caption="How many epochs each ratio needs until its validation accuracy is 95 % of that "
-        "of the originals' last epoch: a number for the claim behind the paper's Figure 3. Means "
-        "over seeds; in brackets the last epoch's validation accuracy with its 95 % interval.",
+        title="Figure 3 in numbers: epochs and rates",
+        caption="How fast each ratio converges, and what that says of the paper's claims behind "
+        "Figure 3: that accuracy plateaus at the same rate at all ratios, and that compression "
+        "does not train in fewer epochs. Epochs until validation accuracy is 95 % of that of the "
+        "originals' last epoch (one bar for all ratios), and of the ratio's own; the rate of an "
+        "exponential approach to the plateau. Each with 95 % intervals over seeds: with one seed "
+        "there are none, and the claims stay open.",
         make="evaluation.convergence:convergence",
         reads=lambda study: {**_curves(study), "splits": study.splits()},
         given=lambda study: {"runs": [_curve(run, study) for run in study.curves()]},
@@ -579,18 +587,19 @@ CATALOGUE: Sequence[Result] = (
         caption="Top-1 test accuracy against compression ratio, one panel a data set (the "
         "paper's Figure 2). Ratio r is JPEG quality 100 r; 1.0 is the publisher's file. Training, "
         "validation and test images are all compressed alike. Bars are 95 % intervals: Wilson's "
-        "over the test images, of several seeds with random effects of seeds and test images. The "
-        "axis does not start at zero.",
+        "over the test images, of several seeds with random effects of seeds and test images. Of "
+        "several seeds a band is the range of the single ones. The axis does not start at zero.",
         make="results.figures.accuracy:accuracy_vs_ratio",
-        reads=lambda study: {"accuracy": study.table("accuracy")},
+        reads=lambda study: _accuracies(study),
     ),
     Figure(
         name="fig2_accuracy_vs_ratio_{dataset}",
         title="Figure 2: {dataset}",
         caption="Top-1 test accuracy on {dataset} against compression ratio (the paper's Figure "
-        "2). Bars are 95 % intervals. The axis does not start at zero.",
+        "2). Bars are 95 % intervals; of several seeds a band is the range of the single ones. The "
+        "axis does not start at zero.",
         make="results.figures.accuracy:accuracy_vs_ratio",
-        reads=lambda study, dataset: {"accuracy": study.table("accuracy")},
+        reads=lambda study, dataset: _accuracies(study),
         datasets=lambda study: list(study.datasets),
         alone=False,
     ),
@@ -598,18 +607,22 @@ CATALOGUE: Sequence[Result] = (
         name="difference_vs_ratio",
         title="Difference to the original against ratio",
         caption="Accuracy at each ratio less the original's on the same test images, with 95 % "
-        "intervals, paired by image and seed. Where a whole bar lies above the dashed line, a loss "
-        "of the margin or more is excluded.",
+        "intervals, paired by image and seed. Of several seeds a band is the range of the single "
+        "ones. Where a whole bar lies above the dashed line, a loss of the margin or more is "
+        "excluded.",
         make="results.figures.accuracy:difference_vs_ratio",
-        reads=lambda study: {"differences": study.table("differences")},
+        reads=lambda study: {
+            "differences": study.table("differences"),
+            "runs": study.table("runs"),
+        },
         given=lambda study: {"margin": study.margin},
     ),
     Figure(
         name="fig3_convergence",
         title="Figure 3: accuracy against epoch",
         caption="Top-1 validation accuracy after each epoch, one line a ratio (the paper's Figure "
-        "3), the mean over seeds. The test set plays no part here: the epoch is chosen on "
-        "validation.",
+        "3), the mean over seeds; of several seeds a band is their range. The test set plays no "
+        "part here. tables/convergence has the numbers, and what they say of the paper's claim.",
         make="results.figures.convergence:convergence",
         reads=_curves,
         given=lambda study: {"runs": [_curve(run, study) for run in study.curves()]},
@@ -618,7 +631,7 @@ CATALOGUE: Sequence[Result] = (
         name="fig3_convergence_{dataset}",
         title="Figure 3: {dataset}",
         caption="Top-1 validation accuracy on {dataset} after each epoch, one line a ratio (the "
-        "paper's Figure 3), the mean over seeds.",
+        "paper's Figure 3), the mean over seeds; a band is their range.",
         make="results.figures.convergence:convergence",
         reads=_curves,
         given=lambda study, dataset: {
@@ -632,10 +645,13 @@ CATALOGUE: Sequence[Result] = (
         title="Accuracy against parameters",
         caption="Top-1 test accuracy against the number of parameters, on originals and on "
         "compressed images (the paper's section II-B): whether compression lets a smaller network "
-        "reach the accuracy of a larger one. Bars are 95 % intervals. The axes do not start at "
-        "zero.",
+        "reach the accuracy of a larger one. Bars are 95 % intervals; of several seeds a band is "
+        "the range of the single ones. The axes do not start at zero.",
         make="results.figures.accuracy:accuracy_vs_parameters",
-        reads=lambda study: {"models": study.table("table2_all_models")},
+        reads=lambda study: {
+            "models": study.table("table2_all_models"),
+            "runs": study.table("runs"),
+        },
         when="model_size",
     ),
     Figure(

@@ -7,25 +7,30 @@ from typing import Any
 import pandas as pd
 
 from jpegprep.evaluation.decision import against_original, in_points
+from jpegprep.images.variants import ORIGINAL
 from jpegprep.results.figures.drawing import COLOURS, save
 from jpegprep.results.figures.panels import (
     apart,
+    band,
+    bars_and_bands,
     images_of,
     interval_line,
     legend_below,
     panels,
+    range_of_seeds,
     ratio_axis,
     seeds_of,
 )
 
 
 def accuracy_vs_ratio(
-    accuracy: str | Path, *targets: str | Path, dataset: str | None = None
+    accuracy: str | Path, runs: str | Path, *targets: str | Path, dataset: str | None = None
 ) -> None:
     """Draw Figure 2: test accuracy against compression ratio, one panel a data set.
 
     Args:
-        accuracy: the table of `evaluation.evaluate`.
+        accuracy: the table of accuracies of `evaluation.evaluate`.
+        runs: its table of runs; where there are several seeds, their range is a band.
         targets: files to write, .svg or .png.
         dataset: the one data set to draw; all, if left out.
     """
@@ -33,6 +38,8 @@ def accuracy_vs_ratio(
     table = table if dataset is None else table[table["dataset"] == dataset]
     datasets = table["dataset"].unique()
     learners = list(table["learner"].unique())
+    seeds = range_of_seeds(pd.read_csv(runs), [*_PLACE, "ratio"], "accuracy")
+    table = table.merge(seeds, how="left")
     with panels(len(datasets)) as (figure, axes):
         for axis, dataset in zip(axes, datasets, strict=True):
             panel = table[table["dataset"] == dataset]
@@ -40,33 +47,48 @@ def accuracy_vs_ratio(
                 points = panel[panel["learner"] == learner].sort_values("ratio")
                 if points.empty:
                     continue
+                x, look = points["ratio"] + apart(i, len(learners)), interval_line(i)
+                band(axis, x, points, look["color"])
                 axis.errorbar(
-                    points["ratio"] + apart(i, len(learners)),
+                    x,
                     points["accuracy"],
                     yerr=[
                         points["accuracy"] - points["low"],
                         points["high"] - points["accuracy"],
                     ],
                     label=learner,
-                    **interval_line(i),
+                    **look,
                 )
             images, seeds = images_of(panel["n"]), seeds_of(panel["seeds"])
             axis.set_title(f"{dataset}\n{images} test images, {seeds}")
             ratio_axis(axis)
             axis.set_ylabel("top-1 test accuracy")
-        legend_below(figure, axes, "bars: 95 % intervals")
+        legend_below(figure, axes, bars_and_bands(table))
         save(figure, targets)
 
 
-def difference_vs_ratio(differences: str | Path, margin: float, *targets: str | Path) -> None:
+_PLACE = ["dataset", "learner"]
+
+
+def difference_vs_ratio(
+    differences: str | Path, runs: str | Path, margin: float, *targets: str | Path
+) -> None:
     """Draw accuracy less the original's on the same test images, one panel a data set.
 
     Args:
         differences: the table of `evaluation.compare`.
+        runs: the table of runs of `evaluation.evaluate`; where there are several seeds, the range
+            of their differences is a band.
         margin: the loss of accuracy that is accepted, a fraction; a dashed line.
         targets: files to write, .svg or .png.
     """
     table = against_original(differences)
+    of_runs = pd.read_csv(runs)
+    originals = of_runs[of_runs["variant"] == ORIGINAL][[*_PLACE, "seed", "accuracy"]]
+    of_runs = of_runs.merge(originals, on=[*_PLACE, "seed"], suffixes=("", "_original"))
+    of_runs["change"] = of_runs["accuracy"] - of_runs["accuracy_original"]
+    seeds = range_of_seeds(of_runs, [*_PLACE, "ratio"], "change")
+    table = table.merge(seeds, how="left", on=[*_PLACE, "ratio"])
     learners = list(table["learner"].unique())
     datasets = table["dataset"].unique()
     with panels(len(datasets)) as (figure, axes):
@@ -79,22 +101,23 @@ def difference_vs_ratio(differences: str | Path, margin: float, *targets: str | 
                 if points.empty:
                     continue
                 difference = 100 * points["difference"]
+                x, look = points["ratio"] + apart(i, len(learners)), interval_line(i)
+                band(axis, x, 100 * points[["lowest", "highest"]], look["color"])
                 axis.errorbar(
-                    points["ratio"] + apart(i, len(learners)),
+                    x,
                     difference,
                     yerr=[
                         difference - 100 * points["low"],
                         100 * points["high"] - difference,
                     ],
                     label=learner,
-                    **interval_line(i),
+                    **look,
                 )
             axis.set_title(f"{dataset}: {images_of(panel['n'])}, {seeds_of(panel['seeds'])}")
             ratio_axis(axis)
             axis.set_ylabel("accuracy less the original's, points")
-        legend_below(
-            figure, axes, f"bars: 95 % intervals, paired; dashed: the margin, {in_points(margin)}"
-        )
+        more = f", paired; dashed: the margin, {in_points(margin)}"
+        legend_below(figure, axes, bars_and_bands(table, more))
         save(figure, targets)
 
 
@@ -149,16 +172,19 @@ def recommended(
         save(figure, targets)
 
 
-def accuracy_vs_parameters(models: str | Path, *targets: str | Path) -> None:
+def accuracy_vs_parameters(models: str | Path, runs: str | Path, *targets: str | Path) -> None:
     """Draw accuracy against parameters, original and compressed, one panel a data set.
 
     Whether compression lets a smaller network reach a larger one's accuracy (paper, section II-B).
 
     Args:
         models: the CSV of `table2.all_models`.
+        runs: the table of runs of `evaluation.evaluate`; where there are several seeds, their range
+            is a band.
         targets: files to write, .svg or .png.
     """
-    table = pd.read_csv(models)
+    seeds = range_of_seeds(pd.read_csv(runs), [*_PLACE, "ratio"], "accuracy")
+    table = pd.read_csv(models).merge(seeds, how="left")
     datasets = table["dataset"].unique()
     ratios = sorted(table["ratio"].unique(), reverse=True)
     with panels(len(datasets)) as (figure, axes):
@@ -169,12 +195,14 @@ def accuracy_vs_parameters(models: str | Path, *targets: str | Path) -> None:
                 # Ratios stand a little apart, so that their intervals can be told apart.
                 x = points["parameters"] / 1e6 * (1 + 0.01 * (i - (len(ratios) - 1) / 2))
                 errors = [points["accuracy"] - points["low"], points["high"] - points["accuracy"]]
+                look = interval_line(i)
+                band(axis, x, points, look["color"])
                 axis.errorbar(
                     x,
                     points["accuracy"],
                     yerr=errors,
                     label="original" if ratio == 1 else f"ratio {ratio}",
-                    **interval_line(i),
+                    **look,
                 )
             sizes = panel.drop_duplicates("learner").sort_values("parameters")
             axis.set_xscale("log")
@@ -190,7 +218,7 @@ def accuracy_vs_parameters(models: str | Path, *targets: str | Path) -> None:
             axis.set_title(f"{dataset}: {images_of(panel['n'])}, {seeds_of(panel['seeds'])}")
             axis.set_xlabel("parameters, millions")
             axis.set_ylabel("top-1 test accuracy")
-        legend_below(figure, axes, "bars: 95 % intervals")
+        legend_below(figure, axes, bars_and_bands(table))
         save(figure, targets)
 
 

@@ -10,7 +10,14 @@ from matplotlib.ticker import MaxNLocator
 
 from jpegprep.common.records import read_history
 from jpegprep.results.figures.drawing import save
-from jpegprep.results.figures.panels import MARKERS, legend_of, panels, seeds_of
+from jpegprep.results.figures.panels import (
+    MARKERS,
+    band,
+    legend_of,
+    panels,
+    range_of_seeds,
+    seeds_of,
+)
 
 _RATIO_COLOURS = "viridis"
 
@@ -20,7 +27,7 @@ def convergence(
 ) -> None:
     """Draw Figure 3: validation accuracy against epoch, one line a ratio.
 
-    One panel a data set and learner; a line is the mean over seeds.
+    One panel a data set and learner; a line is the mean over seeds, and a band their range.
 
     Args:
         runs: of each its dataset, learner, ratio and seed.
@@ -34,9 +41,9 @@ def convergence(
         ],
         ignore_index=True,
     )
-    mean = table.groupby(["dataset", "learner", "ratio", "epoch"], sort=False, as_index=False)[
-        "val_accuracy"
-    ].mean()
+    place = ["dataset", "learner", "ratio", "epoch"]
+    mean = table.groupby(place, sort=False, as_index=False)["val_accuracy"].mean()
+    mean = mean.merge(range_of_seeds(table, place, "val_accuracy"), how="left", on=place)
     curves = list(mean.groupby(["dataset", "learner"], sort=False))
     ratios = sorted(mean["ratio"].unique(), reverse=True)
     colours = dict(zip(ratios, sns.color_palette(_RATIO_COLOURS, len(ratios)), strict=True))
@@ -44,6 +51,7 @@ def convergence(
         for axis, ((dataset, learner), panel) in zip(axes, curves, strict=True):
             for ratio, line in panel.groupby("ratio"):
                 i = ratios.index(ratio)
+                band(axis, line["epoch"], line, colours[ratio])
                 axis.plot(
                     line["epoch"],
                     line["val_accuracy"],
@@ -56,6 +64,8 @@ def convergence(
             axis.xaxis.set_major_locator(MaxNLocator(integer=True))
             axis.set_xlabel("epoch")
             axis.set_ylabel("top-1 validation accuracy")
+        seeds = seeds_of(table.groupby("learner")["seed"].nunique())
+        bands = mean["lowest"].notna().any()
         legend = legend_of(axes)
         names = [str(ratio) for ratio in ratios]
         figure.legend(
@@ -65,6 +75,6 @@ def convergence(
             ncols=5,
             columnspacing=1,
             frameon=False,
-            title=f"compression ratio; {seeds_of(table.groupby('learner')['seed'].nunique())}",
+            title=f"compression ratio; {seeds}" + ("; bands: their range" if bands else ""),
         )
         save(figure, targets)

@@ -66,6 +66,35 @@ def interval_line(i: int) -> dict[str, Any]:
     }
 
 
+def range_of_seeds(runs: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFrame:
+    """Return the lowest and the highest value of single seeds, where there are several.
+
+    Args:
+        runs: a row a run.
+        by: the columns that runs of one group have in common.
+        value: the column.
+
+    Returns:
+        A row a group of two runs or more: the columns of `by`, lowest and highest.
+    """
+    groups = runs.groupby(list(by), sort=False)[value].agg(["min", "max", "count"]).reset_index()
+    found = groups[groups["count"] > 1].drop(columns="count")
+    return found.rename(columns={"min": "lowest", "max": "highest"})
+
+
+def band(axis: Axes, x: "pd.Series[float]", seeds: pd.DataFrame, colour: Any) -> None:
+    """Draw the range of single seeds behind a line; nothing where there is one seed."""
+    axis.fill_between(
+        x, seeds["lowest"], seeds["highest"], color=colour, alpha=0.18, linewidth=0, zorder=1
+    )
+
+
+def bars_and_bands(table: pd.DataFrame, more: str = "") -> str:
+    """Return what the legend says of bars and, where a row has a range of seeds, of bands."""
+    bands = "; bands: range of single seeds" if table["lowest"].notna().any() else ""
+    return f"bars: 95 % intervals{more}{bands}"
+
+
 def apart(i: int, learners: int) -> float:
     """Return by how much a learner's points are shifted, so that intervals can be told apart."""
     return 0.015 * (i - (learners - 1) / 2)
