@@ -40,11 +40,11 @@ def tree(folder: Path, files: dict[str, bytes]) -> Path:
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    """Return all files below a folder but the conversion's record."""
+    """Return all files below a folder but what the conversion keeps for itself."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in folder.rglob("*")
-        if path.is_file() and path.name != ".jpegprep.json"
+        if path.is_file() and not path.name.startswith(".jpegprep.")
     }
 
 
@@ -438,7 +438,7 @@ def test_a_killed_conversion_goes_on(tmp_path: Path, pack: Pack, photos: Path, k
         path.read_bytes() == (whole / path.relative_to(broken)).read_bytes() for path in done
     )
     finished = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert finished.stdout == f"{expected}\n"
+    assert finished.stdout.startswith(f"{expected}\nrecord: {broken}/")
     assert content(broken) == content(whole)
     assert {path: path.stat().st_ino for path in done} == done
     assert sorted(path.name for path in broken.iterdir()) == sorted(p.name for p in whole.iterdir())
@@ -512,6 +512,7 @@ def test_the_command_line(source: Path, tmp_path: Path, capsys: pytest.CaptureFi
     before, after = (sum(map(len, content(path).values())) for path in (source, Path(target)))
     assert capsys.readouterr().out == (
         f"images: 12\nbytes of the images: {before:,} -> {after:,} ({after / before:.1%})\n"
+        f"record: {target}/.jpegprep.conversion.parquet\n"
     )
     assert main([str(source), target, "--quality", "60", "--threads", "2"]) == 1
     captured = capsys.readouterr()
