@@ -92,6 +92,7 @@ def _small_study(study: dict[str, Any]) -> None:
     study["study"] = "small"
     study["ratios"] = [1.0, 0.3, 0.1]
     learners = study["learners"]
+    learners["tf_efficientnet_lite0"].pop("ratios")  # all of the study's
     learners["autogluon"]["ratios"] = [1.0]  # and the two variants of Table IV
     learners["autogluon_tabular"]["ratios"] = [1.0, 0.1]
     learners["autogluon_tabular"]["recipe"]["hyperparameters"] = {"XT": {}}
