@@ -18,7 +18,7 @@ import stat
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -170,13 +170,13 @@ def convert(
     files = usable(listed)
     with begun(opened, target, variant):
         known = Known(target, [file.path for _, file in files])
-        gone = _gone(target, known)
+        gone = gone_of(target, known)
         places = places_of(files, gone)
-        plan = plan_of(target, files, known, places.jpeg, places.claimed)
+        plan = plan_of(target, files, known, places.jpeg)
         with tqdm(total=len(files), unit=" files", disable=None) as bar:
             bar.update(len(files) - len(plan.todo))
             work(opened, target, variant, plan, places.jpeg, threads, bar.update)
-        _finish(opened, target, listed, gone)
+        _finish(opened, target, listed, gone, places)
     return summary_of(target)
 
 
@@ -273,7 +273,7 @@ def usable(listed: Sequence[File]) -> Numbered:
     return [(number, file) for number, file in enumerate(listed) if not file.problem]
 
 
-def _gone(target: Path, known: Known) -> list[Row]:
+def gone_of(target: Path, known: Known) -> list[Row]:
     """Return the rows of files that are in the target, and no longer in the source."""
     rows = (row for row in rows_of(known.others()) if row.done not in (SKIPPED, WRITTEN))
     return [now._replace(done=LEFT) for now in (intact(target, row) for row in rows) if now]
@@ -290,22 +290,14 @@ class Plan(NamedTuple):
 
     Attributes:
         todo: the files that are to be made, with their numbers.
-        old: by number, where an earlier version of a file stands that no other file is to stand at.
         touched: rows of files that are done, with the new times of what somebody touched.
     """
 
     todo: list[tuple[int, File]]
-    old: dict[int, str]
     touched: list[Row]
 
 
-def plan_of(
-    target: Path,
-    files: Numbered,
-    known: Known,
-    jpeg: Callable[[str], str],
-    claimed: Callable[[str], bool],
-) -> Plan:
+def plan_of(target: Path, files: Numbered, known: Known, jpeg: Callable[[str], str]) -> Plan:
     """Find out what is to be done; of what is done nothing is read, unless somebody touched it.
 
     Args:
@@ -313,19 +305,16 @@ def plan_of(
         files: of the source, or of a part of it.
         known: what was recorded of them.
         jpeg: returns where a file stands as JPEG.
-        claimed: tells whether some file may stand at a place.
     """
-    plan = Plan([], {}, [])
+    plan = Plan([], [])
     for (number, file), row in zip(files, known.rows(), strict=True):
         if row and row.target is not None:
-            place = restored(row.target)
-            right = place == (jpeg(file.path) if row.done == CONVERTED else file.path)
-            if right and (now := unchanged(target, row, file)):
+            place = jpeg(file.path) if row.done == CONVERTED else file.path
+            now = unchanged(target, row, file) if place == restored(row.target) else None
+            if now:
                 if now != row:
                     plan.touched.append(now)
                 continue
-            if not right and not claimed(place):
-                plan.old[number] = place
         plan.todo.append((number, file))
     return plan
 
@@ -351,7 +340,7 @@ def work(
         progress: is told how many more files are done.
     """
     writer = _Writer(target, variant)
-    chunks = _chunks(source.readings(plan.todo), plan.old, jpeg)
+    chunks = _chunks(source.readings(plan.todo), jpeg)
     with Journal(target) as journal:
         journal.add(plan.touched)
         for rows in in_order(writer.convert_all, chunks, threads):
@@ -365,22 +354,18 @@ class _Job(NamedTuple):
     Attributes:
         reading: the file, and how it is read.
         jpeg: where it stands as JPEG; as it is, it stands at its own path.
-        old: where an earlier version of it stands, that no other file is to stand at.
     """
 
     reading: Reading
     jpeg: str
-    old: str | None
 
 
-def _chunks(
-    readings: Iterable[Reading], old: Mapping[int, str], jpeg: Callable[[str], str]
-) -> Iterator[list[_Job]]:
+def _chunks(readings: Iterable[Reading], jpeg: Callable[[str], str]) -> Iterator[list[_Job]]:
     """Gather files until they are many or large; a single one may be larger."""
     chunk: list[_Job] = []
     held = 0
     for reading in readings:
-        chunk.append(_Job(reading, jpeg(reading.file.path), old.get(reading.number)))
+        chunk.append(_Job(reading, jpeg(reading.file.path)))
         held += reading.file.bytes
         if held >= _CHUNK_BYTES or len(chunk) == _CHUNK_FILES:
             yield chunk
@@ -407,7 +392,8 @@ class _Writer:
     def __init__(self, target: Path, variant: str) -> None:
         self._target = target
         self._variant, self._treatments = variant, parse_variant(variant)
-        self._folders: set[Path] = set()
+        self._folders: set[str] = set()
+        self._own = threading.local()
 
     def convert_all(self, jobs: Sequence[_Job]) -> list[Row]:
         """Write some files."""
@@ -487,25 +473,40 @@ class _Writer:
     def _place(self, job: _Job, place: str, write: Callable[[Path], object]) -> None:
         """Write a file beside, whole and with its source's time, and then to its place."""
         file, path = job.reading.file, self._target / place
-        # Not beside its name, which may be as long as names can be.
-        part = self._target / _UNFINISHED / f"{process_name()}-{threading.get_ident()}"
-        for parent in (path.parent, part.parent):
-            if parent not in self._folders:
-                parent.mkdir(parents=True, exist_ok=True)
-                self._folders.add(parent)
+        folder = place.rpartition("/")[0]
+        if folder not in self._folders:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._folders.add(folder)
+        part = self._part()
         write(part)
         os.utime(part, ns=(file.mtime_ns, file.mtime_ns))
-        for other in {job.jpeg, file.path, job.old or place} - {place}:  # of the source as it was
+        if job.jpeg != file.path:  # the other one is from the source as it was
+            other = file.path if place == job.jpeg else job.jpeg
             (self._target / other).unlink(missing_ok=True)
         part.replace(path)
 
+    def _part(self) -> Path:
+        """Return where this thread writes a file before it gets its name."""
+        if not hasattr(self._own, "part"):
+            # Not beside that name, which may be as long as names can be.
+            folder = self._target / _UNFINISHED
+            folder.mkdir(exist_ok=True)
+            self._own.part = folder / f"{process_name()}-{threading.get_ident()}"
+        part: Path = self._own.part
+        return part
 
-def _finish(source: Source, target: Path, listed: Sequence[File], gone: Sequence[Row]) -> None:
-    """Write what else belongs to the target, and the record of all."""
+
+def _finish(
+    source: Source, target: Path, listed: Sequence[File], gone: Sequence[Row], places: Places
+) -> None:
+    """Write what else belongs to the target, and the record of all; remove what they replace."""
     known = Known(target, [file.path for _, file in usable(listed)])
+    for row in rows_of(known.earlier()):
+        if row.target and not places.claimed(restored(row.target)) and intact(target, row):
+            (target / restored(row.target)).unlink()
     rows = known.rows()
-    places = (None if file.problem else restored(_target(next(rows))) for file in listed)
-    written = [_written(source, target, name) for name in source.finish(target, places)]
+    stand = (None if file.problem else restored(_target(next(rows))) for file in listed)
+    written = [_written(source, target, name) for name in source.finish(target, stand)]
     skipped = [
         Row(stored(file.path), None, SKIPPED, file.problem) for file in listed if file.problem
     ]

@@ -12,6 +12,7 @@ import socket
 import stat
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -191,6 +192,7 @@ class Journal:
 _ROWS, _SECONDS = 50_000, 5.0
 
 
+@cache
 def process_name() -> str:
     """Return a name that no other running process has, of letters, digits, ``.`` and ``-``."""
     return f"{socket.gethostname()}-{os.getpid()}"
@@ -213,7 +215,7 @@ def read(path: Path) -> pa.Table:
     return table.cast(SCHEMA)
 
 
-def recorded_since(target: Path) -> int:
+def recorded(target: Path) -> int:
     """Return how many files the journal tells of; none of it is read."""
     try:
         names = os.listdir(target / JOURNAL)  # noqa: PTH208
@@ -262,6 +264,7 @@ class Known:
             self._rows[right] = order[found[right]]
         latest = order[np.append(hashes[1:] != hashes[:-1], True)] if len(hashes) else order
         self._others = np.setdiff1d(latest, self._rows)
+        self._earlier = np.setdiff1d(np.arange(len(order)), latest)
 
     def rows(self) -> Iterator[Row | None]:
         """Yield the row of each file, in the order of the paths; None, where it has none."""
@@ -279,6 +282,10 @@ class Known:
     def others(self) -> pa.Table:
         """Return the rows of all other files."""
         return self._take(self._others)
+
+    def earlier(self) -> pa.Table:
+        """Return the rows in whose place later ones of the same files have come."""
+        return self._take(self._earlier)
 
     def _take(self, numbers: npt.NDArray[np.int64]) -> pa.Table:
         return self._table.take(pa.array(numbers, pa.int64()))
