@@ -502,7 +502,7 @@ def _finish(
     """Write what else belongs to the target, and the record of all; remove what they replace."""
     known = Known(target, [file.path for _, file in usable(listed)])
     for row in rows_of(known.earlier()):
-        if row.target and not places.claimed(restored(row.target)) and intact(target, row):
+        if row.target and places.free(restored(row.target)) and intact(target, row):
             (target / restored(row.target)).unlink()
     rows = known.rows()
     stand = (None if file.problem else restored(_target(next(rows))) for file in listed)

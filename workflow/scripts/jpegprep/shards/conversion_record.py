@@ -144,8 +144,8 @@ class Journal:
     """The rows of a conversion that goes on, written now and then.
 
     As a context it writes what is left at the end, also after an error. A process that is killed
-    loses the rows of its last five seconds, or of the last hundredth of its time: their files are
-    made again.
+    loses the rows of about the last hundredth of its time, whose files are made again; no more than
+    a fiftieth of it is spent on waiting for the disk.
     """
 
     def __init__(self, target: Path) -> None:
@@ -154,19 +154,21 @@ class Journal:
         self._rows: list[Row] = []
         self._numbers = count()
         self._began = self._last = time.monotonic()
+        self._seconds = 0.0  # that the last commit took
 
     def add(self, rows: Iterable[Row]) -> None:
         """Take rows of files that stand at their places."""
         self._rows += rows
         now = time.monotonic()
-        if len(self._rows) >= _ROWS or now - self._last > max(_SECONDS, (now - self._began) / 100):
+        pause = max(_PAUSE, 50 * self._seconds, (now - self._began) / 100)
+        if len(self._rows) >= _ROWS or now - self._last > pause:
             self.commit()
 
     def commit(self) -> None:
         """Write the rows, once the files have reached the disk."""
-        self._last = time.monotonic()
         if not self._rows:
             return
+        began = time.monotonic()
         folder = self._target / JOURNAL
         folder.mkdir(exist_ok=True)
         write_back(self._target)
@@ -174,6 +176,8 @@ class Journal:
         with replacing(folder / f"{who}-{len(self._rows)}.parquet") as part:
             write(part, [table_of(self._rows)])
         self._rows = []
+        self._last = time.monotonic()
+        self._seconds = self._last - began
 
     def __enter__(self) -> "Journal":
         """Begin."""
@@ -189,7 +193,7 @@ class Journal:
         self.commit()
 
 
-_ROWS, _SECONDS = 50_000, 5.0
+_ROWS, _PAUSE = 50_000, 0.2
 
 
 @cache

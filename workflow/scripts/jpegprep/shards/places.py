@@ -40,6 +40,9 @@ class Places:
                     jpeg += ".jpg"
                 self._added.add(jpeg.casefold())
                 self._longer[path] = jpeg
+        for path in self._longer:
+            met.subtract([_with_jpg(path).casefold()])
+        self._free = {name for name, count in met.items() if not count}
 
     def _claims(self, paths: Iterable[str]) -> Iterator[str]:
         """Yield every name that something may stand at, once for each that may."""
@@ -55,8 +58,12 @@ class Places:
         """Return where a file stands as JPEG."""
         return self._longer.get(path) or _with_jpg(path)
 
+    def free(self, place: str) -> bool:
+        """Tell whether no file or folder stands at a place, whatever is kept."""
+        return place.casefold() in self._free or not self.claimed(place)
+
     def claimed(self, place: str) -> bool:
-        """Tell whether a file or folder may stand at a place."""
+        """Tell whether a file or folder asks for a place."""
         name = place.casefold()
         i = int(np.searchsorted(self._hashes, hash(name)))
         return name in self._added or (i < len(self._hashes) and self._hashes[i] == hash(name))
