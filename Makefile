@@ -17,7 +17,7 @@ PAIRS := --resources gpu=2 network=1
 # Their spaces and quotes reach the programs as they are.
 export IMAGES TO QUALITY
 
-.PHONY: help setup demo recommend convert test test-all coverage slurm conda drill lint format bench halves gpu gpu-pack reference lock clean
+.PHONY: help setup demo recommend convert verify fuzz test test-all coverage slurm conda drill lint format bench halves gpu gpu-pack reference lock clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -55,6 +55,10 @@ convert: $(READY) ## write them as JPEG to another folder: make convert IMAGES=P
 	  { echo "error: say make convert IMAGES=PATH TO=PATH QUALITY=50" >&2; exit 1; }
 	@$(RUN) python -m jpegprep.shards.conversion "$$IMAGES" "$$TO" --quality "$$QUALITY"
 
+verify: $(READY) ## is all that was converted there, and as it was written? make verify TO=PATH
+	@[ -n "$$TO" ] || { echo "error: TO is empty; say make verify TO=PATH" >&2; exit 1; }
+	@$(RUN) python -m jpegprep.shards.conversion --verify "$$TO"
+
 test: $(READY) ## run the tests, two at a time, but for those that take minutes
 	@$(RUN) pytest --numprocesses 2 --no-loadscope-reorder
 
@@ -69,6 +73,9 @@ slurm: $(READY) ## try profiles/slurm on a real Slurm, which it installs; as roo
 
 conda: $(READY) ## try --use-conda with a stand-in for conda that serves the lock's packages
 	@$(RUN) pytest -s tests/system/test_conda.py
+
+fuzz: $(READY) ## mutated image files through manifest and conversion: make fuzz COUNT=10000
+	@$(RUN) python tests/fuzz.py --count $(or $(COUNT),10000) $(OPTIONS)
 
 drill: $(READY) ## kill studies at random, damage files, fill disks: is anything lost? as root
 	@$(RUN) python tests/system/drill.py

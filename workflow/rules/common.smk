@@ -1,7 +1,7 @@
 # The study, the names of paths, and what every rule file uses.
 #
 # Requires: `config`, a study as workflow/schemas/study.schema.yaml describes it.
-# Gives: STUDY, RESULTS, pathvars, and functions from wildcards to paths and parameters.
+# Gives: STUDY, CONVERSION, RESULTS, pathvars, and functions from wildcards to paths and parameters.
 import json
 import time
 
@@ -25,7 +25,9 @@ from jpegprep.common.layout import (
 )
 from jpegprep.images.variants import PATTERN
 from jpegprep.results.catalogue import results_of
-from jpegprep.study.config import load_study
+from jpegprep.shards.conversion_parts import record_file
+from jpegprep.study.config import load_study, read_yaml
+from jpegprep.study.own_conversion import own_conversion
 from jpegprep.study.study import identity
 
 STARTED = time.time()
@@ -35,8 +37,14 @@ SNAKEFILE = str(ROOT / "workflow/Snakefile")
 SOURCE = " + ".join(map(str, workflow.overwrite_configfiles)) or f"config/{DEFAULT}"
 # What config/recommend.yaml says, where the study is one of a user's own images.
 OWN = None
+# What config/convert.yaml says, where a user's own images are converted; the study is the default.
+CONVERSION = None
 try:
-    if "images" in config:
+    if "to" in config:
+        CONVERSION = own_conversion(config, SOURCE)
+        default = "config/config.yaml"
+        STUDY = load_study(read_yaml(ROOT / default), default, ROOT / "config")
+    elif "images" in config:
         from jpegprep.study.own_study import own_study
 
         STUDY, OWN = own_study(config, SOURCE, ROOT / "config", "resources/archives/names")
@@ -98,6 +106,20 @@ def targets(*folders):
 def run_files(*names):
     """Return the files of these names of every run of the study."""
     return [run.file(name) for name in names for run in RUNS]
+
+
+def everything():
+    """Return what a call without a target makes: all of the study, or a conversion's record."""
+    if CONVERSION:
+        return record_file(CONVERSION["to"])
+    return [
+        STUDY.file("report.html"),
+        # Snakemake makes no lost file again that only others need: these are wanted themselves,
+        # the runs since a table must lead back to them. Shards may go.
+        *targets("tables", "figures"),
+        *run_files("history.csv", "predictions.parquet", "run.json"),
+        *TRANSFERS,
+    ]
 
 
 # Every training counts them: a list of its own for each would take gigabytes.

@@ -10,7 +10,15 @@ from typing import Any
 
 import pytest
 
-from jpegprep.common.files import replacing, replacing_all, sha256_of, write_json, write_text
+from jpegprep.common import files
+from jpegprep.common.files import (
+    replacing,
+    replacing_all,
+    sha256_of,
+    write_back,
+    write_json,
+    write_text,
+)
 
 
 def test_a_file_appears_when_it_is_whole(tmp_path: Path) -> None:
@@ -115,3 +123,20 @@ write_text({str(tmp_path / "table.csv")!r}, "1")
         [sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": scripts}
     )
     assert (tmp_path / "table.csv").stat().st_mode & 0o777 == 0o640
+
+
+def test_what_was_written_reaches_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By one call for all files of a file system; where that is unknown, for those of all."""
+    (tmp_path / "x").write_text("x")
+    write_back(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        write_back(tmp_path / "none")
+
+    class Libc:
+        """A C library that knows no syncfs, as macOS's."""
+
+    called = []
+    monkeypatch.setattr(files.ctypes, "CDLL", lambda name, use_errno: Libc)
+    monkeypatch.setattr(files.os, "sync", lambda: called.append(True))
+    write_back(tmp_path)
+    assert called

@@ -380,7 +380,7 @@ def test_a_member_too_large_is_not_read(
 ) -> None:
     """A file beyond the limit is a row without data; one at the limit, and later ones, are."""
     limit = max(map(len, members.values()))
-    monkeypatch.setattr(adapters, "_LARGEST", limit)
+    monkeypatch.setattr(adapters, "LARGEST", limit)
     files = {"brick/large.png": bytes(limit + 1), "brick/at.png": bytes(limit), **members}
     samples = list(read_samples(FOLDERS, [pack(tmp_path / f"images.{kind}", files)]))
     assert samples[0] == Sample("brick", "brick/large.png", b"", "too large")
@@ -978,7 +978,7 @@ def test_a_listed_file_of_half_a_gibibyte_is_set_aside(
     own: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is not read, as one in an archive is not."""
-    monkeypatch.setattr(adapters, "_LARGEST", 100_000)
+    monkeypatch.setattr(adapters, "LARGEST", 100_000)
     with (own / "brick" / "large.png").open("wb") as file:
         file.truncate(100_001)
     entry, listing = listed(own)

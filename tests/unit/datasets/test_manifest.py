@@ -532,7 +532,7 @@ def test_a_file_beyond_the_limit_is_set_aside(
 ) -> None:
     """A file too large to be an image is a row, unread, and still counts as an image file."""
     data = saved(coffee(), "PNG")
-    monkeypatch.setattr("jpegprep.datasets.adapters._LARGEST", len(data))
+    monkeypatch.setattr("jpegprep.datasets.adapters.LARGEST", len(data))
     archive = pack(tmp_path / "a.tar", {"c/0.png": data, "c/1.png": data + b"\0"})
     table = manifest_of(tmp_path, [archive], classes=1, images=2)
     assert table["problems"].tolist() == ["ok", "too large"]

@@ -2,11 +2,10 @@
 
 import io
 import os
+import random
 import resource
 import shutil
 import signal
-import subprocess
-import sys
 import tarfile
 import tempfile
 import time
@@ -18,59 +17,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from conversions import all_kinds, checksums, content, encoded, start, state, tree
 from PIL import Image
 
 from jpegprep.common.errors import UserError
 from jpegprep.images.recompress import treat
 from jpegprep.images.variants import parse_variant
+from jpegprep.shards import conversion_record, sources
 from jpegprep.shards.conversion import Summary, convert, main
+from jpegprep.shards.conversion_record import JOURNAL, RECORD, read_record
+from jpegprep.shards.verification import verify
 
-ROOT = Path(__file__).parents[3]
 Pack = Callable[..., Path]
-
-
-def tree(folder: Path, files: dict[str, bytes]) -> Path:
-    """Write files below a folder, each with a time of its own."""
-    for i, (name, data) in enumerate(files.items()):
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-        os.utime(path, ns=(1_600_000_000_123_456_789 + 10**9 * i,) * 2)
-    return folder
-
-
-def content(folder: Path) -> dict[str, bytes]:
-    """Return all files below a folder but the conversion's record."""
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file() and path.name != ".jpegprep.json"
-    }
-
-
-def state(folder: Path) -> dict[str, tuple[bytes, int, int]]:
-    """Return all there is below a folder: contents, times and inodes."""
-    return {
-        str(path.relative_to(folder)): (
-            path.read_bytes() if path.is_file() else b"",
-            path.lstat().st_mtime_ns,
-            path.lstat().st_ino,
-        )
-        for path in [folder, *folder.rglob("*")]
-    }
 
 
 def by_pillow(data: bytes, quality: int) -> bytes:
     """Return an image file as Pillow writes it at a quality."""
     buffer = io.BytesIO()
     Image.open(io.BytesIO(data)).save(buffer, "JPEG", quality=quality)
-    return buffer.getvalue()
-
-
-def encoded(data: bytes, form: str, **settings: Any) -> bytes:
-    """Return an image file in another format."""
-    buffer = io.BytesIO()
-    Image.open(io.BytesIO(data)).save(buffer, form, **settings)
     return buffer.getvalue()
 
 
@@ -422,10 +386,8 @@ def test_a_killed_conversion_goes_on(tmp_path: Path, pack: Pack, photos: Path, k
     source = pack(tmp_path / "x.zip", files) if kind == "zip" else tree(tmp_path / "x", files)
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     expected = convert(source, whole, 50, threads=2)
-    command = [sys.executable, "-m", "jpegprep.shards.conversion", str(source), str(broken)]
-    command += ["--quality", "50", "--threads", "2"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow" / "scripts")}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+    arguments = [source, broken, "--quality", "50", "--threads", "2"]
+    process = start(*arguments)
     while len(list(broken.rglob("*.jpg"))) < 8:
         assert process.poll() is None
         time.sleep(0.001)
@@ -437,11 +399,167 @@ def test_a_killed_conversion_goes_on(tmp_path: Path, pack: Pack, photos: Path, k
     assert all(
         path.read_bytes() == (whole / path.relative_to(broken)).read_bytes() for path in done
     )
-    finished = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert finished.stdout == f"{expected}\n"
+    finished = start(*arguments)
+    assert finished.communicate()[0].startswith(f"{expected}\nrecord: {broken}/")
     assert content(broken) == content(whole)
     assert {path: path.stat().st_ino for path in done} == done
     assert sorted(path.name for path in broken.iterdir()) == sorted(p.name for p in whole.iterdir())
+
+
+@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
+def test_killed_at_random_moments_nothing_is_lost(tmp_path: Path, kills: int) -> None:
+    """The target is that of an undisturbed conversion, and no file of the source was touched."""
+    source = all_kinds(tmp_path / "source", 20 * kills, side=192)
+    untouched = checksums(source)
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    began = time.monotonic()
+    expected = convert(source, whole, 50)
+    step = 2 * (time.monotonic() - began) / kills
+    rng = random.Random(kills)
+    for kill in range(kills):
+        process = start(source, broken, "--quality", 50, "--threads", 2)
+        # Every fourth is killed before it begins, or soon after; the others amid their work.
+        before = files(broken)
+        while kill % 4 and process.poll() is None and files(broken) == before:
+            time.sleep(0.002)
+        time.sleep(rng.uniform(0, step if kill % 4 else 2))
+        process.kill()
+        process.communicate()
+        print(f"kill {kill}: {files(broken)} of {len(content(whole))} files are there")
+    assert convert(source, broken, 50, threads=2) == expected
+    assert checksums(source) == untouched
+    assert {n: s for n, s in checksums(broken).items() if not n.startswith(".jpegprep.")} == {
+        n: s for n, s in checksums(whole).items() if not n.startswith(".jpegprep.")
+    }
+    assert told(broken) == told(whole)
+    assert {p.name for p in broken.iterdir()} == {p.name for p in whole.iterdir()}
+    assert verify(broken).lines() == ["skipped (link or device): class0/link.png"]
+
+
+def files(folder: Path) -> int:
+    """Return how many files of a data set are below a folder."""
+    return sum(len(names) for place, _, names in os.walk(folder) if ".jpegprep." not in place)
+
+
+def told(target: Path) -> list[dict[str, Any]]:
+    """Return a record but for the moments at which its files came."""
+    table = read_record(target).sort_by("source")
+    return table.drop(["target_ctime_ns"]).to_pylist()
+
+
+def test_what_is_done_is_not_read_again(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the source's files nor the target's: names, sizes and times tell."""
+    small = encoded((source / "brick" / "0.png").read_bytes(), "JPEG", quality=5)
+    tree(source, {"brick/kept.jpg": small, "brick/cut.jpg": small[:-100], "brick/x.txt": b"x"})
+    first = convert(source, tmp_path / "target", 50)
+
+    def unexpected(*arguments: object) -> None:
+        raise AssertionError(f"read: {arguments}")
+
+    monkeypatch.setattr(sources, "read_listed", unexpected)
+    monkeypatch.setattr(conversion_record, "sha256_of", lambda path: Path(path).name)
+    assert convert(source, tmp_path / "target", 50) == first
+
+
+def test_a_target_that_was_changed_is_not_trusted(source: Path, tmp_path: Path) -> None:
+    """Nor if its size and time are as before; one that was only touched stays as it is."""
+    target = tmp_path / "target"
+    convert(source, target, 50)
+    before = content(target)
+    changed, touched, gone = (target / "brick" / f"{i}.jpg" for i in range(3))
+    status = changed.stat()
+    changed.write_bytes(bytes(reversed(changed.read_bytes())))
+    os.utime(changed, ns=(status.st_atime_ns, status.st_mtime_ns))
+    os.utime(touched, (1, 1))
+    inode = touched.stat().st_ino
+    gone.unlink()
+    convert(source, target, 50)
+    assert content(target) == before
+    assert touched.stat().st_ino == inode
+    assert verify(target).count == 0
+
+
+def test_what_has_no_source_any_more_is_left(
+    source: Path, tmp_path: Path, pngs: list[bytes]
+) -> None:
+    """Who converts the only copy, and removes it, keeps what was made; nothing takes its place."""
+    target = tmp_path / "target"
+    convert(source, target, 50)
+    old = (target / "brick" / "0.jpg").read_bytes()
+    (source / "brick" / "0.png").unlink()
+    (source / "brick" / "0.webp").write_bytes(encoded(pngs[9], "WEBP", lossless=True))
+    shutil.rmtree(source / "gravel")
+    summary = convert(source, target, 50)
+    assert (summary.images, summary.left) == (6, 7)
+    assert (target / "brick" / "0.jpg").read_bytes() == old
+    assert len(list(target.glob("gravel/*.jpg"))) == 6
+    assert (target / "brick" / "0.webp.jpg").exists()
+    assert verify(target).count == 0
+    assert convert(source, target, 50) == summary
+    (target / "brick" / "0.jpg").unlink()  # its owner does not want it any more
+    assert convert(source, target, 50).left == 6
+    assert verify(target).count == 0
+
+
+def test_a_name_that_another_file_claims_moves(
+    source: Path, tmp_path: Path, pngs: list[bytes]
+) -> None:
+    """As if all had been there from the first call; the old name stands for nothing any more."""
+    target = tmp_path / "target"
+    convert(source, target, 50)
+    (source / "brick" / "0.webp").write_bytes(encoded(pngs[9], "WEBP", lossless=True))
+    convert(source, target, 50)
+    convert(source, tmp_path / "at-once", 50)
+    assert content(target) == content(tmp_path / "at-once")
+    assert (target / "brick" / "0.png.jpg").exists()
+    assert not (target / "brick" / "0.jpg").exists()
+    assert verify(target).count == 0
+
+
+@pytest.mark.parametrize("lost", ["record", "journal"])
+def test_a_damaged_record_costs_time_alone(source: Path, tmp_path: Path, lost: str) -> None:
+    """What stands there is compared with what is made again, and stays."""
+    target = tmp_path / "target"
+    first = convert(source, target, 50)
+    record = target / RECORD
+    if lost == "journal":
+        (target / JOURNAL).mkdir()
+        record.rename(target / JOURNAL / "1-12.parquet")
+        record = target / JOURNAL / "1-12.parquet"
+    cut = record.read_bytes()[:-50]
+    record.write_bytes(cut)
+    inodes = {path: path.stat().st_ino for path in target.rglob("*.jpg")}
+    with pytest.raises(UserError, match="damaged" if lost == "record" else "no finished"):
+        verify(target)
+    assert convert(source, target, 50) == first
+    assert {path: path.stat().st_ino for path in target.rglob("*.jpg")} == inodes
+    assert verify(target).count == 0
+
+
+def test_two_conversions_to_one_target(source: Path, tmp_path: Path, photos: Path) -> None:
+    """The second is refused in one line; the lock of one that was killed is none."""
+    photo = (photos / "brick.png").read_bytes()
+    tree(source, {f"brick/x{i}.png": photo for i in range(200)})
+    target = tmp_path / "target"
+    first = start(source, target, "--quality", 50)
+    while not list(target.rglob("*.jpg")):
+        assert first.poll() is None
+        time.sleep(0.01)
+    for threads in (1, 2):
+        message = refusal(source, target, 50, threads=threads)
+        assert message.startswith(f"{target}: process {first.pid} on ")
+        assert message.endswith("is writing to it; wait until it has ended, or stop it")
+    assert first.poll() is None
+    first.kill()
+    first.communicate()
+    assert (target / ".jpegprep.lock").exists()
+    summary = convert(source, target, 50)
+    assert summary.images == 212
+    assert not (target / ".jpegprep.lock").exists()
+    assert convert(source, tmp_path / "other", 50) == summary
+    assert content(target) == content(tmp_path / "other")
 
 
 # What is refused
@@ -512,6 +630,7 @@ def test_the_command_line(source: Path, tmp_path: Path, capsys: pytest.CaptureFi
     before, after = (sum(map(len, content(path).values())) for path in (source, Path(target)))
     assert capsys.readouterr().out == (
         f"images: 12\nbytes of the images: {before:,} -> {after:,} ({after / before:.1%})\n"
+        f"record: {target}/.jpegprep.conversion.parquet\n"
     )
     assert main([str(source), target, "--quality", "60", "--threads", "2"]) == 1
     captured = capsys.readouterr()

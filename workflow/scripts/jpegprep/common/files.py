@@ -1,5 +1,6 @@
 """Files that are whole or absent: written under another name, then renamed; and their checksums."""
 
+import ctypes
 import hashlib
 import json
 import os
@@ -72,3 +73,21 @@ def sha256_of(path: str | Path) -> str:
     """Return the SHA-256 of a file as 64 hexadecimal digits, read in blocks."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_back(folder: str | Path) -> None:
+    """Wait until all that was written to the file system of a folder is on its disk.
+
+    For many small files that takes a fraction of the time of an fsync of each.
+    """
+    syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+    if syncfs is None:  # of Linux alone
+        os.sync()
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        if syncfs(descriptor):
+            error = ctypes.get_errno()
+            raise OSError(error, os.strerror(error), str(folder))
+    finally:
+        os.close(descriptor)

@@ -12,6 +12,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -164,7 +165,7 @@ def _listed(folder: Path, file: File, options: Mapping[str, Any]) -> Sample:
         class_name, name = place(name, options)
     else:
         class_name, name = file.class_name, f"{file.split}/{name}" if file.split else name
-    problem = file.problem or ("too large" if file.bytes > _LARGEST else None)
+    problem = file.problem or ("too large" if file.bytes > LARGEST else None)
     return Sample(class_name, name, b"" if problem else read_listed(folder, file), problem)
 
 
@@ -331,48 +332,58 @@ class Member:
         return Sample(class_name, self.name, self.data, self.problem)
 
 
-# A larger file is none of an image, and would not fit into memory a few times.
-_LARGEST = 1 << 29
+# Bytes: a larger file is none of an image, and would not fit into memory a few times.
+LARGEST = 1 << 29
 
 
-def members(archive: Path, read: bool = True) -> Iterator[Member]:
+def members(archive: Path, read: bool | Callable[[int], bool] = True) -> Iterator[Member]:
     """Yield each member but folders, straight from the archive: nothing is extracted.
 
-    Names lose a leading ``./``; whatever else they say has no effect, as no file gets them.
+    Names lose a leading ``./``; whatever else they say has no effect, as no file gets them. Memory
+    does not grow with a tar's members.
 
     Args:
         archive: a tar or zip.
-        read: whether the members' bytes are wanted.
+        read: whether the members' bytes are wanted; or a function that tells it of each, by its
+            number among those that are yielded.
 
     Raises:
         UserError: where it is truncated or damaged, or no archive.
     """
+    wanted = read if callable(read) else lambda number: read
+    numbers = count()
     try:
         with archive.open("rb") as file_of_any_kind:
             is_zip = file_of_any_kind.read(2) == b"PK"
         if is_zip:
             with zipfile.ZipFile(archive) as opened:
                 for info in opened.infolist():
-                    if stat.S_ISLNK(info.external_attr >> 16):
-                        yield Member(_name(info.filename), b"", "link")
-                    elif info.file_size > _LARGEST:
-                        yield Member(_name(info.filename), b"", "too large")
-                    elif not info.is_dir():
-                        data = opened.read(info) if read else b""
-                        yield Member(_name(info.filename), data, size=info.file_size)
+                    link = stat.S_ISLNK(info.external_attr >> 16)
+                    if info.is_dir() and not link:
+                        continue
+                    name, needed = _name(info.filename), wanted(next(numbers))
+                    if link:
+                        yield Member(name, b"", "link")
+                    elif info.file_size > LARGEST:
+                        yield Member(name, b"", "too large")
+                    else:
+                        data = opened.read(info) if needed else b""
+                        yield Member(name, data, size=info.file_size)
             return
         with tarfile.open(archive, "r:*", tarinfo=_Strict) as opened_tar:
             for member in opened_tar:
-                name = _name(member.name)
+                opened_tar.members = []  # type: ignore[attr-defined]  # it would hold them all
+                if member.isdir():
+                    continue
+                name, needed = _name(member.name), wanted(next(numbers))
                 file = opened_tar.extractfile(member) if member.isreg() else None
                 if file is None:
-                    if not member.isdir():
-                        yield Member(name, b"", "link")
-                elif member.size > _LARGEST:
+                    yield Member(name, b"", "link")
+                elif member.size > LARGEST:
                     yield Member(name, b"", "too large")
                 else:
-                    data = file.read() if read else b""
-                    if read and len(data) < member.size:
+                    data = file.read() if needed else b""
+                    if needed and len(data) < member.size:
                         raise tarfile.ReadError("unexpected end of data")
                     yield Member(name, data, size=member.size)
     except _DAMAGED as error:

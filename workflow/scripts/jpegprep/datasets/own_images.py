@@ -212,6 +212,7 @@ def name_of(path: str | Path) -> str:
 @cache
 def image_suffixes() -> frozenset[str]:
     """Return the endings, in lower case and with a dot, of the formats that Pillow opens."""
+    Image.preinit()  # before all others: Pillow asks formats in the order in which they came
     known = Image.registered_extensions()
     return frozenset({end for end, form in known.items() if form in Image.OPEN} | {".mpo"})
 

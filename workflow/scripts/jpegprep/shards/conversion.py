@@ -1,43 +1,73 @@
 """Conversion: a user's own images as JPEG files in another folder, laid out as they were.
 
     python -m jpegprep.shards.conversion SOURCE TARGET --quality 50
+    python -m jpegprep.shards.conversion --verify TARGET
 
 Each image becomes the JPEG file that the variant ``jpeg-qN-smaller`` of a study holds: where that
 would be no smaller, the image is copied byte for byte under its own name. Whatever else SOURCE
-holds is copied too, and counted. A conversion that was stopped goes on when it is called again.
+holds is copied too, and counted. A conversion that was stopped goes on when it is called again. In
+the end TARGET holds a record of every file (`conversion_record`), which ``--verify`` compares.
 """
 
 import argparse
-import csv
 import hashlib
 import json
 import os
 import shutil
 import stat
 import sys
+import threading
 import warnings
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path, PurePosixPath
+from itertools import chain
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
 from jpegprep.common.errors import UserError
-from jpegprep.common.files import replacing, write_json
+from jpegprep.common.files import sha256_of, write_json
+from jpegprep.common.folder_locks import locked
 from jpegprep.common.parallel import in_order
-from jpegprep.datasets.adapters import members, read_listed
-from jpegprep.datasets.listing import CsvRow, File, ignored, read_csv, text_of, walk
-from jpegprep.datasets.own_images import kind_of, looks_like_image
+from jpegprep.datasets.listing import File, ignored
+from jpegprep.datasets.own_images import looks_like_image
 from jpegprep.images.images import JPEG_SIDE, decode, image_format
-from jpegprep.images.recompress import treat
-from jpegprep.images.variants import Smaller, Treatment, parse_variant
+from jpegprep.images.recompress import encoder, treat
+from jpegprep.images.variants import Smaller, parse_variant
+from jpegprep.shards.conversion_record import (
+    CONVERTED,
+    COPIED,
+    HIDDEN,
+    KEPT,
+    LARGE,
+    LEFT,
+    NO_IMAGE,
+    RECORD,
+    SKIPPED,
+    UNREADABLE,
+    WRITTEN,
+    Journal,
+    Known,
+    Row,
+    counts,
+    intact,
+    process_name,
+    restored,
+    rows_of,
+    stored,
+    table_of,
+    unchanged,
+    write_record,
+)
+from jpegprep.shards.places import Places
+from jpegprep.shards.sources import OURS, Reading, Source, open_source
+from jpegprep.shards.verification import verify
 
-_RECORD, _UNFINISHED = ".jpegprep.json", ".jpegprep.part"
-_LARGEST = 1 << 29  # bytes: a larger file is set aside in a study, and copied here
-_CONVERTED, _KEPT, _UNREADABLE, _OTHER = range(4)
+# In the target: what is converted into what; files that are being written; who works there.
+WHAT, _UNFINISHED, _LOCK = f"{OURS}json", f"{OURS}part", f"{OURS}lock"
 
 
 @dataclass(frozen=True)
@@ -54,6 +84,7 @@ class Summary:
         other: files that are no image, or hidden, copied as they were.
         skipped: what was not copied: links and devices; of an archive also names that lead out of
             it or come again later, and files over 512 MiB.
+        left: files of TARGET whose source has gone since an earlier call, left as they were.
     """
 
     images: int
@@ -63,6 +94,7 @@ class Summary:
     unreadable: int
     other: int
     skipped: int
+    left: int = 0
 
     def __str__(self) -> str:
         """Return it as people read it, a line each."""
@@ -73,33 +105,37 @@ class Summary:
             "unreadable images, copied": self.unreadable,
             "other files, copied": self.other,
             "links and unusable names, skipped": self.skipped,
+            "files whose source has gone, left": self.left,
         }
         lines = [f"{what}: {n:,}" for what, n in counts.items() if n or what == "images"]
         return "\n".join([*lines, f"bytes of the images: {self.before:,} -> {self.after:,}{share}"])
 
 
-class _Job(NamedTuple):
-    """One file of SOURCE and its places below TARGET.
+def summary_of(target: Path) -> Summary:
+    """Return the summary of a finished conversion, from its record.
 
-    Attributes:
-        file: as it was listed; of an archive with the archive's time.
-        jpeg: where it stands as JPEG; as it is, it stands at its own path.
-        read: returns its bytes.
-        full: where it is, unless that is in an archive.
+    Raises:
+        UserError: where the record is missing or damaged.
     """
+    found = counts(target)
 
-    file: File
-    jpeg: str
-    read: Callable[[], bytes]
-    full: Path | None = None
+    def total(*done: str) -> tuple[int, int, int]:
+        of_done = [numbers for (name, _), numbers in found.items() if name in done]
+        files, before, after = map(sum, zip(*of_done, strict=True)) if of_done else (0, 0, 0)
+        return files, before, after
 
-
-class _Done(NamedTuple):
-    """What became of a file, its bytes after that, and its place below TARGET."""
-
-    outcome: int
-    after: int
-    place: str
+    images, before, after = total(CONVERTED, KEPT)
+    unreadable = found.get((COPIED, UNREADABLE), (0,))[0]
+    return Summary(
+        images=images,
+        before=before,
+        after=after,
+        kept=total(KEPT)[0],
+        unreadable=unreadable,
+        other=total(COPIED)[0] - unreadable,
+        skipped=total(SKIPPED)[0],
+        left=total(LEFT)[0],
+    )
 
 
 def convert(
@@ -113,7 +149,8 @@ def convert(
 
     Names stay, but for the ending .jpg; where that name is another file's already (a.png beside
     a.jpg), the JPEG is called by the full name: a.png.jpg. Of a CSV the files that it names are
-    written, and the CSV with their new paths. SOURCE is only read.
+    written, and the CSV with their new paths. SOURCE is only read. Nothing is removed from TARGET
+    but what a newer version of the same file takes the place of.
 
     Args:
         source: a folder, an archive or a CSV.
@@ -123,269 +160,411 @@ def convert(
         keep_smaller: whether an image that JPEG makes no smaller is copied as it is.
 
     Raises:
-        UserError: where source or target cannot be used, or the disk is full.
+        UserError: where source or target cannot be used, another conversion writes to the target,
+            or the disk is full.
     """
-    source, target = (Path(path).expanduser().absolute() for path in (source, target))
+    variant = variant_of(quality, keep_smaller)
+    opened, target = open_source(absolute(source)), absolute(target)
+    check_target(opened, target, variant)
+    listed = opened.listed()
+    files = usable(listed)
+    with begun(opened, target, variant):
+        known = Known(target, [file.path for _, file in files])
+        gone = gone_of(target, known)
+        places = places_of(files, gone)
+        plan = plan_of(target, files, known, places.jpeg)
+        with tqdm(total=len(files), unit=" files", disable=None) as bar:
+            bar.update(len(files) - len(plan.todo))
+            work(opened, target, variant, plan, places.jpeg, threads, bar.update)
+        _finish(opened, target, listed, gone, places)
+    return summary_of(target)
+
+
+def absolute(path: str | Path) -> Path:
+    """Return a path as the user meant it, from the root."""
+    return Path(path).expanduser().absolute()
+
+
+def variant_of(quality: int, keep_smaller: bool = True) -> str:
+    """Return the name of the variant that a conversion makes.
+
+    Raises:
+        UserError: where the quality is none.
+    """
     if not 1 <= quality <= 99:
         raise UserError(f"quality is {quality}; a JPEG quality is a whole number from 1 to 99")
-    variant = f"jpeg-q{quality}{'-smaller' if keep_smaller else ''}"
-    kind = kind_of(source)
-    table = read_csv(source) if kind == "csv" else None
-    listed = _listed(source, kind, table)
-    files = [file for file in listed if not file.problem]
-    _begin(source, target, kind, variant)
-    writer = _Writer(target, parse_variant(variant))
+    return f"jpeg-q{quality}{'-smaller' if keep_smaller else ''}"
+
+
+@contextmanager
+def begun(source: Source, target: Path, variant: str, shared: bool = False) -> Iterator[None]:
+    """Begin a conversion, or go on with it, alone; what goes wrong inside is one line.
+
+    Args:
+        source: what is converted.
+        target: the folder; made, where there is none.
+        variant: into what.
+        shared: whether jobs beside this one work on other parts.
+
+    Raises:
+        UserError: where the target is another's, or cannot be written to.
+    """
+    check_target(source, target, variant)
     try:
-        results = in_order(writer.convert, _jobs(source, kind, listed), threads)
-        done = list(tqdm(results, total=len(files), unit=" files", disable=None))
-        if table:
-            places = {file.path: result.place for file, result in zip(files, done, strict=True)}
-            _write_csv(target / source.name, *table, places)
-        shutil.rmtree(target / _UNFINISHED, ignore_errors=True)
+        target.mkdir(parents=True, exist_ok=True)
+        with locked(target, _LOCK, shared):
+            if not check_target(source, target, variant):
+                own = target / f"{WHAT}.{process_name()}"  # no other job's
+                write_json(own, _what(source, variant))
+                own.replace(target / WHAT)
+            if not shared:
+                shutil.rmtree(target / _UNFINISHED, ignore_errors=True)
+            yield
+    except PermissionError as error:
+        raise UserError(f"{error.filename or target}: {error.strerror}; name another") from None
     except OSError as error:
         raise UserError(
             f"{error.filename or target}: {error.strerror or error}; when that is mended, call "
             "again: it goes on"
         ) from None
-    return _summary(files, done, skipped=len(listed) - len(files))
 
 
-def _begin(source: Path, target: Path, kind: str, variant: str) -> None:
-    """Make the folder and its record, or find the record of the same conversion."""
-    inside = source if kind == "folder" else source.parent
-    if kind != "archive" and target.resolve().is_relative_to(inside.resolve()):
-        raise UserError(f"{target}: lies in {inside}, which is only read; name a folder elsewhere")
-    record: dict[str, Any] = {"source": text_of(str(source.resolve())), "variant": variant}
-    if kind == "archive":
-        status = source.stat()
-        record |= {"bytes": status.st_size, "mtime_ns": status.st_mtime_ns}
+def _what(source: Source, variant: str) -> dict[str, Any]:
+    """Return what tells a conversion from another one."""
+    return source.identity() | {"variant": variant}
+
+
+def check_target(source: Source, target: Path, variant: str) -> bool:
+    """Tell whether a target holds this conversion; False: none. Nothing is written.
+
+    Raises:
+        UserError: where it holds something else.
+    """
+    if source.folder and target.resolve().is_relative_to(source.folder.resolve()):
+        raise UserError(
+            f"{target}: lies in {source.folder}, which is only read; name a folder elsewhere"
+        )
     try:
-        if not target.is_dir() or not any(target.iterdir()):
-            target.mkdir(parents=True, exist_ok=True)
-            write_json(target / _RECORD, record)
-        found = json.loads((target / _RECORD).read_text(encoding="utf-8"))
+        names = {path.name for path in target.iterdir()}
+    except FileNotFoundError:
+        return False
     except PermissionError as error:
         raise UserError(f"{target}: {error.strerror}; name another folder") from None
-    except (OSError, ValueError) as error:
-        if not target.is_dir():
-            reason = error.strerror if isinstance(error, OSError) else str(error)
-            raise UserError(f"{target}: no folder ({reason}); name another") from None
-        found = None
-    if found != record:
-        raise UserError(
-            f"{target}: holds files, and no conversion of {source} to {variant}; name an empty "
-            "folder or a new one"
-        )
-    shutil.rmtree(target / _UNFINISHED, ignore_errors=True)
+    except OSError as error:
+        raise UserError(f"{target}: no folder ({error.strerror}); name another") from None
+    if WHAT not in names and all(name.lstrip(".").startswith(OURS[1:]) for name in names):
+        return False
+    try:
+        if json.loads((target / WHAT).read_text(encoding="utf-8")) == _what(source, variant):
+            return True
+    except (OSError, ValueError):
+        pass
+    raise UserError(
+        f"{target}: holds files, and no conversion of {source.path} to {variant}; name an empty "
+        "folder or a new one"
+    )
 
 
-_Table = tuple[list[str], list[CsvRow]]
+Numbered = Sequence[tuple[int, File]]
 
 
-def _listed(source: Path, kind: str, table: _Table | None) -> list[File]:
-    """Return all files of the source, those that are skipped with a problem."""
-    if table:
-        return [row.file for row in table[1]]
-    files = _archived(source) if kind == "archive" else walk(source, everything=True)[0]
-    ours = (_RECORD, _UNFINISHED)  # the source may be the target of another conversion
-    return [
-        file._replace(problem="link") if file.path.split("/")[0] in ours else file for file in files
-    ]
+def usable(listed: Sequence[File]) -> Numbered:
+    """Return the files that are not skipped, each with its number in the source."""
+    return [(number, file) for number, file in enumerate(listed) if not file.problem]
 
 
-def _archived(source: Path) -> list[File]:
-    """Return the members of an archive; those that cannot be files below a folder with a problem.
+def gone_of(target: Path, known: Known) -> list[Row]:
+    """Return the rows of files that are in the target, and no longer in the source."""
+    rows = (row for row in rows_of(known.others()) if row.done not in (SKIPPED, WRITTEN))
+    return [now._replace(done=LEFT) for now in (intact(target, row) for row in rows) if now]
 
-    Of members of one name the last counts, as when an archive is unpacked.
+
+def places_of(files: Numbered, gone: Iterable[Row] = ()) -> Places:
+    """Return where files stand in the target, beside those whose source has gone."""
+    taken = [restored(row.target) for row in gone if row.target]
+    return Places([file.path for _, file in files], taken)
+
+
+class Plan(NamedTuple):
+    """What is to be done.
+
+    Attributes:
+        todo: the files that are to be made, with their numbers.
+        touched: rows of files that are done, with the new times of what somebody touched.
     """
-    mtime_ns = source.stat().st_mtime_ns
-    named = list(members(source, read=False))
-    last = {member.name: i for i, member in enumerate(named)}
-    folders = {str(parent) for name in last for parent in PurePosixPath(name).parents}
-    files = []
-    for i, member in enumerate(named):
-        path = PurePosixPath(member.name)
-        usable = not path.is_absolute() and ".." not in path.parts and "\0" not in member.name
-        usable = usable and last[member.name] == i and member.name not in folders
-        problem = member.problem or (None if usable else "link")
-        files.append(File(member.name, member.size, mtime_ns, problem))
-    return files
+
+    todo: list[tuple[int, File]]
+    touched: list[Row]
 
 
-def _jobs(source: Path, kind: str, listed: Sequence[File]) -> Iterator[_Job]:
-    jpegs = _jpeg_places([file.path for file in listed if not file.problem])
-    if kind == "archive":
-        for file, member in zip(listed, members(source), strict=True):
-            if not file.problem:
-                yield _Job(file, jpegs[file.path], partial(bytes, member.data))
-        return
-    folder = source if kind == "folder" else source.parent
-    for file in listed:
-        if not file.problem:
-            full = folder / file.path
-            yield _Job(file, jpegs[file.path], partial(read_listed, folder, file), full)
+def plan_of(target: Path, files: Numbered, known: Known, jpeg: Callable[[str], str]) -> Plan:
+    """Find out what is to be done; of what is done nothing is read, unless somebody touched it.
+
+    Args:
+        target: the folder.
+        files: of the source, or of a part of it.
+        known: what was recorded of them.
+        jpeg: returns where a file stands as JPEG.
+    """
+    plan = Plan([], [])
+    for (number, file), row in zip(files, known.rows(), strict=True):
+        if row and row.target is not None:
+            place = jpeg(file.path) if row.done == CONVERTED else file.path
+            now = unchanged(target, row, file) if place == restored(row.target) else None
+            if now:
+                if now != row:
+                    plan.touched.append(now)
+                continue
+        plan.todo.append((number, file))
+    return plan
 
 
-def _jpeg_places(paths: Sequence[str]) -> dict[str, str]:
-    """Return where each file stands as JPEG, so that no two files can meet, whatever is kept."""
-    wanted = {path: _with_jpg(path) for path in paths}
-    # Some file systems take A.jpg and a.jpg for one name.
-    claims = Counter({folder.casefold() for path in paths for folder in _folders(path)})
-    for path, jpeg in wanted.items():
-        claims.update({path.casefold(), jpeg.casefold()})
-    places = {}
-    for path, jpeg in wanted.items():
-        if jpeg != path and claims[jpeg.casefold()] > 1:
-            jpeg = f"{path}.jpg"
-            while jpeg.casefold() in claims:
-                jpeg += ".jpg"
-            claims[jpeg.casefold()] += 1
-        places[path] = jpeg
-    return places
+def work(
+    source: Source,
+    target: Path,
+    variant: str,
+    plan: Plan,
+    jpeg: Callable[[str], str],
+    threads: int,
+    progress: Callable[[int], object],
+) -> None:
+    """Make what is to be done, and write it down in the journal.
+
+    Args:
+        source: what is read.
+        target: the folder.
+        variant: what is made.
+        plan: of what.
+        jpeg: returns where a file stands as JPEG.
+        threads: how many work side by side.
+        progress: is told how many more files are done.
+    """
+    writer = _Writer(target, variant)
+    chunks = _chunks(source.readings(plan.todo), jpeg)
+    with Journal(target) as journal:
+        journal.add(plan.touched)
+        for rows in in_order(writer.convert_all, chunks, threads):
+            journal.add(rows)
+            progress(len(rows))
 
 
-def _with_jpg(path: str) -> str:
-    stem = path.rpartition(".")[0] if looks_like_image(path) else path
-    return f"{stem}.jpg"
+class _Job(NamedTuple):
+    """A file of the source and its places below the target.
+
+    Attributes:
+        reading: the file, and how it is read.
+        jpeg: where it stands as JPEG; as it is, it stands at its own path.
+    """
+
+    reading: Reading
+    jpeg: str
 
 
-def _folders(path: str) -> Iterator[str]:
-    while "/" in path:
-        path = path.rpartition("/")[0]
-        yield path
+def _chunks(readings: Iterable[Reading], jpeg: Callable[[str], str]) -> Iterator[list[_Job]]:
+    """Gather files until they are many or large; a single one may be larger."""
+    chunk: list[_Job] = []
+    held = 0
+    for reading in readings:
+        chunk.append(_Job(reading, jpeg(reading.file.path)))
+        held += reading.file.bytes
+        if held >= _CHUNK_BYTES or len(chunk) == _CHUNK_FILES:
+            yield chunk
+            chunk, held = [], 0
+    if chunk:
+        yield chunk
+
+
+_CHUNK_BYTES, _CHUNK_FILES = 1 << 20, 64
+
+
+class _Treated(NamedTuple):
+    """What becomes of a file: what is done, its new bytes, why, and an image's upright size."""
+
+    done: str
+    data: bytes
+    why: str | None = None
+    size: tuple[int, int] | None = None
 
 
 class _Writer:
     """Writes files of a source to a folder, in several threads at once."""
 
-    def __init__(self, target: Path, treatments: tuple[Treatment, ...]) -> None:
-        self._target, self._treatments = target, treatments
+    def __init__(self, target: Path, variant: str) -> None:
+        self._target = target
+        self._variant, self._treatments = variant, parse_variant(variant)
+        self._folders: set[str] = set()
+        self._own = threading.local()
 
-    def convert(self, job: _Job) -> _Done:
-        """Write a file, as JPEG or as it is, unless an earlier call has."""
-        file = job.file
-        size = self._finished(job.jpeg, file)
-        # At the file's own place and of its own size it may be kept, or no image.
-        if size is not None and (job.jpeg != file.path or size != file.bytes):
-            return _Done(_CONVERTED, size, job.jpeg)
-        if job.full and file.bytes > _LARGEST:
-            if self._finished(file.path, file) != file.bytes:
-                self._place(job, file.path, partial(shutil.copyfile, job.full))
-            return _Done(_OTHER, file.bytes, file.path)
-        data = job.read()
-        outcome, treated = self._treated(file.path, data)
-        place = job.jpeg if outcome == _CONVERTED else file.path
-        if self._finished(place, file) != len(treated):
-            self._place(job, place, lambda part: part.write_bytes(treated))
-        return _Done(outcome, len(treated), place)
+    def convert_all(self, jobs: Sequence[_Job]) -> list[Row]:
+        """Write some files."""
+        return [self.convert(job) for job in jobs]
 
-    def _treated(self, path: str, data: bytes) -> tuple[int, bytes]:
-        """Return what becomes of a file, and its new bytes."""
+    def convert(self, job: _Job) -> Row:
+        """Write a file, as JPEG or as it is; return what is to be recorded of it."""
+        file = job.reading.file
+        if job.reading.large:
+            return self._copied(job, job.reading.large)
+        data = job.reading.read()
+        found = self._treated(file.path, data)
+        place = job.jpeg if found.done == CONVERTED else file.path
+        if not self._stands(place, file, found.data):
+            self._place(job, place, lambda part: part.write_bytes(found.data))
+        before = hashlib.sha256(data).hexdigest()
+        after = before if found.data == data else hashlib.sha256(found.data).hexdigest()
+        row = Row(stored(file.path), stored(place), found.done, found.why, len(data))
+        width, height = found.size or (None, None)
+        row = row._replace(sha256_before=before, sha256_after=after, width=width, height=height)
+        return self._row(row, file, place)
+
+    def _copied(self, job: _Job, full: Path) -> Row:
+        """Copy a file that is too large to be an image, or for memory."""
+        file = job.reading.file
+        before = sha256_of(full)
+        self._place(job, file.path, partial(shutil.copyfile, full))
+        after = sha256_of(self._target / file.path)
+        if after != before:
+            raise UserError(f"{full}: changed while it was copied; call again")
+        row = Row(stored(file.path), stored(file.path), COPIED, LARGE, file.bytes)
+        row = row._replace(sha256_before=before, sha256_after=after)
+        return self._row(row, file, file.path)
+
+    def _row(self, row: Row, file: File, place: str) -> Row:
+        """Return a row with what its file looks like now."""
+        status = os.lstat(f"{self._target}/{place}")
+        return row._replace(
+            bytes_after=status.st_size,
+            variant=self._variant,
+            encoder=encoder(),
+            source_mtime_ns=file.mtime_ns,
+            target_mtime_ns=status.st_mtime_ns,
+            target_ctime_ns=status.st_ctime_ns,
+        )
+
+    def _treated(self, path: str, data: bytes) -> _Treated:
+        """Return what becomes of a file."""
         if any(map(ignored, path.split("/"))):
-            return _OTHER, data
+            return _Treated(COPIED, data, HIDDEN)
         try:
             # OpenCV would make an image of a damaged file, too.
-            if max(decode(data).size) > JPEG_SIDE:
+            size = decode(data).size
+            if max(size) > JPEG_SIDE:
                 raise ValueError("no JPEG file is so long")
             treated = treat(data, self._treatments)
         except MemoryError:
             raise
         except Exception:  # Pillow raises whatever comes to a damaged file or a rare mode
             named = looks_like_image(path) or image_format(data)
-            return (_UNREADABLE if named else _OTHER), data
+            return _Treated(COPIED, data, UNREADABLE if named else NO_IMAGE)
         kept = Smaller() in self._treatments and treated == data
-        return (_KEPT if kept else _CONVERTED), treated
+        return _Treated(KEPT if kept else CONVERTED, treated, size=size)
 
-    def _finished(self, place: str, file: File) -> int | None:
-        """Return the size of a file that was written before, from the source as it is now."""
+    def _stands(self, place: str, file: File, data: bytes) -> bool:
+        """Tell whether a file stands there already, written by a call that was stopped."""
+        path = f"{self._target}/{place}"
         try:
-            status = (self._target / place).lstat()
+            status = os.lstat(path)
         except OSError:
-            return None
+            return False
         # Some file systems keep no more than the second.
         same = status.st_mtime_ns // 10**9 == file.mtime_ns // 10**9
-        return status.st_size if same and stat.S_ISREG(status.st_mode) else None
+        same = same and stat.S_ISREG(status.st_mode) and status.st_size == len(data)
+        return same and Path(path).read_bytes() == data
 
     def _place(self, job: _Job, place: str, write: Callable[[Path], object]) -> None:
         """Write a file beside, whole and with its source's time, and then to its place."""
-        path = self._target / place
-        # Not beside its name, which may be as long as names can be.
-        part = self._target / _UNFINISHED / hashlib.sha256(os.fsencode(place)).hexdigest()
-        for parent in (path.parent, part.parent):
-            parent.mkdir(parents=True, exist_ok=True)
+        file, path = job.reading.file, self._target / place
+        folder = place.rpartition("/")[0]
+        if folder not in self._folders:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._folders.add(folder)
+        part = self._part()
         write(part)
-        os.utime(part, ns=(job.file.mtime_ns, job.file.mtime_ns))
-        with part.open("rb") as written:
-            os.fsync(written.fileno())
-        other = job.file.path if place == job.jpeg else job.jpeg
-        if other != place:  # from the source as it was
+        os.utime(part, ns=(file.mtime_ns, file.mtime_ns))
+        if job.jpeg != file.path:  # the other one is from the source as it was
+            other = file.path if place == job.jpeg else job.jpeg
             (self._target / other).unlink(missing_ok=True)
         part.replace(path)
 
+    def _part(self) -> Path:
+        """Return where this thread writes a file before it gets its name."""
+        if not hasattr(self._own, "part"):
+            # Not beside that name, which may be as long as names can be.
+            folder = self._target / _UNFINISHED
+            folder.mkdir(exist_ok=True)
+            self._own.part = folder / f"{process_name()}-{threading.get_ident()}"
+        part: Path = self._own.part
+        return part
 
-def _write_csv(
-    target: Path, columns: Sequence[str], rows: Iterable[CsvRow], places: Mapping[str, str]
+
+def _finish(
+    source: Source, target: Path, listed: Sequence[File], gone: Sequence[Row], places: Places
 ) -> None:
-    """Write the CSV again, with the places of the files that were written."""
-    column = [name.strip().lower() for name in columns].index("path")
-    with (
-        replacing(target) as part,
-        part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
-    ):
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        for row in rows:
-            if row.file.path in places:
-                values = [*row.values]
-                values[column] = places[row.file.path]
-                writer.writerow(values)
-
-
-def _summary(files: Sequence[File], done: Sequence[_Done], skipped: int) -> Summary:
-    counts = Counter(result.outcome for result in done)
-    images = [
-        (file.bytes, result.after)
-        for file, result in zip(files, done, strict=True)
-        if result.outcome in (_CONVERTED, _KEPT)
+    """Write what else belongs to the target, and the record of all; remove what they replace."""
+    known = Known(target, [file.path for _, file in usable(listed)])
+    for row in rows_of(known.earlier()):
+        if row.target and places.free(restored(row.target)) and intact(target, row):
+            (target / restored(row.target)).unlink()
+    rows = known.rows()
+    stand = (None if file.problem else restored(_target(next(rows))) for file in listed)
+    written = [_written(source, target, name) for name in source.finish(target, stand)]
+    skipped = [
+        Row(stored(file.path), None, SKIPPED, file.problem) for file in listed if file.problem
     ]
-    return Summary(
-        images=len(images),
-        before=sum(before for before, _ in images),
-        after=sum(after for _, after in images),
-        kept=counts[_KEPT],
-        unreadable=counts[_UNREADABLE],
-        other=counts[_OTHER],
-        skipped=skipped,
+    write_record(target, chain(known.tables(), [table_of([*skipped, *gone, *written])]))
+    shutil.rmtree(target / _UNFINISHED, ignore_errors=True)
+
+
+def _target(row: Row | None) -> str:
+    assert row and row.target is not None  # all work is done
+    return row.target
+
+
+def _written(source: Source, target: Path, name: str) -> Row:
+    """Return the row of what has no file of the listing as its source."""
+    before, after = source.path.parent / name, target / name
+    return Row(
+        *(stored(name), stored(name), WRITTEN, None, before.stat().st_size, after.stat().st_size),
+        *(sha256_of(before), sha256_of(after)),
     )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Convert as the command line says; return the exit status."""
+    """Convert or verify as the command line says; return the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m jpegprep.shards.conversion",
         description="Write a data set's images as JPEG files to another folder.",
     )
-    parser.add_argument("source", help="a folder of class folders, a tar or zip of one, or a CSV")
-    parser.add_argument("target", help="the folder to write to: new, empty, or begun before")
-    parser.add_argument("--quality", type=int, required=True, help="of JPEG, 1 to 99")
+    parser.add_argument(
+        "source", nargs="?", help="a folder of class folders, a tar or zip of one, or a CSV"
+    )
+    parser.add_argument(
+        "target", nargs="?", help="the folder to write to: new, empty, or begun before"
+    )
+    parser.add_argument("--quality", type=int, help="of JPEG, 1 to 99")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument(
         "--allow-larger",
         action="store_true",
         help="write as JPEG also what that makes larger; otherwise such images are copied",
     )
+    parser.add_argument(
+        "--verify", metavar="TARGET", help="compare a finished target with its record, instead"
+    )
     chosen = parser.parse_args(arguments)
+    if not chosen.verify and None in (chosen.source, chosen.target, chosen.quality):
+        parser.error("say SOURCE TARGET --quality QUALITY, or --verify TARGET")
     warnings.filterwarnings("ignore", module="PIL")  # on metadata of single images
     try:
-        print(
-            convert(
-                chosen.source,
-                chosen.target,
-                chosen.quality,
-                threads=chosen.threads,
-                keep_smaller=not chosen.allow_larger,
-            )
+        if chosen.verify:
+            return _verify(absolute(chosen.verify), chosen.threads)
+        summary = convert(
+            chosen.source,
+            chosen.target,
+            chosen.quality,
+            threads=chosen.threads,
+            keep_smaller=not chosen.allow_larger,
         )
+        print(f"{summary}\nrecord: {absolute(chosen.target) / RECORD}")
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -393,6 +572,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("stopped; call again: it goes on", file=sys.stderr)
         return 130
     return 0
+
+
+def _verify(target: Path, threads: int) -> int:
+    found = verify(target, threads)
+    for line in found.lines():
+        print(line)
+    if found.count:
+        print(f"error: {found}", file=sys.stderr)
+    else:
+        print(found)
+    return 1 if found.count else 0
 
 
 if __name__ == "__main__":

@@ -1,0 +1,61 @@
+"""The configuration of a conversion: what it is, and one line for each mistake."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from jpegprep.common.errors import UserError
+from jpegprep.study.own_conversion import own_conversion
+
+ROOT = Path(__file__).parents[3]
+
+
+def asked(**given: Any) -> dict[str, Any]:
+    """Return config/convert.yaml with what stands on a command line."""
+    shipped = yaml.safe_load((ROOT / "config" / "convert.yaml").read_text(encoding="utf-8"))
+    return {**shipped, "images": "/data/x", "to": "/data/y", "quality": "50", **given}
+
+
+def test_what_the_command_line_says_has_its_type() -> None:
+    """All of it comes as text; names of folders stay text, whatever they look like."""
+    found = own_conversion(asked(images="2024", to="1e3", allow_larger="true"), "config/x.yaml")
+    assert found == {
+        "images": "2024",
+        "to": "1e3",
+        "quality": 50,
+        "allow_larger": True,
+        "job_minutes": 5,
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            {"quality": "100"},
+            "quality is 100; quality is that of JPEG, a whole number",
+        ),
+        ({"quality": "q50"}, 'quality is "q50"; quality is that of JPEG'),
+        ({"quality": "50.5"}, "quality is 50.5; quality is that of JPEG"),
+        ({"to": ""}, 'to is ""; to is the folder that is written'),
+        ({"job_minutes": "0"}, "job_minutes is 0; job_minutes is about how long a job takes"),
+        ({"allow_larger": "maybe"}, 'allow_larger is "maybe"; allow_larger is true (every'),
+        ({"qualty": "50"}, "the key qualty is unknown; did you mean quality?"),
+    ],
+)
+def test_a_mistake_is_one_line(given: dict[str, Any], message: str) -> None:
+    """It names the key, the value and what is right."""
+    with pytest.raises(UserError) as error:
+        own_conversion(asked(**given), "config/convert.yaml")
+    assert str(error.value).startswith(f"config/convert.yaml: {message}")
+
+
+@pytest.mark.parametrize("missing", ["images", "quality"])
+def test_what_is_missing_is_named(missing: str) -> None:
+    """As the command line spells it."""
+    config = asked()
+    del config[missing]
+    with pytest.raises(UserError, match=f"convert.yaml: {missing} is missing; say images=PATH to="):
+        own_conversion(config, "config/convert.yaml")

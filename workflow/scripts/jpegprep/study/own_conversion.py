@@ -1,0 +1,30 @@
+"""What `snakemake convert` is asked for: config/convert.yaml and the command line, checked."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from jpegprep.study.config import validate
+
+
+def own_conversion(config: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """Return the checked configuration of a conversion.
+
+    Args:
+        config: what Snakemake read: config/convert.yaml and the command line.
+        source: what to call it in messages.
+
+    Raises:
+        UserError: at the first mistake.
+    """
+    what = json.loads(json.dumps(config, default=str))
+    for key, value in what.items():
+        # What stands on the command line comes as text.
+        if key in ("images", "to"):
+            what[key] = str(value)
+        elif isinstance(value, str):
+            what[key] = yaml.safe_load(value)
+    validate(what, "conversion", source)
+    return what
