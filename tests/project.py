@@ -91,9 +91,12 @@ def _small_registry(registry: dict[str, Any]) -> None:
 def _small_study(study: dict[str, Any]) -> None:
     study["study"] = "small"
     study["ratios"] = [1.0, 0.3, 0.1]
+    study["noise"]["learner"] = "tf_efficientnet_lite0"
     learners = study["learners"]
-    learners["tf_efficientnet_lite0"].pop("ratios")  # all of the study's
-    learners["autogluon"]["ratios"] = [1.0]  # and the two variants of Table IV
+    learners["tf_efficientnet_lite0"].pop(
+        "ratios"
+    )  # all of the study's, and the two variants of Table IV
+    learners["autogluon"]["ratios"] = [1.0]
     learners["autogluon_tabular"]["ratios"] = [1.0, 0.1]
     learners["autogluon_tabular"]["recipe"]["hyperparameters"] = {"XT": {}}
     for name in ("tf_efficientnet_lite0", "autogluon"):

@@ -204,7 +204,7 @@ for name in STUDY.learners_of("probe"):
             mem_mb=6000,
             runtime=60,
         params:
-            **calls("learners.probe:train", "learners_probe.yaml"),
+            **calls("learners.probe:train_variants", "learners_probe.yaml"),
             variants=lambda wildcards: [v.format(**wildcards) for v in VARIANTS],
             recipe=recipe,
             classes=of_dataset("classes"),

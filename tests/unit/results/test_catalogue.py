@@ -21,6 +21,8 @@ def study(name: str, **changes: Any) -> Study:
     return load_study({k: v for k, v in config.items() if v is not None}, name, CONFIG)
 
 
+LEARNERS = yaml.safe_load((CONFIG / "config.yaml").read_text("utf-8"))["learners"]
+NO_EXPERIMENTS = dict.fromkeys(("noise", "tabular", "train_test", "reading"))
 STUDIES = {
     "demo": study("config"),
     "paper": study("paper"),
@@ -33,7 +35,8 @@ STUDIES = {
         },
         chroma={"learner": "probe", "ratios": [0.9, 0.3]},
     ),
-    "bare": study("config", noise=None, tabular=None, train_test=None, reading=None),
+    "bare": study("config", **NO_EXPERIMENTS),
+    "probe": study("config", **NO_EXPERIMENTS, learners={"probe": LEARNERS["probe"]}),
 }
 
 
@@ -106,6 +109,8 @@ def test_a_study_has_what_its_parts_ask_for() -> None:
     assert "table2_model_size" in names["paper"] and "table2_model_size" not in names["demo"]
     assert "same_against_same" in names["seeds"]
     assert {"reading", "train_test", "gaps", "table5_tabular"} <= names["demo"] - names["bare"]
+    by_epochs = {"convergence", "fig3_convergence"}
+    assert by_epochs <= names["bare"] and not by_epochs & names["probe"]
 
 
 def test_what_keeps_images_is_not_compared_as_the_papers() -> None:

@@ -130,10 +130,10 @@ def plan(
     """
     left -= _REST_S
     looks = 1 + sum(speed["changed"].values())
-    # A regression is fitted anew where any image is another one, a fold a thread.
+    # A regression is fitted anew where any image is another one, a variant a thread.
     fitted = 1 + sum(share > 0 for share in speed["changed"].values())
     folds = probe.get("folds", FOLDS)
-    fits = repeats * folds / min(threads, folds) + len(probe["regularization"])
+    fits = (repeats * folds + len(probe["regularization"])) / min(threads, fitted)
     regression = fits * _REGRESSION_S * _FEATURES * classes
     of_image = speed["treat_seconds"] + looks * speed["features_seconds"] + fitted * regression
     used = min(images, max(classes * 4, int(left / of_image)))

@@ -216,6 +216,60 @@ def train(
             yield run
 
 
+def train_variants(
+    variants: Sequence[str],
+    features: Sequence[str | Path],
+    shards: Sequence[str | Path],
+    outputs: Mapping[str, Sequence[str | Path]],
+    about: Mapping[str, Any],
+    seeds: Sequence[int],
+    threads: int,
+    **others: Any,
+) -> Iterator[dict[str, Any]]:
+    """Train as `train` on several variants: on the original first, then on the others at a time.
+
+    Args:
+        variants: their names.
+        features: of each.
+        shards: the folder of each.
+        outputs: as of `train`, of each variant one after the other.
+        about: as of `train`, but for the variant.
+        seeds: as of `train`.
+        threads: processors to use.
+        others: as of `train`.
+
+    Yields:
+        What each run is, with its seed.
+
+    Raises:
+        UserError: where the features or an index are damaged.
+    """
+    known: Known = {}
+
+    def of_variant(i: int, threads: int) -> Iterator[dict[str, Any]]:
+        of_it = slice(i * len(seeds), (i + 1) * len(seeds))
+        return train(
+            features[i],
+            splits_of(shards[i]),
+            about={**about, "variant": variants[i]},
+            seeds=seeds,
+            outputs={name: paths[of_it] for name, paths in outputs.items()},
+            threads=threads,
+            known=known,
+            **others,
+        )
+
+    compressed = [i for i, variant in enumerate(variants) if variant != ORIGINAL]
+    if ORIGINAL in variants:
+        yield from of_variant(variants.index(ORIGINAL), threads)
+    if len(compressed) == 1:
+        yield from of_variant(compressed[0], threads)
+        return
+    with single_threads(), ThreadPoolExecutor(threads) as pool:
+        for runs_of_it in pool.map(lambda i: list(of_variant(i, 1)), compressed):
+            yield from runs_of_it
+
+
 _CHOOSING = 2**32  # the seed of the folds on which C is chosen: no run's
 
 

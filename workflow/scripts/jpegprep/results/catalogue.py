@@ -406,6 +406,7 @@ CATALOGUE: Sequence[Result] = (
         "exponential approach to the plateau. Each with 95 % intervals over seeds: with one seed "
         "there are none, and the claims stay open.",
         make="evaluation.convergence:convergence",
+        when="by_epochs",
         reads=lambda study: {**_curves(study), "splits": study.splits()},
         given=lambda study: {"runs": [_curve(run, study) for run in study.curves()]},
     ),
@@ -624,6 +625,7 @@ CATALOGUE: Sequence[Result] = (
         "3), the mean over seeds; of several seeds a band is their range. The test set plays no "
         "part here. tables/convergence has the numbers, and what they say of the paper's claim.",
         make="results.figures.convergence:convergence",
+        when="by_epochs",
         reads=_curves,
         given=lambda study: {"runs": [_curve(run, study) for run in study.curves()]},
     ),
@@ -633,6 +635,7 @@ CATALOGUE: Sequence[Result] = (
         caption="Top-1 validation accuracy on {dataset} after each epoch, one line a ratio (the "
         "paper's Figure 3), the mean over seeds; a band is their range.",
         make="results.figures.convergence:convergence",
+        when="by_epochs",
         reads=_curves,
         given=lambda study, dataset: {
             "runs": [_curve(run, study) for run in study.curves(dataset)]

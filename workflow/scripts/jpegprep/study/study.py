@@ -275,17 +275,21 @@ class Study:
         """Return the learners of some frameworks."""
         return [name for name, entry in self.learners.items() if entry["framework"] in frameworks]
 
+    @property
+    def by_epochs(self) -> list[str]:
+        """The learners that are trained epoch by epoch."""
+        return self.learners_of("timm", "autogluon")
+
     def curves(self, dataset: str = "") -> list[Run]:
         """Return what is trained epoch by epoch at the paper's ratios: the curves of Figure 3.
 
         Args:
             dataset: the one whose runs are wanted; empty: all of them.
         """
-        trained = self.learners_of("timm", "autogluon")
         return [
             run
             for run in self.runs()
-            if run.learner in trained
+            if run.learner in self.by_epochs
             and ratio_of_variant(run.variant) is not None
             and dataset in ("", run.dataset)
         ]
