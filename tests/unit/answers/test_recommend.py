@@ -298,6 +298,19 @@ def test_a_ratio_that_loses_a_class_is_not_proposed(tmp_path: Path) -> None:
     )
 
 
+def test_a_class_that_the_probe_never_knew_is_named(tmp_path: Path) -> None:
+    """Wrong on all dogs of the originals, too, it cannot be seen to lose them."""
+    folder = Folder(tmp_path, GOOD)
+    folder.dogs_lost = 1.0
+    folder.proposal()
+    facts, text = folder.recommendation()
+    assert facts["unknown_classes"] == [{"class": "dog", "n": 20, "original_accuracy": 0.0}]
+    assert "10% of dog (0% of 20). They could not be seen to lose 10 points" in text
+    folder.dogs_lost = 0.0
+    facts, text = folder.recommendation()
+    assert not facts["unknown_classes"] and "does not know" not in text
+
+
 def test_where_the_largest_ratio_loses_a_class_the_images_are_left(tmp_path: Path) -> None:
     """Nothing is proposed, and the page says which class."""
     folder = Folder(tmp_path, GOOD)

@@ -215,6 +215,16 @@ def _warnings(facts: Facts) -> list[str]:
             f"to lose {in_points(facts['class_margin'])} or more of the accuracy on {named} "
             "(corrected for the number of classes). It and smaller ratios are not proposed."
         )
+    if facts["verdict"] != CANNOT_TELL and (unknown := facts["unknown_classes"]):
+        named = ", ".join(
+            f"{' '.join(row['class'].split())} ({row['original_accuracy']:.0%} of {row['n']})"
+            for row in unknown[:5]
+        ) + (f" and {len(unknown) - 5} more" if unknown[5:] else "")
+        parts.append(
+            f"**Classes that the probe does not know**: of the originals it is right for at most "
+            f"{facts['class_margin']:.0%} of {named}. They could not be seen to lose "
+            f"{in_points(facts['class_margin'])}: of them this answer says nothing."
+        )
     if facts["audit"]["warning"]:
         parts.append(f"**Do the files give the labels away?** {facts['audit']['warning']}")
     return parts

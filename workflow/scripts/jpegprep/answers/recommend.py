@@ -104,6 +104,7 @@ def recommend(
             "images": proposed["images_needed"],
         },
         "classes": [] if ratio is None else _classes(predictions, split, ratio),
+        "unknown_classes": _unknown_classes(predictions, split, what["class_margin"]),
         "audit": {"warning": warning(audited), "reason": audited["reason"]},
         "source": _source(size_of[1.0]),
         "manifest": _manifest(manifest, split),
@@ -182,6 +183,20 @@ def _classes(
     worst = rows[rows["difference"] < 0].dropna(subset="low").sort_values("difference").head(5)
     names = ("class", "n", "original_accuracy", "accuracy", "difference", "low", "high")
     return [{name: row[name] for name in names} for row in worst.to_dict("records")]
+
+
+def _unknown_classes(
+    predictions: Mapping[float, Sequence[str | Path]], split: str | Path, margin: float
+) -> list[dict[str, Any]]:
+    """Return the classes that could not be seen to lose the margin: they hardly have so much."""
+    found = read_ratios({1.0: predictions[1.0]}, split)
+    correct = found.correct(1.0)
+    of_class = [correct[:, found.labels == label] for label in range(len(found.classes))]
+    return [
+        {"class": name, "n": right.shape[1], "original_accuracy": float(right.mean())}
+        for name, right in zip(found.classes, of_class, strict=True)
+        if right.size and right.mean() <= margin
+    ]
 
 
 def _source(original: Mapping[Any, Any]) -> dict[str, Any]:
