@@ -43,7 +43,7 @@ def test_another_workflow_takes_it_as_a_module(fresh, tmp_path):
 def test_both_snakefiles_start_it(fresh):
     """That of the root includes the one in workflow/, whose place is the field's habit."""
     by_root = fresh.planned()
-    assert by_root["train_timm"] == 3
+    assert by_root["train_timm"] == 5
     assert fresh.planned("--snakefile", "workflow/Snakefile") == by_root
 
 

@@ -16,7 +16,7 @@ def test_the_plan_of_a_fresh_study(fresh):
     assert shown.pop("total") == str(sum(planned.values()))
     assert shown == {rule: str(count) for rule, count in planned.items()}
     hours = [line for line in lines if line.startswith("tf_efficientnet_lite0 ")]
-    assert hours[0].split()[1] == "3"  # runs
+    assert hours[0].split()[1] == "5"  # runs
     written = sorted(str(p.relative_to(fresh.folder)) for p in fresh.path("results").rglob("*.*"))
     assert written == ["results/logs/plan/small.log"]
     log = fresh.path("results/logs/plan/small.log").read_text("utf-8")
@@ -29,7 +29,7 @@ def test_the_plan_of_a_study_that_is_done(project):
     run = project.snakemake("plan")
     assert run.returncode == 0, run.stderr
     assert "Nothing is to do: every result of the study is there." in run.stderr
-    assert re.search(r"^  on a CPU +\d+ +measured: .*3 runs: 0.0 CPU hours", run.stderr, re.M)
+    assert re.search(r"^  on a CPU +\d+ +measured: .*5 runs: 0.0 CPU hours", run.stderr, re.M)
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,8 @@ def test_a_learning_rate_reruns_its_learner_and_what_follows(changed):
         study["learners"]["tf_efficientnet_lite0"]["recipe"]["learning_rate"] = 0.0005
 
     changed.edit("config/config.yaml", slower)
-    assert changed.planned() == {"train_timm": 3, **AFTER_RUNS, **OF_THE_STUDY}
+    of_networks = {"train_timm": 5, "test_timm": 2, "evaluate_transfers": 1}
+    assert changed.planned() == {**of_networks, **AFTER_RUNS, **OF_THE_STUDY}
 
 
 def test_a_ratio_makes_its_shards_its_run_and_the_results(changed):

@@ -176,7 +176,7 @@ def test_the_report_shows_each_result_by_one_label(project):
         "Each ratio against the original",
         "Figure 1: two ways to remove noise",
         "Figure 2: accuracy against ratio",
-        "Figure 3 in numbers: epochs to converge",
+        "Figure 3 in numbers: epochs and rates",
         "Figure 3: accuracy against epoch",
         "Images that flip: photo-patches",
         "Noise: photo-patches",
