@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PAIRS := --resources gpu=2 network=1
 
 # Their spaces and quotes reach the programs as they are.
-export IMAGES TO QUALITY
+export IMAGES TO QUALITY DEPTH RANGE ALPHA FRAMES METADATA
 
 .PHONY: help setup demo recommend convert verify fuzz test test-all coverage slurm conda drill lint format bench halves gpu gpu-pack reference lock clean
 .DELETE_ON_ERROR:
@@ -53,7 +53,8 @@ recommend: $(READY) ## how far can my images be compressed? make recommend IMAGE
 convert: $(READY) ## write them as JPEG to another folder: make convert IMAGES=PATH TO=PATH QUALITY=50
 	@[ -n "$$IMAGES" ] && [ -n "$$TO" ] && [ -n "$$QUALITY" ] || \
 	  { echo "error: say make convert IMAGES=PATH TO=PATH QUALITY=50" >&2; exit 1; }
-	@$(RUN) python -m jpegprep.shards.conversion "$$IMAGES" "$$TO" --quality "$$QUALITY"
+	@$(RUN) python -m jpegprep.shards.conversion "$$IMAGES" "$$TO" --quality "$$QUALITY" \
+	  --depth "$$DEPTH" --range "$$RANGE" --alpha "$$ALPHA" --frames "$$FRAMES" --metadata "$$METADATA"
 
 verify: $(READY) ## is all that was converted there, and as it was written? make verify TO=PATH
 	@[ -n "$$TO" ] || { echo "error: TO is empty; say make verify TO=PATH" >&2; exit 1; }

@@ -6,9 +6,11 @@ import subprocess
 import time
 
 import pytest
-from conversions import all_kinds, checksums, content
+from conversions import all_kinds, checksums, content, tree
+from image_files import rich_files
 from test_bad_input import one_line
 
+from jpegprep.images.preserving import giving
 from jpegprep.shards.conversion import convert
 from jpegprep.shards.conversion_record import RECORD
 from jpegprep.shards.verification import verify
@@ -22,7 +24,7 @@ def source(tmp_path_factory):
 
 def asked(source, target, *others):
     """Return the arguments of a conversion in about eight jobs."""
-    settings = [f"images={source}", f"to={target}", "quality=50", "job_minutes=0.001"]
+    settings = [f"images={source}", f"to={target}", "quality=50", "job_minutes=0.0005"]
     return ("convert", "--config", *settings, *others)
 
 
@@ -33,7 +35,7 @@ def of_data_set(found):
 
 def test_the_target_is_that_of_one_process(tmp_path, fresh, source):
     """A dry run says how many jobs; the same bytes; asked again, nothing runs; nothing is left."""
-    target = tmp_path / "a {target} of 50 %"
+    target = tmp_path / "It's a 'target' & of 50 %"
     jobs = fresh.planned(*asked(source, target))
     assert set(jobs) == {"convert_part", "record_conversion", "convert"}
     assert jobs["convert_part"] > 4
@@ -50,6 +52,22 @@ def test_the_target_is_that_of_one_process(tmp_path, fresh, source):
     assert fresh.planned(*asked(source, target)) == {}
     # Without a target a conversion is all that such a call is about.
     assert fresh.planned("--config", *asked(source, target)[2:]) == {}
+
+
+def test_what_may_be_given_up_reaches_the_jobs(tmp_path, fresh):
+    """With the range that is measured over all of them; asked again, nothing runs."""
+    source, target = tree(tmp_path / "source", rich_files()), tmp_path / "target"
+    words = {"depth": "8", "alpha": "white", "frames": "first", "metadata": "strip"}
+    settings = [f"{name}={value}" for name, value in words.items()]
+    run = fresh.snakemake(*asked(source, target, *settings))
+    assert run.returncode == 0, run.stderr
+    given, measure = giving(**words)
+    expected = convert(source, tmp_path / "whole", 50, given=given, measure=measure)
+    assert expected.images == len(rich_files()) and not expected.held
+    for line in str(expected).splitlines():
+        assert line in run.stderr
+    assert content(target) == content(tmp_path / "whole")
+    assert fresh.planned(*asked(source, target, *settings)) == {}
 
 
 def test_a_changed_image_is_made_again_and_a_lost_target(tmp_path, fresh):
@@ -101,6 +119,9 @@ def test_a_killed_one_goes_on(tmp_path, fresh, source):
     [
         (["images={here}/none"], "none is neither a folder, nor an archive, nor a CSV"),
         (["quality=101"], "error: config/convert.yaml: quality is 101; quality is that of JPEG"),
+        (["to={here}/{{x}}"], "{x}: Snakemake takes what stands in braces for a wildcard"),
+        (["depth=8", "range=5"], "error: range is '5'; it is measured, full, or LOW,HIGH"),
+        (["alpha=green"], 'error: config/convert.yaml: alpha is "green"; alpha is copy'),
         (["qualty=5"], "error: config/convert.yaml: the key qualty is unknown; did you mean"),
         (["to={here}/other"], "other: holds files, and no conversion of"),
         (["to={source}/inside"], "which is only read; name a folder elsewhere"),

@@ -13,7 +13,9 @@ localrules:
 
 if CONVERSION:
     CONVERTED = {key: CONVERSION[key] for key in ("images", "to", "quality", "allow_larger")}
-    CONVERSION_NAME = conversion_name(**CONVERTED)
+    CONVERSION_NAME = conversion_name(
+        **{key: value for key, value in CONVERSION.items() if key != "job_minutes"}
+    )
     CONVERSION_FOLDER = f"results/conversions/{CONVERSION_NAME}"
     try:
         # Its jobs see the listing of the process that started them.
@@ -23,6 +25,7 @@ if CONVERSION:
             PARTS = divided(CONVERSION_FOLDER)
     except UserError as error:
         sys.exit(f"error: {error}")
+    CONVERTED["given"] = PARTS.given
     PART = f"{CONVERSION_FOLDER}/{part_name('{part}')}"
 
     rule convert_part:

@@ -12,10 +12,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import pandas as pd
 import pytest
 import skimage
+from image_files import HEIC, profile, tiff
 from PIL import ExifTags, Image
 
 from jpegprep.common.errors import UserError
@@ -157,6 +159,16 @@ def bomb() -> bytes:
     return png(side, side, 8, 0, (bytes(side + 1) for _ in range(side)))
 
 
+def clear(mode: str) -> Image.Image:
+    """Return the photograph with a part of it half transparent."""
+    image = coffee().convert(mode)
+    image.putalpha(Image.new("L", image.size, 255))
+    alpha = image.getchannel("A")
+    alpha.paste(128, (0, 0, 20, 20))
+    image.putalpha(alpha)
+    return image
+
+
 def exif(orientation: int) -> Image.Exif:
     """Return an EXIF block with an orientation."""
     block = Image.Exif()
@@ -202,8 +214,23 @@ def real_files() -> dict[str, bytes]:
         "pages.tiff": saved(image, "TIFF", **pages),
         "alpha.png": saved(image.convert("RGBA"), "PNG"),
         "gray-alpha.png": saved(image.convert("LA"), "PNG"),
+        "clear.png": saved(clear("RGBA"), "PNG"),
+        "gray-clear.png": saved(clear("LA"), "PNG"),
+        "clear.webp": saved(clear("RGBA"), "WEBP"),
         "clear-palette.png": saved(image.quantize(64), "PNG", transparency=3),
         "deep.png": saved(deep, "PNG"),
+        "deep.tif": tiff(np.asarray(image).astype(np.uint16) * 250, photometric="rgb"),
+        "float.tif": tiff((np.asarray(image.convert("L")) / 300).astype(np.float32)),
+        "phone.heic": (HEIC / "turned.heic").read_bytes(),
+        "still.jxl": imagecodecs.jpegxl_encode(np.asarray(image), lossless=True),
+        "wide.png": saved(image, "PNG", icc_profile=profile()),
+        "infrared.tif": tiff(
+            np.dstack([image, image.convert("L")]), photometric="rgb", extrasamples=["unspecified"]
+        ),
+        "bands.tif": tiff(np.zeros((48, 64, 13), np.uint16), planarconfig="contig"),
+        "raw.dng": tiff(np.asarray(image)[:16], photometric="rgb"),
+        "scan.dcm": bytes(128) + b"DICM",
+        "raw.NEF": b"raw",
         "turned.jpg": saved(turned, "JPEG", exif=exif(6)),
         "turned.png": saved(turned, "PNG", exif=exif(8)),
         "turned.tif": saved(turned, "TIFF", exif=exif(6)),
@@ -240,10 +267,21 @@ REAL_FILES = {
     **dict.fromkeys(["palette.png", "still.gif"], ("palette", "repaired")),
     "moving.gif": ("palette, animated", "repaired"),
     **dict.fromkeys(["moving.png", "moving.webp", "pages.tiff"], ("animated", "repaired")),
-    "alpha.png": ("transparent", "repaired"),
-    "gray-alpha.png": ("transparent, grayscale", "repaired"),
+    "alpha.png": ("ok", "kept"),
+    "gray-alpha.png": ("grayscale", "kept"),
+    "clear.png": ("transparent", "repaired"),
+    "gray-clear.png": ("transparent, grayscale", "repaired"),
+    "clear.webp": ("transparent", "repaired"),
     "clear-palette.png": ("palette, transparent", "repaired"),
-    "deep.png": ("16-bit, grayscale", "repaired"),
+    "deep.png": ("over 8 bits, grayscale", "repaired"),
+    "deep.tif": ("over 8 bits", "repaired"),
+    "float.tif": ("over 8 bits, grayscale", "repaired"),
+    "phone.heic": ("ok", "kept"),
+    "still.jxl": ("ok", "kept"),
+    "wide.png": ("not sRGB", "kept"),
+    "infrared.tif": ("extra channel", "repaired"),
+    "bands.tif": ("bands", "set aside"),
+    **dict.fromkeys(["raw.dng", "scan.dcm", "raw.NEF"], ("no reader", "set aside")),
     **dict.fromkeys(["turned.jpg", "turned.png", "turned.tif"], ("rotated", "repaired")),
     "really-gif.jpg": ("mislabelled, palette, duplicate", "repaired"),
     **dict.fromkeys(["really-png.jpg", "really-jpeg.png"], ("mislabelled", "repaired")),
@@ -332,7 +370,8 @@ def test_the_columns_and_their_types_are_as_documented(real: pd.DataFrame) -> No
     """A manifest has its columns, in order, and numbers are numbers though some are missing."""
     assert real.columns.tolist() == [
         *("key", "class", "member", "bytes", "sha256", "format", "width", "height", "mode"),
-        *("quality", "standard_tables", "subsampling", "orientation", "problems"),
+        *("quality", "standard_tables", "subsampling", "orientation", "scale", "low", "high"),
+        *("profile", "problems"),
         *("duplicate_of", "handling"),
     ]
     types = {name: str(real[name].dtype) for name in ("width", "quality", "standard_tables")}
@@ -472,9 +511,9 @@ def test_an_orientation_of_the_wrong_kind_is_a_row(
 def test_sixteen_bits_a_channel_in_colour_are_named(
     tmp_path: Path, pack: Pack, colour: int, channels: int
 ) -> None:
-    """A PNG file of 16 bits in each of several channels has the problem 16-bit."""
+    """A PNG file of 16 bits in each of several channels has more than 8."""
     data = png(8, 8, 16, colour, [b"\0" + b"\x12\x34" * channels * 8] * 8)
-    assert "16-bit" in problems_of(tmp_path, pack, {"c/x.png": data})["c/x.png"]
+    assert "over 8 bits" in problems_of(tmp_path, pack, {"c/x.png": data})["c/x.png"]
 
 
 def test_duplicates_name_the_first_of_their_bytes(tmp_path: Path, pack: Pack) -> None:
@@ -717,6 +756,10 @@ def test_the_demo_is_what_its_registry_says(
     table = pd.read_parquet(tmp_path / "manifest.parquet")
     assert (len(table), table["class"].nunique()) == (870, 12)
     assert set(table["class"]) == set(photographs)
-    assert set(table["problems"]) == {"ok", "grayscale"}
+    # The photograph of a rocket has a profile of Adobe RGB.
+    assert set(table["problems"]) == {"ok", "grayscale", "not sRGB"}
+    wide = table[table["problems"] == "not sRGB"]
+    assert set(wide["class"]) == {"rocket"}
+    assert set(wide["profile"]) == {"Adobe RGB (1998)"}
     assert set(zip(table["width"], table["height"], strict=True)) == {(64, 64)}
     assert table["key"].is_unique

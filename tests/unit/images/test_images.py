@@ -9,6 +9,7 @@ import PIL
 import pytest
 from PIL import ExifTags, Image, JpegImagePlugin
 
+from jpegprep.images.decoding import Decoding
 from jpegprep.images.images import codec, decode, encode_png, image_format, plain
 from jpegprep.images.recompress import treat
 from jpegprep.images.variants import Jpeg
@@ -208,12 +209,47 @@ def test_a_sixteen_bit_image_keeps_its_picture(photos: Path) -> None:
     assert mean_difference(treated, Image.fromarray(grey)) < 4
 
 
-def test_transparency_is_dropped_not_blended(photos: Path) -> None:
-    """Of an RGBA image the colours stay, as Pillow's `convert` keeps them."""
-    image = Image.open(photos / "horse.png")
-    assert image.mode == "RGBA"
-    treated = treat((photos / "horse.png").read_bytes(), (Jpeg(80),))
+def test_an_opaque_alpha_channel_is_dropped(photos: Path) -> None:
+    """Of an RGBA image without transparency the colours stay, as Pillow's `convert` keeps them."""
+    image = Image.open(photos / "chelsea.png").convert("RGBA")
+    treated = treat(encoded(image, "PNG"), (Jpeg(80),))
     assert treated == encoded(image.convert("RGB"), "JPEG", quality=80)
+
+
+@pytest.mark.parametrize(("alpha", "ground"), [("white", 255), ("black", 0), ("drop", None)])
+def test_what_is_transparent_is_laid_on_a_ground(
+    photos: Path, alpha: str, ground: int | None
+) -> None:
+    """A horse on nothing is on white; drop shows the colours under transparency."""
+    image = Image.open(photos / "horse.png").convert("RGBA")
+    image.putalpha(image.getchannel("R").point(lambda value: value // 2 + 60))
+    pixels = np.asarray(image).astype(float)
+    share = pixels[:, :, 3:] / 255
+    expected = pixels[:, :, :3]
+    if ground is not None:
+        expected = expected * share + ground * (1 - share)
+    found = decode(encoded(image, "PNG"), Decoding(alpha=alpha))
+    assert np.abs(np.asarray(found.convert("RGB")) - expected).max() <= 1
+
+
+@pytest.mark.parametrize("mode", ["LA", "L", "P", "RGB", "1"])
+def test_transparency_of_every_mode_is_laid_on_white(photos: Path, mode: str) -> None:
+    """An alpha channel, and a colour or an entry of the palette that is named as transparent."""
+    image = Image.open(photos / "chelsea.png").convert("RGB").crop((100, 100, 164, 148))
+    image = image.quantize(16) if mode == "P" else image.convert(mode)
+    settings = {"P": {"transparency": 3}, "L": {"transparency": 120}, "1": {"transparency": 255}}
+    settings["RGB"] = {"transparency": image.getpixel((5, 5))}
+    if mode == "LA":
+        image.putalpha(77)
+    data = encoded(image, "PNG", **settings.get(mode, {}))
+    clear = opened(data).convert("RGBA")
+    assert clear.getchannel("A").getextrema()[0] < 255
+    pixels = np.asarray(clear).astype(float)
+    expected = pixels[:, :, :3] * pixels[:, :, 3:] / 255 + 255 - pixels[:, :, 3:]
+    found = decode(data)
+    assert found.mode == ("L" if mode in ("LA", "L", "1") else "RGB")
+    assert np.abs(np.asarray(found.convert("RGB")) - expected).max() <= 1
+    assert np.array_equal(opened(plain(data)).convert("RGB"), found.convert("RGB"))
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"])

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 from conversions import all_kinds, content, tree
+from image_files import photograph, rich_files, saved
 
 from jpegprep.common.errors import UserError
+from jpegprep.images.preserving import giving
 from jpegprep.shards.conversion import convert
 from jpegprep.shards.conversion_parts import (
     _watch,
@@ -76,6 +78,31 @@ def test_parts_make_the_same_target(tmp_path: Path, pack: Pack, kind: str) -> No
     assert {path.name for path in (tmp_path / "target").iterdir()} == names
 
 
+@pytest.mark.parametrize("metadata", ["keep", "strip"])
+def test_jobs_give_up_what_was_said_and_have_one_range(tmp_path: Path, metadata: str) -> None:
+    """That of all parts together, which a later call keeps."""
+    source = tree(tmp_path / "source", rich_files())
+    words = {"depth": "8", "alpha": "white", "frames": "first", "metadata": metadata}
+    given, measure = giving(**words)
+    expected = convert(source, tmp_path / "whole", 50, given=given, measure=measure)
+    assert (expected.images, expected.held) == (9, {})
+    folder, target = tmp_path / "parts", tmp_path / "target"
+    about = {"images": str(source), "to": str(target), "quality": 50, "allow_larger": False}
+    parts = divide(**about, **words, job_minutes=1e-6, folder=folder)
+    assert parts.parts == 9
+    for number in range(parts.parts):
+        done = tmp_path / "done"
+        convert_part(folder / part_name(number), **about, done=done, given=parts.given)
+    assert record_conversion(**about, given=parts.given).startswith(str(expected))
+    assert content(target) == content(tmp_path / "whole")
+    # 65,535 would be another range.
+    brighter = photograph().convert("L").convert("I;16").point(lambda value: value * 200)
+    tree(source, {"a/bright.png": saved(brighter, "PNG")})
+    assert divide(**about, **words, job_minutes=1e-6, folder=folder).given == parts.given
+    with pytest.raises(UserError, match="name an empty folder or a new one"):
+        divide(**about, job_minutes=1, folder=folder)
+
+
 def test_a_compressed_tar_is_one_part(tmp_path: Path, pack: Pack) -> None:
     """Each job would have to unpack all that stands before its part."""
     source = pack(tmp_path / "x.tar.gz", {f"a/{i}.txt": b"x" * 1000 for i in range(50)})
@@ -129,13 +156,20 @@ def test_a_part_may_be_empty_of_files(tmp_path: Path) -> None:
 
 
 def test_names_tell_conversions_apart() -> None:
-    """By source, target and settings; braces in a path are no wildcards to Snakemake."""
+    """By source, target and settings."""
     about = {"images": "/a", "to": "/x/My Target", "quality": 50}
     name = conversion_name(**about)
     assert name.startswith("my-target-") and conversion_name(**about) == name
     for change in ({"images": "/b"}, {"to": "/y/My Target"}, {"quality": 51}):
         assert conversion_name(**{**about, **change}) != name
-    assert record_file("/x/{y}") == f"/x/{{{{y}}}}/{RECORD}"
+
+
+def test_braces_in_a_target_are_refused(tmp_path: Path) -> None:
+    """Snakemake knows no way to write them; those of a source are nothing to it."""
+    assert record_file("/x/y") == f"/x/y/{RECORD}"
+    with pytest.raises(UserError, match="in braces for a wildcard; name another folder, or use"):
+        Jobs(tree(tmp_path / "{a}", {"a/0.png": b""}), tmp_path / "{b}", tmp_path / "parts")
+    assert Jobs(tmp_path / "{a}", tmp_path / "b", tmp_path / "parts").parts == 1
 
 
 def test_progress_is_one_line_for_the_whole(

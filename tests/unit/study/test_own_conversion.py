@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from jpegprep.common.errors import UserError
+from jpegprep.images.preserving import NOTHING, giving
 from jpegprep.study.own_conversion import own_conversion
 
 ROOT = Path(__file__).parents[3]
@@ -20,14 +21,25 @@ def asked(**given: Any) -> dict[str, Any]:
 
 def test_what_the_command_line_says_has_its_type() -> None:
     """All of it comes as text; names of folders stay text, whatever they look like."""
-    found = own_conversion(asked(images="2024", to="1e3", allow_larger="true"), "config/x.yaml")
+    words = {"depth": "8", "range": "0,4095", "alpha": "white", "frames": "first"}
+    words["metadata"] = "strip"
+    given = asked(images="2024", to="1e3", allow_larger="true", **words)
+    found = own_conversion(given, "config/x.yaml")
     assert found == {
         "images": "2024",
         "to": "1e3",
         "quality": 50,
         "allow_larger": True,
         "job_minutes": 5,
+        **words,
     }
+
+
+def test_nothing_is_given_up_unless_it_is_said() -> None:
+    """The shipped file copies what JPEG cannot hold."""
+    found = own_conversion(asked(), "config/convert.yaml")
+    words = {key: found[key] for key in ("depth", "range", "alpha", "frames", "metadata")}
+    assert giving(**words) == (NOTHING, False)
 
 
 @pytest.mark.parametrize(
@@ -41,6 +53,8 @@ def test_what_the_command_line_says_has_its_type() -> None:
         ({"quality": "50.5"}, "quality is 50.5; quality is that of JPEG"),
         ({"to": ""}, 'to is ""; to is the folder that is written'),
         ({"job_minutes": "0"}, "job_minutes is 0; job_minutes is about how long a job takes"),
+        ({"depth": 16}, 'depth is "16"; depth is keep'),
+        ({"alpha": "green"}, 'alpha is "green"; alpha is copy'),
         ({"allow_larger": "maybe"}, 'allow_larger is "maybe"; allow_larger is true (every'),
         ({"qualty": "50"}, "the key qualty is unknown; did you mean quality?"),
     ],

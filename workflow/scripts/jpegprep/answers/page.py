@@ -259,6 +259,12 @@ def _next_steps(facts: Facts, probe: pd.DataFrame) -> list[str]:
             "Convert the data set (same layout; what would grow is copied as it is):\n\n"
             f"```sh\n{facts['command']}\n```"
         )
+        if held := facts["manifest"]["held"]:
+            parts.append(
+                f"It leaves images that hold more than a JPEG file of 8 bits ({_counted(held)}) as "
+                "they are; what is said above to be saved is with them converted. To convert them, "
+                f"too, say `{facts['giving_up']}` behind it."
+            )
     return parts
 
 
@@ -332,10 +338,32 @@ def _images(facts: Facts) -> str:
         f"{row['handling']}"
         for row in found["problems"]
     )
-    return (
+    parts = [
         f"{found['files']:,} files; {found['used']:,} used. Mostly {source['format']}{quality}."
         + (f" Not as they should be:\n{problems}" if problems else " Nothing is wrong with them.")
-    )
+    ]
+    if found["unread"]:
+        parts.append(
+            "**Not looked at**, since nothing here reads their formats: "
+            f"{_counted(found['unread'])}."
+        )
+    for scale in found["scales"]:
+        low, high = found["decoding"][scale]
+        parts.append(
+            f"Of images of more than 8 bits a channel ({scale} values) {low:g} … {high:g} became "
+            "0 … 255 (`depth`), in originals and variants alike."
+        )
+    if found["profiles"]:
+        taken = {
+            "ignore": "their numbers were taken as they are",
+            "srgb": "their colours were converted to sRGB",
+        }[found["decoding"]["icc"]]
+        parts.append(f"Profiles that are not sRGB: {_counted(found['profiles'])}; {taken} (`icc`).")
+    return "\n\n".join(parts)
+
+
+def _counted(found: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in found.items())
 
 
 def _time(facts: Facts) -> str:

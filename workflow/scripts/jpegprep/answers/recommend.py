@@ -7,7 +7,7 @@ import json
 import shlex
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,15 @@ from jpegprep.answers.verdicts import CANNOT_TELL, verdict
 from jpegprep.common.files import write_json, write_text
 from jpegprep.common.parquet import read_parquet
 from jpegprep.common.records import read_run
-from jpegprep.datasets.problems import OK
+from jpegprep.datasets.manifest import read_decoding
+from jpegprep.datasets.problems import (
+    ANIMATED,
+    DEEP,
+    NO_READER,
+    OK,
+    SET_ASIDE,
+    TRANSPARENT,
+)
 from jpegprep.evaluation.audit import warning
 from jpegprep.evaluation.decision import against_original
 from jpegprep.evaluation.losses import class_rows, read_ratios
@@ -83,6 +91,7 @@ def recommend(
     if told == CANNOT_TELL:
         ratio = None  # nobody is to take a number for an answer
     audited = _json(audit)
+    found_in_manifest = _manifest(manifest, split)
     facts: dict[str, Any] = {
         "images": what["images"],
         "verdict": told,
@@ -107,10 +116,11 @@ def recommend(
         "unknown_classes": _unknown_classes(predictions, split, what["class_margin"]),
         "audit": {"warning": warning(audited), "reason": audited["reason"]},
         "source": _source(size_of[1.0]),
-        "manifest": _manifest(manifest, split),
+        "manifest": found_in_manifest,
         "plan": {name: value for name, value in planned.items() if name != "speed"},
         "seconds": round(time.time() - started),
         "command": None if ratio is None else _command(what["images"], round(100 * ratio)),
+        "giving_up": giving_up(found_in_manifest),
         "runs": _runs(predictions, tried, ratio),
     }
     from jpegprep.results.figures.accuracy import recommended  # `propose` draws nothing
@@ -212,7 +222,12 @@ def _source(original: Mapping[Any, Any]) -> dict[str, Any]:
 
 def _manifest(manifest: str | Path, split: str | Path) -> dict[str, Any]:
     """Return how many files there are, how many are used, and what is wrong with them."""
-    files = read_parquet(manifest, ["problems", "handling"]).to_pandas()
+    columns = ["problems", "handling", "member", "scale", "profile"]
+    files = read_parquet(manifest, columns).to_pandas()
+    used = files[files["handling"] != SET_ASIDE]
+    of_used = used["problems"].str.split(", ").explode().value_counts()
+    unread = files.loc[files["problems"] == NO_READER, "member"]
+    endings = unread.map(lambda name: PurePosixPath(name).suffix.lower() or "no ending")
     wrong = files[files["problems"] != OK].value_counts(["problems", "handling"], sort=False)
     problems = wrong.rename("files").reset_index()
     return {
@@ -222,6 +237,16 @@ def _manifest(manifest: str | Path, split: str | Path) -> dict[str, Any]:
             {"problem": row["problems"], "handling": row["handling"], "files": int(row["files"])}
             for row in problems.to_dict("records")
         ],
+        "unread": {str(ending): int(count) for ending, count in endings.value_counts().items()},
+        # What a conversion leaves as it is, unless it is told to give that up.
+        "held": {
+            name: int(of_used[name]) for name in (DEEP, TRANSPARENT, ANIMATED) if name in of_used
+        },
+        "scales": sorted(used["scale"].dropna().unique()),
+        "profiles": {
+            str(name): int(count) for name, count in used["profile"].value_counts().items()
+        },
+        "decoding": read_decoding(manifest).record(),
     }
 
 
@@ -236,6 +261,26 @@ def _runs(
     for one in tried:
         found += [run for runs in one["runs"].values() for run in runs]
     return list(dict.fromkeys(found))
+
+
+def giving_up(found: Mapping[str, Any]) -> str:
+    """Return what `make convert` is told beside, to convert images that it else leaves as they are.
+
+    Args:
+        found: of the facts what is said of the manifest.
+    """
+    how, held, parts = found["decoding"], found["held"], []
+    if DEEP in held:
+        ranges = {tuple(how[scale]) for scale in found["scales"]}
+        parts.append("DEPTH=8")
+        if len(ranges) == 1:
+            ((low, high),) = ranges
+            parts.append(f"RANGE={low!r},{high!r}")
+    if TRANSPARENT in held:
+        parts.append(f"ALPHA={how['alpha']}")
+    if ANIMATED in held:
+        parts.append("FRAMES=first")
+    return " ".join(parts)
 
 
 def _command(images: str, quality: int) -> str:

@@ -1,23 +1,43 @@
 """The manifest: one row for each file of a data set, with what it is and what is wrong with it."""
 
 import hashlib
-import io
+import json
 import re
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 from PIL import Image
 
 from jpegprep.common.errors import UserError
 from jpegprep.common.files import replacing
 from jpegprep.common.parallel import in_order
-from jpegprep.common.parquet import write_parquet
+from jpegprep.common.parquet import read_parquet, write_parquet
 from jpegprep.datasets.adapters import Sample, read_samples
 from jpegprep.datasets.listing import class_of
-from jpegprep.datasets.problems import KEPT, OK, PROBLEMS, RARE, REPAIRED, RESPELLED, SET_ASIDE
-from jpegprep.images.images import JPEG_SIDE, decode, orientation
+from jpegprep.datasets.problems import (
+    ANIMATED,
+    DEEP,
+    KEPT,
+    NO_READER,
+    NOT_SRGB,
+    OK,
+    PROBLEMS,
+    RARE,
+    REPAIRED,
+    RESPELLED,
+    SET_ASIDE,
+    TRANSPARENT,
+)
+from jpegprep.images import deep
+from jpegprep.images.contents import has_extra_channel, has_several_frames, is_no_picture
+from jpegprep.images.decoding import Decoding, decoding_of, recorded
+from jpegprep.images.formats import not_read, opened
+from jpegprep.images.images import JPEG_SIDE, is_transparent, orientation
+from jpegprep.images.profiles import not_srgb
 from jpegprep.images.quality import chroma_subsampling, estimate_quality
 
 # Extensions under which each format goes; under another one it is `mislabelled`.
@@ -29,6 +49,9 @@ _EXTENSIONS = {
     "BMP": {".bmp", ".dib"},
     "TIFF": {".tif", ".tiff"},
     "WEBP": {".webp"},
+    "HEIF": {".heic", ".heif", ".hif", ".heics", ".heifs"},
+    "AVIF": {".avif", ".avifs"},
+    "JXL": {".jxl"},
 }
 
 
@@ -43,13 +66,17 @@ def build_manifest(
     Columns: key (unique, WebDataset-safe), class, member, format (by content; None where there is
     none), width and height in pixels, mode (Pillow's), bytes, sha256, quality (of a JPEG, estimated
     from its tables), standard_tables (whether they are libjpeg's of that quality), subsampling
-    (4:2:0 and the like), orientation (EXIF; 1 is upright), problems (those of `PROBLEMS` that it
-    has, the gravest first, or ``ok``), duplicate_of (the key of the first image with the same
-    bytes), handling (kept, repaired, set aside).
+    (4:2:0 and the like), orientation (EXIF; 1 is upright), scale (integer or floating, of an image
+    of more than 8 bits a channel), low and high (its 0.1st and 99.9th percentile, see
+    `deep.Values.percentiles`), profile (what its colour profile calls itself, where it is not
+    sRGB), problems (those of `PROBLEMS` that it has, the gravest first, or ``ok``), duplicate_of
+    (the key of the first image with the same bytes), handling (kept, repaired, set aside). Beside
+    the rows stands how the images are decoded, which `read_decoding` reads.
 
     Args:
         content: the data set's entry in the registry; the images of the classes that its option
-            ``rare`` lists are set aside.
+            ``rare`` lists are set aside, and ``depth``, ``alpha`` and ``icc`` say how images are
+            decoded (`decoding.decoding_of`).
         archives: its archives, in the order of the registry.
         manifest: the file to write.
         threads: how many threads decode.
@@ -69,17 +96,58 @@ def build_manifest(
     _compare(content, table, " and ".join(str(archive) for archive in archives[:2]))
     table["problems"] = [", ".join(problems) or OK for problems in table["problems"]]
     print(table.groupby(["handling", "problems"]).size().to_string())
+    how = _decoding(content, table)
+    told = json.dumps(how.record()).encode()
+    written = pa.Table.from_pandas(table.astype(_TYPES), preserve_index=False)
+    metadata = {_DECODING: told, _DECODING_CRC32: b"%08x" % zlib.crc32(told)}
     with replacing(manifest) as part:
-        write_parquet(table.astype(_TYPES), part)
+        write_parquet(
+            written.replace_schema_metadata({**written.schema.metadata, **metadata}), part
+        )
+
+
+def read_decoding(manifest: str | Path) -> Decoding:
+    """Return how the images of a data set are decoded, which its manifest has measured.
+
+    Raises:
+        UserError: where the manifest is damaged.
+    """
+    found = read_parquet(manifest, ["key"]).schema.metadata or {}
+    told = found.get(_DECODING, b"")
+    if found.get(_DECODING_CRC32) != b"%08x" % zlib.crc32(told):
+        raise UserError(f"{manifest} is damaged; remove it: it is made again")
+    return recorded(json.loads(told))
+
+
+# Pages of Parquet have checksums, its metadata have none.
+_DECODING, _DECODING_CRC32 = b"jpegprep.decoding", b"jpegprep.decoding.crc32"
+
+
+def _decoding(content: Mapping[str, Any], table: pd.DataFrame) -> Decoding:
+    """Return how the images that are used are decoded; print what that means for some."""
+    used = table[table["handling"] != SET_ASIDE]
+    measured = used.dropna(subset="low")[["scale", "low", "high"]]
+    rows = [(str(scale), float(low), float(high)) for scale, low, high in measured.to_numpy()]
+    how = decoding_of(content, rows)
+    for scale in dict.fromkeys(scale for scale, _, _ in rows):
+        low, high = how.range_of(scale)
+        of_scale = [(least, most) for of, least, most in rows if of == scale]
+        beyond = sum(least < low or most > high for least, most in of_scale)
+        print(
+            f"{len(of_scale)} images of more than 8 bits ({scale}): {low:g} … {high:g} becomes "
+            f"0 … 255; {beyond} of them reach beyond"
+        )
+    return how
 
 
 _SAMPLE = ["class", "member", "bytes", "sha256"]
 _FACTS = ["format", "width", "height", "mode", "quality", "standard_tables", "subsampling"]
-_FACTS += ["orientation", "problems"]
+_FACTS += ["orientation", "scale", "low", "high", "profile", "problems"]
 _TYPES = {
     **dict.fromkeys(("width", "height"), "int32"),
     **dict.fromkeys(("quality", "orientation"), "Int16"),
     "standard_tables": "boolean",
+    **dict.fromkeys(("low", "high"), "float64"),
 }
 _CHUNK_BYTES, _CHUNK_FILES = 4 << 20, 512
 
@@ -106,60 +174,63 @@ def _inspect(sample: Sample) -> tuple[Any, ...]:
     """Return the row of one file, without key and handling; its problems as a list."""
     digest = hashlib.sha256(sample.data).hexdigest()
     about = sample.class_name, sample.member, len(sample.data), digest
-    nothing = None, 0, 0, None, None, None, None, None
+    nothing = None, 0, 0, *[None] * 9
     gravest = sample.problem or (None if sample.class_name else "outside")
     try:
-        with Image.open(io.BytesIO(sample.data)) as image:
-            estimate = estimate_quality(getattr(image, "quantization", {}))
-            facts = (
-                *(image.format, image.width, image.height, image.mode),
-                *(estimate or (None, None)),
-                *(chroma_subsampling(image), orientation(image)),
-            )
+        image = opened(sample.data)
+        estimate = estimate_quality(getattr(image, "quantization", {}))
+        facts = (
+            *(image.format, image.width, image.height, image.mode),
+            *(estimate or (None, None)),
+            *(chroma_subsampling(image), orientation(image)),
+        )
     except Image.DecompressionBombError:
         return *about, *nothing, [gravest or "too large"]
-    except Exception:  # Pillow's parsers raise whatever comes to a damaged file
-        return *about, *nothing, [gravest or "not an image"]
-    if gravest is None and max(facts[1:3]) > JPEG_SIDE:
+    except Exception:  # parsers raise whatever comes to a damaged file
+        unread = not_read(sample.member, sample.data, None)
+        return *about, *nothing, [gravest or (NO_READER if unread else "not an image")]
+    if not_read(sample.member, sample.data, image.format):
+        return *about, *nothing, [gravest or NO_READER]
+    if gravest is None and max(image.size) > JPEG_SIDE:
         gravest = "too large"
+    if gravest is None and is_no_picture(image):
+        gravest = "bands"
+    values: tuple[Any, ...] = None, None, None
     if gravest is None:
         try:
-            decode(sample.data)
-        except ValueError:
+            whole = opened(sample.data)  # anew: to look for EXIF may have read a damaged one
+            if deep.is_deep(whole, sample.data):
+                read = deep.read(whole, sample.data)
+                values = read.scale, *(read.percentiles() or (None, None))
+                transparent = read.alpha is not None and bool((read.alpha < 255).any())
+            else:
+                whole.load()
+                transparent = is_transparent(whole)
+        except MemoryError:
+            raise
+        except Image.DecompressionBombError:
+            gravest = "too large"
+        except Exception:
             gravest = "truncated"
-    return *about, *facts, [gravest] if gravest else _harmless_problems(sample)
-
-
-def _harmless_problems(sample: Sample) -> list[str]:
-    """Return the problems of an image that can be decoded, in the order of `PROBLEMS`."""
-    with Image.open(io.BytesIO(sample.data)) as image:
-        suffix = PurePosixPath(sample.member).suffix.lower()
-        of_format = _EXTENSIONS.get(str(image.format), {suffix})
-        has = {
-            "mislabelled": "[" not in sample.member and suffix not in of_format,
-            "rotated": orientation(image) != 1,
-            # Pillow opens colour PNGs of 16 bits as if they had 8.
-            "16-bit": image.mode.startswith("I") or _png_depth(sample.data) == 16,
-            "cmyk": image.mode == "CMYK",
-            "palette": image.mode in ("P", "PA"),
-            "transparent": image.has_transparency_data,
-            "animated": _is_animated(image),
-            "grayscale": image.mode in ("1", "L", "LA") or image.mode.startswith("I"),
-        }
-    return [problem for problem in PROBLEMS if has.get(problem)]
-
-
-def _png_depth(data: bytes) -> int:
-    """Return the bits a channel of a PNG, 0 of another file."""
-    return data[24] if data.startswith(b"\x89PNG") else 0
-
-
-def _is_animated(image: Image.Image) -> bool:
-    try:
-        # The second picture of an MPO file is a preview.
-        return image.format != "MPO" and bool(getattr(image, "is_animated", False))
-    except Exception:  # a later frame is damaged
-        return True
+    if gravest is not None:
+        return *about, *facts, None, None, None, None, [gravest]
+    icc = image.info.get("icc_profile")
+    profile = not_srgb(icc) if icc else None
+    suffix = PurePosixPath(sample.member).suffix.lower()
+    has = {
+        "mislabelled": "[" not in sample.member
+        and suffix not in _EXTENSIONS.get(str(image.format), {suffix}),
+        "rotated": facts[-1] != 1,
+        DEEP: values[0] is not None,
+        "cmyk": image.mode == "CMYK",
+        "palette": image.mode in ("P", "PA"),
+        TRANSPARENT: transparent,
+        "extra channel": has_extra_channel(image),
+        ANIMATED: has_several_frames(sample.data),
+        NOT_SRGB: profile is not None,
+        "grayscale": image.mode in ("1", "L", "LA", "F") or image.mode.startswith("I"),
+    }
+    return *about, *facts, *values, profile, [problem for problem in PROBLEMS if has.get(problem)]
 
 
 def _handling(problems: Sequence[str]) -> str:

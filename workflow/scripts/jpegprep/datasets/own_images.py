@@ -17,8 +17,6 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from jpegprep.common.errors import UserError
 from jpegprep.common.files import write_json
 from jpegprep.common.layout import SPLITS
@@ -34,6 +32,7 @@ from jpegprep.datasets.listing import (
     walk,
 )
 from jpegprep.datasets.problems import FEWEST
+from jpegprep.images.formats import not_read, suffixes
 
 _SHARD_BYTES = 1 << 28  # 256 MiB
 
@@ -211,14 +210,12 @@ def name_of(path: str | Path) -> str:
 
 @cache
 def image_suffixes() -> frozenset[str]:
-    """Return the endings, in lower case and with a dot, of the formats that Pillow opens."""
-    Image.preinit()  # before all others: Pillow asks formats in the order in which they came
-    known = Image.registered_extensions()
-    return frozenset({end for end, form in known.items() if form in Image.OPEN} | {".mpo"})
+    """Return the endings, in lower case and with a dot, of the formats that are opened."""
+    return suffixes()
 
 
 def looks_like_image(name: str) -> bool:
-    """Tell whether a file is called as an image in a format that Pillow opens."""
+    """Tell whether a file is called as an image in a format that is opened."""
     dot = name.rfind(".")
     return dot > 0 and name[dot:].lower() in image_suffixes()
 
@@ -298,12 +295,20 @@ def _in_folders(
         empty: the folders that hold nothing.
         links: how many links were left out.
     """
-    images = [(name.split("/"), size) for name, size in files if looks_like_image(name)]
+    names = []
+    images = []
+    for name, size in files:
+        names.append(name)
+        if looks_like_image(name):
+            images.append((name.split("/"), size))
     images = [(parts, size) for parts, size in images if parts[0] and not any(map(ignored, parts))]
     if not images:
+        unread = Counter(ending for name in names if (ending := not_read(name, b"", None)))
+        of = ", ".join(f"{ending} {count:,}" for ending, count in unread.most_common())
         raise UserError(
-            f"images={path} holds no image{_not_followed(links)}; images are known by their "
-            "endings (.jpg, .png and whatever else Pillow opens)"
+            f"images={path} holds no image{_not_followed(links)}"
+            + (f" but of formats that nothing here reads ({of})" if of else "")
+            + "; images are known by their endings (.jpg, .png, .heic and others)"
         )
     root, folders = _class_level([parts for parts, _ in images])
     if not folders:

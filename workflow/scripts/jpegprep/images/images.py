@@ -2,9 +2,13 @@
 
 import io
 
-import numpy as np
 from PIL import ExifTags, Image, features
 from PIL import __version__ as pillow_version
+
+from jpegprep.images import deep
+from jpegprep.images.decoding import USUAL, Decoding
+from jpegprep.images.formats import opened, opened_by_pillow_alone
+from jpegprep.images.profiles import to_srgb
 
 # Modes that a JPEG file can hold as they are; every other mode becomes RGB first.
 _JPEG_MODES = {"L", "RGB", "CMYK"}
@@ -20,33 +24,66 @@ def codec() -> str:
     return f"Pillow {pillow_version}, {library}"
 
 
-def decode(data: bytes) -> Image.Image:
-    """Decode an image file, turn it upright by its EXIF orientation, and scale it to 8 bits.
+def decode(data: bytes, how: Decoding = USUAL) -> Image.Image:
+    """Decode an image file: upright, with 8 bits a channel, without transparency.
 
     Args:
-        data: the bytes of a file in any format that Pillow opens.
+        data: the bytes of a file in any format that `formats` opens.
+        how: the data set's images are decoded.
 
     Returns:
-        The image in its own mode; one of 16 bits a pixel in mode L.
+        The image in its own mode, but for one of more than 8 bits (L, RGB or CMYK), one that was
+        transparent (L or RGB) and one that was converted to sRGB. An alpha channel that is opaque
+        throughout stays.
 
     Raises:
         ValueError: where the bytes are no image, or a truncated one.
     """
-    image: Image.Image
     try:
-        image = Image.open(io.BytesIO(data))
-        image.load()
+        image = opened(data)
+        if deep.is_deep(image, data):
+            values = deep.read(image, data)
+            found = values.image(how.range_of(values.scale))
+            kept = ("icc_profile", "comment")
+            found.info.update({name: image.info[name] for name in kept if name in image.info})
+        else:
+            image.load()
+            found = image
+        if (turn := _TURNS.get(orientation(image))) is not None:
+            found = found.transpose(turn)
+        if how.alpha != "drop" and is_transparent(found):
+            found = _laid_on(found, how.alpha)
+        return to_srgb(found) if how.icc == "srgb" else found
     except MemoryError:  # the machine's fault, not the image's
         raise
-    except Exception as error:  # Pillow's parsers raise whatever comes to a damaged file
+    except Exception as error:  # parsers raise whatever comes to a damaged file
         raise ValueError(f"no readable image: {error}") from error
-    if (turn := _TURNS.get(orientation(image))) is not None:
-        image = image.transpose(turn)
-    if image.mode.startswith("I"):
-        # Pillow's own conversion cuts off at 255 and makes such images white.
-        pixels = np.asarray(image).astype(np.float64) * (255 / 65535)
-        image = Image.fromarray(pixels.round().clip(0, 255).astype(np.uint8))
-    return image
+
+
+def is_transparent(image: Image.Image) -> bool:
+    """Tell whether any pixel is less than opaque; an alpha channel alone makes no transparency."""
+    if not image.has_transparency_data:
+        return False
+    image.load()
+    alpha = image if "A" in image.getbands() else image.convert("RGBA")
+    return any(alpha.getchannel("A").histogram()[:255])
+
+
+def _laid_on(image: Image.Image, colour: str) -> Image.Image:
+    """Return a transparent image on a ground of one colour, opaque."""
+    gray = image.mode in ("1", "L", "LA", "La")
+    found = Image.new("L" if gray else "RGB", image.size)
+    for top in range(0, image.height, _ROWS):  # of a large image no second one is held
+        part = image.crop((0, top, image.width, min(top + _ROWS, image.height))).convert("RGBA")
+        ground = Image.new("RGBA", part.size, colour)
+        ground.alpha_composite(part)
+        found.paste(ground.getchannel("R") if gray else ground.convert("RGB"), (0, top))
+    kept = ("icc_profile", "comment")
+    found.info.update({name: image.info[name] for name in kept if name in image.info})
+    return found
+
+
+_ROWS = 256
 
 
 def orientation(image: Image.Image) -> int:
@@ -74,26 +111,34 @@ _TURNS = {
 def image_format(data: bytes) -> str | None:
     """Return the format found in the content, as Pillow names it, or None where it finds none."""
     try:
-        return Image.open(io.BytesIO(data)).format
+        return opened(data).format
     except Exception:
         return None
 
 
-def plain(data: bytes) -> bytes:
-    """Return an image file that every reader shows as `decode` does.
+def plain(data: bytes, how: Decoding = USUAL) -> bytes:
+    """Return an image file that Pillow alone shows as `decode` does.
 
-    That is the bytes themselves, or, of an image that is turned by EXIF or has 16 bits, a PNG.
+    That is the bytes themselves, or a PNG: of an image that is turned by EXIF, has more than 8
+    bits, is transparent, has a profile that counts, or is of a format that Pillow does not open.
 
     Raises:
         ValueError: where the bytes are no image.
     """
     try:
-        image = Image.open(io.BytesIO(data))
+        image = opened(data)
+        itself = (
+            opened_by_pillow_alone(image)
+            and orientation(image) == 1
+            and not deep.is_deep(image, data)
+            and not (how.icc == "srgb" and "icc_profile" in image.info)
+            and not (how.alpha != "drop" and image.has_transparency_data and is_transparent(image))
+        )
+    except MemoryError:
+        raise
     except Exception as error:
         raise ValueError(f"no readable image: {error}") from error
-    if orientation(image) == 1 and not image.mode.startswith("I"):
-        return data
-    return encode_png(decode(data))
+    return data if itself else encode_png(decode(data, how))
 
 
 def encode_png(image: Image.Image) -> bytes:
@@ -111,7 +156,7 @@ def encode_jpeg(image: Image.Image, quality: int, full_chroma: bool = False) -> 
 
     With `full_chroma` as ``Image.save(quality=quality, subsampling=0)`` does: 4:4:4.
 
-    Modes that JPEG lacks become RGB; transparency is dropped, as Pillow's `convert` drops it.
+    Modes that JPEG lacks become RGB; an alpha channel is dropped, as Pillow's `convert` drops it.
 
     Raises:
         ValueError: where the image is too long for a JPEG file.

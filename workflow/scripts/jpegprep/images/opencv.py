@@ -4,39 +4,52 @@ It knows nothing of EXIF, comments, CMYK and transparency as Pillow does, so onl
 headers show none of these take its way.
 """
 
-import io
-
 import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from jpegprep.images.decoding import USUAL, Decoding
+from jpegprep.images.formats import opened
 from jpegprep.images.images import JPEG_SIDE, decode, orientation
 
 cv2.setNumThreads(1)  # images are worked on side by side, each by one thread
 
 
-def decode_rgb(data: bytes) -> npt.NDArray[np.uint8]:
+def decode_rgb(data: bytes, how: Decoding = USUAL) -> npt.NDArray[np.uint8]:
     """Return an image file's pixels, (height, width, 3) uint8: those of `decode`, made RGB.
+
+    Args:
+        data: the file.
+        how: the data set's images are decoded.
 
     Raises:
         ValueError: where the bytes are no image, or a truncated one.
     """
-    if is_plain(data):
+    if is_plain(data, how):
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
         if pixels is not None:
             return pixels  # type: ignore[return-value]
-    image = decode(data)
+    image = decode(data, how)
     return np.array(image if image.mode == "RGB" else image.convert("RGB"))
 
 
-def is_plain(data: bytes) -> bool:
+def is_plain(data: bytes, how: Decoding = USUAL) -> bool:
     """Tell whether OpenCV and Pillow read and write an image file alike, by its headers."""
+    if how.icc == "srgb" and has_profile(data):
+        return False
     if data.startswith(b"\xff\xd8\xff"):
         return _plain_jpeg(data)
     return data.startswith(_PNG) and _plain_png(data)
 
 
+def has_profile(data: bytes) -> bool:
+    """Tell whether a JPEG or PNG file has a colour profile; of others, by chance, maybe."""
+    return any(mark in data for mark in _PROFILES)
+
+
+# What stands before a profile in a JPEG or a PNG file; elsewhere by chance alone.
+_PROFILES = (b"ICC_PROFILE\0", b"iCCP")
 _PNG = b"\x89PNG\r\n\x1a\n"
 # Larger images are Pillow's to refuse.
 _LARGEST = int(Image.MAX_IMAGE_PIXELS or 0)
@@ -59,7 +72,7 @@ def _plain_jpeg(data: bytes) -> bool:
             frame = frame and (segment[5] == 1 or segment[6:13:3] == b"\1\2\3")
         elif marker == _APP1 and segment.startswith(b"Exif"):
             # The block's own byte order and offsets are Pillow's to read.
-            if orientation(Image.open(io.BytesIO(data))) != 1:
+            if orientation(opened(data)) != 1:
                 return False
         elif marker == _APP14 and segment.startswith(b"Adobe"):
             if segment[11:12] != b"\1":  # not YCbCr

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from jpegprep.images.decoding import USUAL, Decoding
 from jpegprep.images.images import codec, decode, encode_jpeg
 from jpegprep.images.opencv import is_plain
 from jpegprep.images.variants import Denoised, Jpeg, Noise, Smaller, Treatment
@@ -30,19 +31,19 @@ def encoder() -> str:
 class _Source:
     """An image file, decoded at most once."""
 
-    def __init__(self, data: bytes) -> None:
-        self.data = data
+    def __init__(self, data: bytes, how: Decoding) -> None:
+        self.data, self.how = data, how
 
     @cached_property
     def _plain(self) -> Any:
         """Its pixels by OpenCV; None where Pillow is to decode it."""
-        if not is_plain(self.data):
+        if not is_plain(self.data, self.how):
             return None
         return cv2.imdecode(np.frombuffer(self.data, np.uint8), cv2.IMREAD_UNCHANGED)
 
     @cached_property
     def _image(self) -> Any:
-        return decode(self.data)
+        return decode(self.data, self.how)
 
     def recompressed(self, jpeg: Jpeg) -> bytes:
         if self._plain is not None:
@@ -55,13 +56,16 @@ class _Source:
 _FULL_CHROMA = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
 
 
-def treat(data: bytes, treatments: tuple[Treatment, ...], key: str = "") -> bytes:
+def treat(
+    data: bytes, treatments: tuple[Treatment, ...], key: str = "", how: Decoding = USUAL
+) -> bytes:
     """Apply the treatments of a variant to an image file; without any, return the bytes themselves.
 
     Args:
         data: as of `treat_each`.
         treatments: what to do, in this order.
         key: likewise.
+        how: likewise.
 
     Returns:
         As `treat_each`, of the one variant.
@@ -69,11 +73,14 @@ def treat(data: bytes, treatments: tuple[Treatment, ...], key: str = "") -> byte
     Raises:
         ValueError: where the bytes cannot be decoded.
     """
-    return treat_each(data, [treatments], key)[0]
+    return treat_each(data, [treatments], key, how)[0]
 
 
 def treat_each(
-    data: bytes, variants: Sequence[tuple[Treatment, ...]], key: str = ""
+    data: bytes,
+    variants: Sequence[tuple[Treatment, ...]],
+    key: str = "",
+    how: Decoding = USUAL,
 ) -> list[bytes]:
     """Apply the treatments of each variant to an image file, which is decoded once for all.
 
@@ -82,6 +89,7 @@ def treat_each(
             one with damage amid its pixels OpenCV makes an image with a gray rest.
         variants: of each what to do, in this order.
         key: the sample's, from which its noise is drawn.
+        how: the data set's images are decoded.
 
     Returns:
         The bytes of the treated files: JPEG, where compression was applied and kept, and then
@@ -91,7 +99,7 @@ def treat_each(
     Raises:
         ValueError: where the bytes cannot be decoded.
     """
-    source = _Source(data)
+    source = _Source(data, how)
     return [_treated(source, treatments, key) for treatments in variants]
 
 
@@ -100,19 +108,19 @@ def _treated(source: _Source, treatments: tuple[Treatment, ...], key: str) -> by
     for treatment in treatments:
         match treatment:
             case Jpeg():
-                found = _Source(found.recompressed(treatment))
+                found = _Source(found.recompressed(treatment), source.how)
             case Smaller():
                 found = min(source, found, key=lambda one: len(one.data))
             case Noise(reading):
-                found = _Source(_noisy(found.data, key, reading))
+                found = _Source(_noisy(found.data, key, reading, source.how), source.how)
             case Denoised():
-                found = _Source(_denoised(found.data))
+                found = _Source(_denoised(found.data), source.how)
     return found.data
 
 
-def _noisy(data: bytes, key: str, reading: str) -> bytes:
+def _noisy(data: bytes, key: str, reading: str, how: Decoding) -> bytes:
     """Return a PNG of the image with noise, rounded and clipped, see `Noise`."""
-    image = decode(data)
+    image = decode(data, how)
     image = image if image.mode in ("L", "RGB") else image.convert("RGB")
     pixels = np.asarray(image, dtype=np.float32)
     seed = int.from_bytes(hashlib.sha256(key.encode()).digest()[:16], "big")

@@ -159,14 +159,15 @@ def predict_variant(
 def _unpack(reader: ShardReader, folder: Path) -> pd.DataFrame:
     """Write a split's images into a folder, since AutoGluon reads files; return paths and labels.
 
-    AutoGluon sees neither EXIF orientation nor 16 bits; the other variants were made upright and
-    of 8 bits, so the originals are here, or the comparison would be of something else.
+    AutoGluon sees neither EXIF orientation nor 16 bits nor what is transparent; the other variants
+    were made upright, of 8 bits and opaque, so the originals are here, or the comparison would be
+    of something else.
     """
     folder.mkdir()
     paths = []
     for i, key in enumerate(reader.keys):
         path = folder / str(key)  # Pillow tells the format by content
-        path.write_bytes(plain(reader.image(i)))
+        path.write_bytes(plain(reader.image(i), reader.decoding))
         paths.append(str(path))
     return pd.DataFrame({"image": paths, "label": reader.labels})
 

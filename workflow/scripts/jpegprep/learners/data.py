@@ -86,7 +86,7 @@ class ImageDataset(Dataset[tuple[torch.Tensor, int]]):
     def _pixels(self, i: int) -> Pixels:
         if (kept := self._kept.get(i)) is not None:
             return kept
-        pixels = decode_rgb(self._reader.image(i))
+        pixels = decode_rgb(self._reader.image(i), self._reader.decoding)
         if pixels.nbytes <= self._room:
             self._room -= pixels.nbytes
             self._kept[i] = pixels

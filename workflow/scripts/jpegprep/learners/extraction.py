@@ -24,6 +24,7 @@ from tqdm import tqdm
 from jpegprep.common.cpu import use_processors
 from jpegprep.common.files import replacing
 from jpegprep.datasets.weights import pretrained_model
+from jpegprep.images.decoding import Decoding
 from jpegprep.images.opencv import decode_rgb
 from jpegprep.images.variants import ORIGINAL
 from jpegprep.learners import runs
@@ -129,11 +130,11 @@ class CpuNetwork:
         def of_image(i: int) -> Features:
             data = reader.image(i)
             if known is None:
-                return self._of_file(data)
+                return self._of_file(data, reader.decoding)
             digest = hashlib.sha256(data).digest()
             found = known.get(digest)
             if found is None:
-                found = self._of_file(data)
+                found = self._of_file(data, reader.decoding)
                 if keep:
                     known[digest] = found
             return found
@@ -144,8 +145,8 @@ class CpuNetwork:
         with ThreadPoolExecutor(self._threads) as pool:
             yield from pool.map(of_image, range(len(reader)))
 
-    def _of_file(self, data: bytes) -> Features:
-        pixels = self._transform(decode_rgb(data), np.random.default_rng(0))
+    def _of_file(self, data: bytes, how: Decoding) -> Features:
+        pixels = self._transform(decode_rgb(data, how), np.random.default_rng(0))
         return self._of_pixels(np.ascontiguousarray(pixels)[np.newaxis])
 
 

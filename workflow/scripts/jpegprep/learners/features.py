@@ -31,8 +31,9 @@ from PIL import Image
 
 from jpegprep.common.errors import UserError
 from jpegprep.common.parallel import in_order
+from jpegprep.images.decoding import USUAL, Decoding
 from jpegprep.images.images import decode, encode_jpeg, orientation
-from jpegprep.images.opencv import decode_rgb
+from jpegprep.images.opencv import decode_rgb, has_profile
 from jpegprep.shards.headers import NAMES, OF_ENCODER, header_features
 from jpegprep.shards.shards import ShardReader
 
@@ -95,7 +96,7 @@ def feature_table(
         found = []
         for i in range(start, min(start + _CHUNK, len(reader))):
             try:
-                found.append(extract(reader.image(i), kinds, side))
+                found.append(extract(reader.image(i), kinds, side, reader.decoding))
             except ValueError as error:
                 raise UserError(
                     f"{reader.keys[i]}: {error}; remove its shards: they are made again"
@@ -110,13 +111,14 @@ def feature_table(
     return pd.DataFrame(table, columns=names)
 
 
-def extract(data: bytes, kinds: Sequence[str], side: int) -> Features:
+def extract(data: bytes, kinds: Sequence[str], side: int, how: Decoding = USUAL) -> Features:
     """Return the features of one image file.
 
     Args:
-        data: the bytes of a file in any format that Pillow opens.
+        data: the bytes of an image file.
         kinds: as of `feature_names`.
         side: of ``pixels``.
+        how: the data set's images are decoded.
 
     Returns:
         (columns,) float32: of ``dct`` in the units of the 8 × 8 DCT of pixels (a flat block of gray
@@ -127,12 +129,12 @@ def extract(data: bytes, kinds: Sequence[str], side: int) -> Features:
     Raises:
         ValueError: where the bytes are no image, or a truncated one.
     """
-    file = _File(data)
+    file = _File(data, how)
     parts: Mapping[str, Callable[[], Features]] = {
         "dct": lambda: dct_features(file.coefficients),
         "dct_stored": lambda: stored_features(file.coefficients),
         "encoder": lambda: encoder_features(data),
-        "pixels": lambda: pixel_features(data, side),
+        "pixels": lambda: pixel_features(data, side, how),
     }
     return np.concatenate([parts[kind]() for kind in kinds])
 
@@ -171,16 +173,20 @@ class _File:
     """An image file whose coefficients are read once, when they are asked for."""
 
     data: bytes
+    how: Decoding
 
     @cached_property
     def coefficients(self) -> Coefficients:
         """What the file stores, or would as a JPEG of the finest steps.
 
         A file without stored coefficients of Y, Cb and Cr (another format, CMYK, RGB kept as it is,
-        a JPEG that jpeglib does not read) has those that it would have as JPEG of quality 100 with
-        4:2:0, whose quantization steps are all 1: the finest that the other variants could store.
+        a JPEG that jpeglib does not read, colours that are converted to sRGB) has those that it
+        would have as JPEG of quality 100 with 4:2:0, whose quantization steps are all 1: the finest
+        that the other variants could store.
         """
-        found = stored_coefficients(self.data) or stored_coefficients(_finest_jpeg(self.data))
+        converted = self.how.icc == "srgb" and has_profile(self.data)
+        found = None if converted else stored_coefficients(self.data)
+        found = found or stored_coefficients(_finest_jpeg(self.data, self.how))
         if found is None:
             raise ValueError("no coefficients")
         return found
@@ -230,7 +236,7 @@ def encoder_features(data: bytes) -> Features:
     return np.nan_to_num([told[name] for name in OF_ENCODER], nan=-1).astype(np.float32)
 
 
-def pixel_features(data: bytes, side: int) -> Features:
+def pixel_features(data: bytes, side: int, how: Decoding = USUAL) -> Features:
     """Return the upright image as ``side`` × ``side`` RGB pixels, (3 · side²,), 0 to 255.
 
     Each is the mean of its part of the image, rounded (Pillow's box filter).
@@ -238,7 +244,7 @@ def pixel_features(data: bytes, side: int) -> Features:
     Raises:
         ValueError: where the bytes are no image, or a truncated one.
     """
-    image = Image.fromarray(decode_rgb(data))
+    image = Image.fromarray(decode_rgb(data, how))
     pixels = image.resize((side, side), Image.Resampling.BOX)
     return np.asarray(pixels, dtype=np.float32).ravel()
 
@@ -345,6 +351,6 @@ def _without_metadata(data: bytes) -> bytes | None:
     return None
 
 
-def _finest_jpeg(data: bytes) -> bytes:
-    image = decode(data)
+def _finest_jpeg(data: bytes, how: Decoding) -> bytes:
+    image = decode(data, how)
     return encode_jpeg(image if image.mode in ("L", "RGB") else image.convert("RGB"), 100)

@@ -84,6 +84,7 @@ def write_run(
             "test": {"n": len(test), "accuracy": accuracy},
             "encoder": readers["train"].encoders,
             "decoder": codec(),
+            "decoding": readers["train"].decoding.record(),
             **environment(threads, gpu),
             "bytes_read": test.image_bytes + (read if folds is None or history else 0),
             "peak_memory_mib": peak_memory_mib(facts.get("peak_memory_mib", {})),

@@ -12,6 +12,7 @@ import torch
 from jpegprep.common.cpu import use_processors
 from jpegprep.common.parquet import read_parquet
 from jpegprep.datasets.adapters import read_samples
+from jpegprep.datasets.manifest import read_decoding
 from jpegprep.datasets.problems import SET_ASIDE
 from jpegprep.datasets.weights import pretrained_model
 from jpegprep.images.images import codec
@@ -59,7 +60,8 @@ def measure_speed(
     with tempfile.TemporaryDirectory(prefix="jpegprep-") as scratch:
         folder = Path(scratch)
         original = folder / "original.tar"
-        with writing_shard(original, ORIGINAL, codec()) as writer:
+        how = read_decoding(manifest)
+        with writing_shard(original, ORIGINAL, codec(), how=how) as writer:
             for i, data in enumerate(_some(content, archives, manifest)):
                 writer.append(pack([(f"{i}", 0, data, data)]))
         targets = [folder / f"{variant}.tar" for variant in variants]

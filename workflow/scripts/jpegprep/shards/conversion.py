@@ -3,8 +3,9 @@
     python -m jpegprep.shards.conversion SOURCE TARGET --quality 50
     python -m jpegprep.shards.conversion --verify TARGET
 
-Each image becomes the JPEG file that the variant ``jpeg-qN-smaller`` of a study holds: where that
-would be no smaller, the image is copied byte for byte under its own name. Whatever else SOURCE
+Each image becomes the JPEG file that the variant ``jpeg-qN-smaller`` of a study holds, with the
+metadata of its source: where that would be no smaller, or would hold less than a JPEG file of 8
+bits can (`preserving`), the image is copied byte for byte under its own name. Whatever else SOURCE
 holds is copied too, and counted. A conversion that was stopped goes on when it is called again. In
 the end TARGET holds a record of every file (`conversion_record`), which ``--verify`` compares.
 """
@@ -18,9 +19,9 @@ import stat
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -34,9 +35,17 @@ from jpegprep.common.folder_locks import locked
 from jpegprep.common.parallel import in_order
 from jpegprep.datasets.listing import File, ignored
 from jpegprep.datasets.own_images import looks_like_image
-from jpegprep.images.images import JPEG_SIDE, decode, image_format
-from jpegprep.images.recompress import encoder, treat
-from jpegprep.images.variants import Smaller, parse_variant
+from jpegprep.images.images import image_format
+from jpegprep.images.preserving import (
+    NO_PICTURE,
+    NOT_READ,
+    NOTHING,
+    Giving,
+    asked,
+    giving,
+    made,
+)
+from jpegprep.images.recompress import encoder
 from jpegprep.shards.conversion_record import (
     CONVERTED,
     COPIED,
@@ -62,12 +71,15 @@ from jpegprep.shards.conversion_record import (
     unchanged,
     write_record,
 )
+from jpegprep.shards.measuring import measured
 from jpegprep.shards.places import Places
 from jpegprep.shards.sources import OURS, Reading, Source, open_source
 from jpegprep.shards.verification import verify
 
 # In the target: what is converted into what; files that are being written; who works there.
 WHAT, _UNFINISHED, _LOCK = f"{OURS}json", f"{OURS}part", f"{OURS}lock"
+
+Numbered = Sequence[tuple[int, File]]  # files of a source, with their numbers
 
 
 @dataclass(frozen=True)
@@ -85,6 +97,10 @@ class Summary:
         skipped: what was not copied: links and devices; of an archive also names that lead out of
             it or come again later, and files over 512 MiB.
         left: files of TARGET whose source has gone since an earlier call, left as they were.
+        held: images that stay as they are since their JPEG files would hold less, by the reason.
+        unread: files that are called images of formats that are not read, by their ending, copied.
+        bands: files whose channels are no picture, copied.
+        left_out: bytes of metadata that the JPEG files do not hold.
     """
 
     images: int
@@ -95,20 +111,31 @@ class Summary:
     other: int
     skipped: int
     left: int = 0
+    held: Mapping[str, int] = field(default_factory=dict)
+    unread: Mapping[str, int] = field(default_factory=dict)
+    bands: int = 0
+    left_out: int = 0
 
     def __str__(self) -> str:
         """Return it as people read it, a line each."""
         share = f" ({self.after / self.before:.1%})" if self.before else ""
+        unread = ", ".join(f"{ending} {count:,}" for ending, count in self.unread.items())
         counts = {
             "images": self.images,
             "kept as they were, since JPEG made them no smaller": self.kept,
+            **{f"kept as they were, {why}": count for why, count in self.held.items()},
+            f"images of formats that are not read ({unread}), copied": sum(self.unread.values()),
+            "images of channels that are no picture, copied": self.bands,
             "unreadable images, copied": self.unreadable,
             "other files, copied": self.other,
             "links and unusable names, skipped": self.skipped,
             "files whose source has gone, left": self.left,
         }
         lines = [f"{what}: {n:,}" for what, n in counts.items() if n or what == "images"]
-        return "\n".join([*lines, f"bytes of the images: {self.before:,} -> {self.after:,}{share}"])
+        lines.append(f"bytes of the images: {self.before:,} -> {self.after:,}{share}")
+        if self.left_out:
+            lines.append(f"of the bytes saved, metadata that were left out: {self.left_out:,}")
+        return "\n".join(lines)
 
 
 def summary_of(target: Path) -> Summary:
@@ -119,22 +146,34 @@ def summary_of(target: Path) -> Summary:
     """
     found = counts(target)
 
-    def total(*done: str) -> tuple[int, int, int]:
+    def total(*done: str) -> list[int]:
         of_done = [numbers for (name, _), numbers in found.items() if name in done]
-        files, before, after = map(sum, zip(*of_done, strict=True)) if of_done else (0, 0, 0)
-        return files, before, after
+        return list(map(sum, zip(*of_done, strict=True))) if of_done else [0] * 4
 
-    images, before, after = total(CONVERTED, KEPT)
-    unreadable = found.get((COPIED, UNREADABLE), (0,))[0]
+    def of(done: str, why: str | None) -> int:
+        return found.get((done, why), (0,))[0]
+
+    images, before, after, left_out = total(CONVERTED, KEPT)
+    reasons = sorted((str(why), of(name, why)) for name, why in found if name == KEPT and why)
+    unread = {
+        why.removeprefix(NOT_READ).strip(): of(COPIED, why)
+        for why in sorted(why for name, why in found if name == COPIED and why)
+        if why.startswith(NOT_READ)
+    }
+    unreadable, bands = of(COPIED, UNREADABLE), of(COPIED, NO_PICTURE)
     return Summary(
         images=images,
         before=before,
         after=after,
-        kept=total(KEPT)[0],
+        kept=of(KEPT, None),
         unreadable=unreadable,
-        other=total(COPIED)[0] - unreadable,
+        other=total(COPIED)[0] - unreadable - bands - sum(unread.values()),
         skipped=total(SKIPPED)[0],
         left=total(LEFT)[0],
+        held=dict(reasons),
+        unread=unread,
+        bands=bands,
+        left_out=left_out,
     )
 
 
@@ -144,6 +183,8 @@ def convert(
     quality: int,
     threads: int = 1,
     keep_smaller: bool = True,
+    given: Giving = NOTHING,
+    measure: bool = False,
 ) -> Summary:
     """Write a user's own images as JPEG to a folder, in the layout of their source.
 
@@ -158,16 +199,20 @@ def convert(
         quality: of JPEG, 1 to 99.
         threads: how many convert side by side; the result is the same for any number.
         keep_smaller: whether an image that JPEG makes no smaller is copied as it is.
+        given: what may be given up (`preserving.giving`).
+        measure: whether the values that become 0 and 255 are measured (`measuring`).
 
     Raises:
         UserError: where source or target cannot be used, another conversion writes to the target,
             or the disk is full.
     """
-    variant = variant_of(quality, keep_smaller)
     opened, target = open_source(absolute(source)), absolute(target)
-    check_target(opened, target, variant)
     listed = opened.listed()
     files = usable(listed)
+    if measure:
+        given = with_range(opened, files, target, quality, keep_smaller, given, threads)
+    variant = variant_of(quality, keep_smaller, given)
+    check_target(opened, target, variant)
     with begun(opened, target, variant):
         known = Known(target, [file.path for _, file in files])
         gone = gone_of(target, known)
@@ -185,15 +230,46 @@ def absolute(path: str | Path) -> Path:
     return Path(path).expanduser().absolute()
 
 
-def variant_of(quality: int, keep_smaller: bool = True) -> str:
-    """Return the name of the variant that a conversion makes.
+def variant_of(quality: int, keep_smaller: bool = True, given: Giving = NOTHING) -> str:
+    """Return the name of the variant that a conversion makes, and what it gives up.
 
     Raises:
         UserError: where the quality is none.
     """
     if not 1 <= quality <= 99:
         raise UserError(f"quality is {quality}; a JPEG quality is a whole number from 1 to 99")
-    return f"jpeg-q{quality}{'-smaller' if keep_smaller else ''}"
+    return f"jpeg-q{quality}{'-smaller' if keep_smaller else ''}{given}"
+
+
+def with_range(
+    source: Source,
+    files: Numbered,
+    target: Path,
+    quality: int,
+    keep_smaller: bool,
+    given: Giving,
+    threads: int,
+) -> Giving:
+    """Return what a conversion gives up, with the values that become 0 and 255.
+
+    All images of a target have one range: that with which the conversion began. Before, it is
+    measured over all files.
+
+    Args:
+        source: what is converted.
+        files: of the source, as of `usable`.
+        target: the folder.
+        quality: as of `convert`.
+        keep_smaller: likewise.
+        given: with any range.
+        threads: how many files are read side by side.
+    """
+    with suppress(OSError, ValueError, KeyError, UserError):
+        begun_as = json.loads((target / WHAT).read_text(encoding="utf-8"))["variant"]
+        found = replace(given, decoding=asked(begun_as)[1].decoding)
+        if variant_of(quality, keep_smaller, found) == begun_as:
+            return found
+    return measured(source, files, given, threads)
 
 
 @contextmanager
@@ -263,9 +339,6 @@ def check_target(source: Source, target: Path, variant: str) -> bool:
         f"{target}: holds files, and no conversion of {source.path} to {variant}; name an empty "
         "folder or a new one"
     )
-
-
-Numbered = Sequence[tuple[int, File]]
 
 
 def usable(listed: Sequence[File]) -> Numbered:
@@ -384,6 +457,7 @@ class _Treated(NamedTuple):
     data: bytes
     why: str | None = None
     size: tuple[int, int] | None = None
+    left_out: int | None = None
 
 
 class _Writer:
@@ -391,7 +465,7 @@ class _Writer:
 
     def __init__(self, target: Path, variant: str) -> None:
         self._target = target
-        self._variant, self._treatments = variant, parse_variant(variant)
+        self._variant, (self._treatments, self._given) = variant, asked(variant)
         self._folders: set[str] = set()
         self._own = threading.local()
 
@@ -414,6 +488,7 @@ class _Writer:
         row = Row(stored(file.path), stored(place), found.done, found.why, len(data))
         width, height = found.size or (None, None)
         row = row._replace(sha256_before=before, sha256_after=after, width=width, height=height)
+        row = row._replace(left_out=found.left_out)
         return self._row(row, file, place)
 
     def _copied(self, job: _Job, full: Path) -> Row:
@@ -445,18 +520,15 @@ class _Writer:
         if any(map(ignored, path.split("/"))):
             return _Treated(COPIED, data, HIDDEN)
         try:
-            # OpenCV would make an image of a damaged file, too.
-            size = decode(data).size
-            if max(size) > JPEG_SIDE:
-                raise ValueError("no JPEG file is so long")
-            treated = treat(data, self._treatments)
+            found = made(path, data, self._treatments, self._given)
         except MemoryError:
             raise
         except Exception:  # Pillow raises whatever comes to a damaged file or a rare mode
             named = looks_like_image(path) or image_format(data)
             return _Treated(COPIED, data, UNREADABLE if named else NO_IMAGE)
-        kept = Smaller() in self._treatments and treated == data
-        return _Treated(KEPT if kept else CONVERTED, treated, size=size)
+        if found.data is None:
+            return _Treated(KEPT if found.size else COPIED, data, found.why, found.size)
+        return _Treated(CONVERTED, found.data, None, found.size, found.left_out)
 
     def _stands(self, place: str, file: File, data: bytes) -> bool:
         """Tell whether a file stands there already, written by a call that was stopped."""
@@ -547,6 +619,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         action="store_true",
         help="write as JPEG also what that makes larger; otherwise such images are copied",
     )
+    for name, what in {
+        "depth": "8: images of more than 8 bits become JPEG files, too; otherwise they are copied",
+        "range": "with --depth 8: the values that become 0 and 255, LOW,HIGH or full; otherwise "
+        "they are measured",
+        "alpha": "white, black or drop: transparent images become JPEG files, too; otherwise they "
+        "are copied",
+        "frames": "first: so do those of several frames or pages",
+        "metadata": "strip: leave out profile, EXIF, XMP and resolution",
+    }.items():
+        parser.add_argument(f"--{name}", default="", help=what)
     parser.add_argument(
         "--verify", metavar="TARGET", help="compare a finished target with its record, instead"
     )
@@ -557,12 +639,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if chosen.verify:
             return _verify(absolute(chosen.verify), chosen.threads)
+        given, measure = giving(
+            chosen.depth, chosen.range, chosen.alpha, chosen.frames, chosen.metadata
+        )
         summary = convert(
             chosen.source,
             chosen.target,
             chosen.quality,
             threads=chosen.threads,
             keep_smaller=not chosen.allow_larger,
+            given=given,
+            measure=measure,
         )
         print(f"{summary}\nrecord: {absolute(chosen.target) / RECORD}")
     except UserError as error:

@@ -7,6 +7,7 @@ record: so the target is the one of a conversion in one process.
 
 import hashlib
 import json
+import os
 import sys
 import threading
 import time
@@ -24,6 +25,7 @@ from jpegprep.common.files import sha256_of, write_json
 from jpegprep.common.parquet import read_parquet, write_parquet
 from jpegprep.datasets.listing import File
 from jpegprep.datasets.own_images import name_of
+from jpegprep.images.preserving import asked, giving
 from jpegprep.shards.conversion import (
     Numbered,
     absolute,
@@ -35,6 +37,7 @@ from jpegprep.shards.conversion import (
     plan_of,
     usable,
     variant_of,
+    with_range,
     work,
 )
 from jpegprep.shards.conversion_record import RECORD, Known, recorded, restored, stored
@@ -46,10 +49,17 @@ _SECONDS_A_FILE, _SECONDS_A_BYTE = 0.0005, 1 / 20e6
 
 
 class Parts(NamedTuple):
-    """The parts of a listing: how many there are, and how many files in all."""
+    """The parts of a listing.
+
+    Attributes:
+        parts: how many there are.
+        files: how many files in all.
+        given: what their images may lose, as a `preserving.Giving` is written.
+    """
 
     parts: int
     files: int
+    given: str
 
 
 def part_name(number: int | str) -> str:
@@ -58,18 +68,34 @@ def part_name(number: int | str) -> str:
 
 
 def record_file(to: str) -> str:
-    """Return the path of a target's record, as Snakemake reads it: without wildcards."""
-    return str(absolute(to) / RECORD).replace("{", "{{").replace("}", "}}")
+    """Return the path of a target's record.
+
+    Raises:
+        UserError: where Snakemake would take a part of it for a wildcard.
+    """
+    path = str(absolute(to) / RECORD)
+    if {"{", "}"} & set(path):
+        raise UserError(
+            f"{absolute(to)}: Snakemake takes what stands in braces for a wildcard; name another "
+            "folder, or use make convert"
+        )
+    return path
 
 
 def conversion_name(images: str, to: str, **others: object) -> str:
     """Return a name for a conversion: that of its target, and what tells it from others."""
-    asked = json.dumps([str(absolute(images)), str(absolute(to)), sorted(others.items())])
-    return f"{name_of(to)}-{hashlib.sha256(asked.encode()).hexdigest()[:8]}"
+    what = json.dumps([str(absolute(images)), str(absolute(to)), sorted(others.items())])
+    return f"{name_of(to)}-{hashlib.sha256(what.encode()).hexdigest()[:8]}"
 
 
 def divide(
-    images: str, to: str, quality: int, allow_larger: bool, job_minutes: float, folder: str | Path
+    images: str,
+    to: str,
+    quality: int,
+    allow_larger: bool,
+    job_minutes: float,
+    folder: str | Path,
+    **words: str,
 ) -> Parts:
     """List the files of a source, and write the listing in parts; what is the same stays.
 
@@ -80,15 +106,22 @@ def divide(
         allow_larger: whether images that JPEG makes no smaller become JPEG, too.
         job_minutes: about how long a part takes on one core.
         folder: where the parts are written.
+        words: what may be given up, as of `preserving.giving`; where images are to become 8 bits
+            without a range, it is measured here, once for all jobs.
 
     Raises:
         UserError: where source or target cannot be used.
     """
+    record_file(to)
+    given, measure = giving(**words)
     source, target = open_source(absolute(images)), absolute(to)
-    check_target(source, target, variant_of(quality, not allow_larger))
+    files = usable(source.listed())
+    if measure:
+        threads = os.cpu_count() or 1
+        given = with_range(source, files, target, quality, not allow_larger, given, threads)
+    check_target(source, target, variant_of(quality, not allow_larger, given))
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    files = usable(source.listed())
     gone = gone_of(target, Known(target, [file.path for _, file in files]))
     places = places_of(files, gone)
     parts = list(_divided(files, 60 * job_minutes if source.divisible else float("inf")))
@@ -105,7 +138,7 @@ def divide(
             new.unlink()  # with its old time nothing is stale
         else:
             new.replace(path)
-    found = Parts(len(parts), len(files))
+    found = Parts(len(parts), len(files), str(given))
     write_json(folder / _HEADER, found._asdict())
     return found
 
@@ -143,6 +176,7 @@ def convert_part(
     quality: int,
     allow_larger: bool,
     done: str | Path,
+    given: str = "",
     threads: int = 1,
 ) -> None:
     """Convert the files of a part, beside other jobs that convert others.
@@ -154,12 +188,13 @@ def convert_part(
         quality: likewise.
         allow_larger: likewise.
         done: a file that is written when the part is done.
+        given: as of `Parts`.
         threads: how many convert side by side.
 
     Raises:
         UserError: as of `convert`.
     """
-    variant = variant_of(quality, not allow_larger)
+    variant = f"{variant_of(quality, not allow_larger)}{given}"
     source, target = open_source(absolute(images)), absolute(to)
     part = read_parquet(listing, again="it, and call snakemake convert again").to_pydict()
     paths = [restored(path) for path in part["path"]]
@@ -175,7 +210,7 @@ def convert_part(
 
 
 def record_conversion(
-    images: str, to: str, quality: int, allow_larger: bool, threads: int = 1
+    images: str, to: str, quality: int, allow_larger: bool, given: str = "", threads: int = 1
 ) -> str:
     """Write the record of a conversion whose parts are done, and return its summary.
 
@@ -184,12 +219,14 @@ def record_conversion(
         to: likewise.
         quality: likewise.
         allow_larger: likewise.
+        given: as of `Parts`.
         threads: how many convert side by side what is missing after all.
 
     Raises:
         UserError: as of `convert`.
     """
-    summary = convert(images, to, quality, threads, keep_smaller=not allow_larger)
+    variant = f"{variant_of(quality, not allow_larger)}{given}"
+    summary = convert(images, to, quality, threads, not allow_larger, asked(variant)[1])
     return f"{summary}\nrecord: {absolute(to) / RECORD}"
 
 

@@ -61,6 +61,7 @@ class Row(NamedTuple):
         source_mtime_ns: when the source was last written, in nanoseconds since the epoch.
         target_mtime_ns: likewise the target, as its file system keeps it.
         target_ctime_ns: when the target's file was last touched in any way.
+        left_out: bytes of metadata that the image's JPEG file does not hold.
     """
 
     source: str
@@ -78,6 +79,7 @@ class Row(NamedTuple):
     source_mtime_ns: int | None = None
     target_mtime_ns: int | None = None
     target_ctime_ns: int | None = None
+    left_out: int | None = None
 
 
 _FEW = ("done", "why", "variant", "encoder")  # columns of few values
@@ -375,19 +377,25 @@ def read_record(target: Path) -> pa.Table:
         ) from None
 
 
-def counts(target: Path) -> dict[tuple[str, str | None], tuple[int, int, int]]:
-    """Return how many files a record has, their bytes before and after, by what was done and why.
+def counts(target: Path) -> dict[tuple[str, str | None], tuple[int, int, int, int]]:
+    """Return how many files a record has, their bytes before, after and left out.
+
+    They are by what was done and why.
 
     Raises:
         UserError: where there is no record.
     """
     groups = read_record(target).unify_dictionaries().group_by(["done", "why"])
-    sums = groups.aggregate([("source", "count"), ("bytes_before", "sum"), ("bytes_after", "sum")])
+    sums = groups.aggregate(
+        [("source", "count"), *((f"bytes_{when}", "sum") for when in ("before", "after"))]
+        + [("left_out", "sum")]
+    )
     return {
         (row["done"], row["why"]): (
             row["source_count"],
             row["bytes_before_sum"] or 0,
             row["bytes_after_sum"] or 0,
+            row["left_out_sum"] or 0,
         )
         for row in sums.to_pylist()
     }

@@ -4,13 +4,13 @@ How a file was made may go with its class: another camera, another program, anot
 in a header is what a learner could know of that without looking at the picture.
 """
 
-import io
 from contextlib import suppress
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from jpegprep.images.formats import opened
 from jpegprep.images.images import orientation
 from jpegprep.images.quality import estimate_quality
 
@@ -55,7 +55,7 @@ def header_features(data: bytes) -> npt.NDArray[np.float64]:
     """
     found: dict[str, float] = {"bytes": len(data)}
     # Pillow's parsers raise whatever comes to a damaged file.
-    with suppress(Exception), Image.open(io.BytesIO(data)) as image:
+    with suppress(Exception), opened(data) as image:
         for part in (_of_image, _of_metadata, _of_encoding):
             with suppress(Exception):
                 found |= part(image)

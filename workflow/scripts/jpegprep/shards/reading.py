@@ -206,7 +206,7 @@ def _read(reader: ShardReader, images: Iterator[int], throttle: Throttle | None)
     for i in images:
         if throttle:
             throttle.take(int(reader.sizes[i]))
-        decode_rgb(reader.image(i))
+        decode_rgb(reader.image(i), reader.decoding)
 
 
 def _forget(shard: str | Path) -> None:

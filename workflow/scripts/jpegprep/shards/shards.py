@@ -4,7 +4,8 @@ A shard holds for each sample ``<key>.<extension>`` (the image file) and ``<key>
 ASCII), as the WebDataset library reads it. The index is a parquet file with one row a sample: key,
 label, extension, offset and bytes (where the image file stands in the tar), crc32; its metadata
 hold the variant, the encoder, how many images came out larger than their originals (``inflated``),
-how many are their originals (``kept``), and how many shards the split has (``shards``).
+how many are their originals (``kept``), how many shards the split has (``shards``), and how images
+are decoded (``decoding``), where that is another than the usual way.
 
 The shards of a variant lie in one folder, ``<split>-<k>.tar``; `tars_of` finds them.
 """
@@ -32,6 +33,7 @@ from jpegprep.common.errors import UserError
 from jpegprep.common.files import replacing_all
 from jpegprep.common.layout import SPLITS, index_of
 from jpegprep.common.parquet import read_parquet, write_parquet
+from jpegprep.images.decoding import USUAL, Decoding, recorded
 from jpegprep.images.images import image_format
 
 _METADATA, _METADATA_CRC32 = b"jpegprep", b"jpegprep.crc32"
@@ -155,7 +157,7 @@ class ShardWriter:
 
 @contextmanager
 def writing_shard(
-    shard: str | Path, variant: str, encoder: str, count: int = 1
+    shard: str | Path, variant: str, encoder: str, count: int = 1, how: Decoding = USUAL
 ) -> Iterator[ShardWriter]:
     """Write one shard and its index; both appear, whole, when the body ends well.
 
@@ -164,6 +166,7 @@ def writing_shard(
         variant: the name of the variant.
         encoder: what wrote the image files.
         count: how many shards the split has.
+        how: the data set's images are decoded.
     """
     with replacing_all(shard, index_of(shard)) as (tar_part, index_part):
         with tar_part.open("wb") as file:
@@ -173,6 +176,8 @@ def writing_shard(
         columns = list(zip(*writer.rows, strict=True)) or [()] * len(_SCHEMA)
         facts: dict[str, Any] = {"variant": variant, "encoder": encoder}
         facts |= {"inflated": writer.inflated, "kept": writer.kept, "shards": count}
+        if how != USUAL:
+            facts["decoding"] = how.record()
         told = json.dumps(facts).encode()
         table = pa.table(
             [pa.array(c, field.type) for c, field in zip(columns, _SCHEMA, strict=True)],
@@ -242,6 +247,7 @@ class ShardReader:
         sizes: int64 array, the bytes of each image file.
         image_bytes: the sum of the image files' bytes.
         encoders: what wrote the shards.
+        decoding: how their images are decoded.
     """
 
     def __init__(self, shards: Sequence[str | Path]) -> None:
@@ -254,6 +260,7 @@ class ShardReader:
         self.keys = table["key"].to_numpy(dtype=str)
         self.labels = table["label"].to_numpy(dtype=np.int64)
         self.encoders = sorted({facts["encoder"] for _, facts in indexes})
+        self.decoding = recorded(indexes[0][1].get("decoding")) if indexes else USUAL
         self.sizes = table["bytes"].to_numpy(dtype=np.int64)
         self.image_bytes = int(self.sizes.sum())
         self._places = table[["shard", "offset", "bytes", "crc32"]].to_numpy(dtype=np.int64)

@@ -13,6 +13,8 @@ from jpegprep.common.files import replacing_folder
 from jpegprep.common.parallel import in_order
 from jpegprep.common.parquet import read_parquet
 from jpegprep.datasets.adapters import read_samples
+from jpegprep.datasets.manifest import read_decoding
+from jpegprep.images.decoding import recorded
 from jpegprep.images.images import codec
 from jpegprep.images.recompress import encoder, treat_each
 from jpegprep.images.variants import ORIGINAL, Treatment, parse_variant
@@ -44,10 +46,11 @@ def write_original_shards(
     rows = zip(*(described[name].tolist() for name in ("key", "member", "sha256")), strict=True)
     columns = [placed[name].tolist() for name in ("label", "split", "shard")]
     places = dict(zip(placed["key"].tolist(), zip(*columns, strict=True), strict=True))
+    how = read_decoding(manifest)
     with replacing_folder(target) as folder, ExitStack() as stack:
         writers = {
             (part, k): stack.enter_context(
-                writing_shard(folder / f"{part}-{k}.tar", ORIGINAL, codec(), count)
+                writing_shard(folder / f"{part}-{k}.tar", ORIGINAL, codec(), count, how)
             )
             for part, count in counts.items()
             for k in range(count)
@@ -148,10 +151,11 @@ def treat_shard_each(
     reader = ShardReader([original])
     chunks = list(_chunks(reader.sizes.tolist()))
     treat_chunk = partial(_treat_chunk, reader, [parse_variant(variant) for variant in variants])
-    count = read_index(original)[1]["shards"]
+    facts = read_index(original)[1]
+    how = recorded(facts.get("decoding"))
     with ExitStack() as stack:
         writers = [
-            stack.enter_context(writing_shard(target, variant, encoder(), count))
+            stack.enter_context(writing_shard(target, variant, encoder(), facts["shards"], how))
             for variant, target in zip(variants, targets, strict=True)
         ]
         for of_chunk in in_order(treat_chunk, chunks, min(threads, len(chunks))):
@@ -180,7 +184,7 @@ def _treated(
     for i in chunk:
         key, label, data = str(reader.keys[i]), int(reader.labels[i]), reader.image(i)
         try:
-            treated = treat_each(data, variants, key)
+            treated = treat_each(data, variants, key, reader.decoding)
         except ValueError as error:
             raise UserError(
                 f"{key}: {error}; remove its data set's manifest, so that the image is set aside"

@@ -284,6 +284,19 @@ def check_learners(
             )
 
 
+def check_depth(depth: Any, place: str) -> None:
+    """Check the values of images of more than 8 bits that become 0 and 255.
+
+    Raises:
+        UserError: where the high one is not above the low one.
+    """
+    if isinstance(depth, Mapping) and depth["high"] <= depth["low"]:
+        raise UserError(
+            f"{place}.high is {depth['high']}; it is above low, {depth['low']}: the values that "
+            "become 255 and 0"
+        )
+
+
 def _check_experiments(study: Mapping[str, Any], source: str) -> None:
     """Check that the experiments name learners that run at their ratios, and data sets."""
     for experiment, keys in _EXPERIMENTS.items():
@@ -380,6 +393,7 @@ def _check_registry(kind: str, registry: Mapping[str, Any], source: str) -> None
                 f"{source}: {name}.options.{min(missing)} is missing; the adapter "
                 f"{dataset['adapter']} needs {' and '.join(sorted(needed))}"
             )
+        check_depth(dataset.get("depth"), f"{source}: {name}.depth")
         split = dataset["split"]
         if split["val"] + split["test"] >= 1:
             raise UserError(

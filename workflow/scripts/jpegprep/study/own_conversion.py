@@ -8,6 +8,8 @@ import yaml
 
 from jpegprep.study.config import validate
 
+_TEXTS = ("images", "to", "depth", "range", "alpha", "frames", "metadata")
+
 
 def own_conversion(config: Mapping[str, Any], source: str) -> dict[str, Any]:
     """Return the checked configuration of a conversion.
@@ -22,7 +24,7 @@ def own_conversion(config: Mapping[str, Any], source: str) -> dict[str, Any]:
     what = json.loads(json.dumps(config, default=str))
     for key, value in what.items():
         # What stands on the command line comes as text.
-        if key in ("images", "to"):
+        if key in _TEXTS:
             what[key] = str(value)
         elif isinstance(value, str):
             what[key] = yaml.safe_load(value)

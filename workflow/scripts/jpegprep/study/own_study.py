@@ -9,7 +9,7 @@ import yaml
 
 from jpegprep.common.errors import UserError
 from jpegprep.datasets.own_images import inspect, registry_entry
-from jpegprep.study.config import check_learners, read_yaml, validate
+from jpegprep.study.config import check_depth, check_learners, read_yaml, validate
 from jpegprep.study.study import Study
 
 
@@ -32,6 +32,8 @@ def own_study(
         UserError: at the first mistake in the configuration or the images.
     """
     what = json.loads(json.dumps(config, default=str))
+    if "depth" in what:
+        what["depth"] = _depth(what["depth"])
     for key, value in what.items():
         # What stands on the command line comes as text, also inside of a list.
         if isinstance(value, str) and key not in ("images", "name", "probe", "rare"):
@@ -58,6 +60,7 @@ def own_study(
     parts = (split["val"], split["test"], split["seed"], what["rare"])
     entry = registry_entry(images, None, *parts)
     entry["split"]["duplicates"] = split["duplicates"]
+    entry |= {key: what[key] for key in ("depth", "alpha", "icc") if key in what}
     study = Study(
         name=f"recommend/{name}",
         datasets={f"own-{name}": entry},
@@ -72,6 +75,16 @@ def own_study(
         published=str(Path(registries) / "published.csv"),
     )
     return study, what
+
+
+def _depth(value: Any) -> Any:
+    """Return `depth` as a config file says it: 0,4095 and [0, 4095] are low and high."""
+    parts = value.split(",") if isinstance(value, str) and "," in value else value
+    if isinstance(parts, list) and len(parts) == 2:
+        parts = {"low": parts[0], "high": parts[1]}
+    if not isinstance(parts, dict):
+        return value
+    return {k: yaml.safe_load(v) if isinstance(v, str) else v for k, v in parts.items()}
 
 
 def _sized(what: dict[str, Any]) -> None:
@@ -123,5 +136,6 @@ def _check(what: Mapping[str, Any], source: str) -> None:
             f"{source}: {what['confirm']} has other weights than {what['probe']}; give both the "
             "same, since one network's speed is measured"
         )
+    check_depth(what.get("depth"), f"{source}: depth")
     if what["split"]["val"] + what["split"]["test"] >= 1:
         raise UserError(f"{source}: split leaves nothing to train on; val and test sum to below 1")

@@ -325,7 +325,7 @@ class Study:
     def content(self, dataset: str) -> dict[str, Any]:
         """Return what the registry says of a data set's content: what its manifest depends on."""
         entry = self.datasets[dataset]
-        keys = ("adapter", "options", "classes", "class_names", "images")
+        keys = ("adapter", "options", "classes", "class_names", "images", "depth", "alpha", "icc")
         return {key: entry[key] for key in keys if key in entry}
 
     def cross_tests(self, dataset: str) -> list[str]:

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from jpegprep.results.figures.drawing import PAGE, save, sheet
-from jpegprep.results.figures.pictures import TALLEST, SamplesByKey, show_picture, small_pixels
+from jpegprep.results.figures.pictures import TALLEST, SamplesByKey, show_picture
 
 _ACROSS = 4  # pairs in a row
 # Inches: between pairs, between the pictures of a pair, a line of text, and above each pair.
@@ -87,7 +87,7 @@ def _pair(row: "pd.Series[str]", samples: Mapping[float, SamplesByKey]) -> _Pair
     ratio = float(row["first_ratio"])
     before, after = (samples[r].file(row["key"]) for r in (1.0, ratio))
     return _Pair(
-        (small_pixels(before), small_pixels(after)),
+        (samples[1.0].picture(row["key"]), samples[ratio].picture(row["key"])),
         [
             _short(row["class"]),
             _short(f"at ratio {ratio}: {row['predicted']}"),

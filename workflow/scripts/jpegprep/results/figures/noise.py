@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from jpegprep.images.decoding import Decoding
 from jpegprep.images.images import decode, image_format
 from jpegprep.images.variants import Jpeg, Noise, parse_variant
 from jpegprep.results.figures.drawing import COLUMN, save, sheet
@@ -68,19 +69,20 @@ def _draw(
     titles: Sequence[str],
     bands: Mapping[str, Sequence["_Column"]],
     keys: Sequence[str],
-    about: Callable[[bytes, bytes], str],
+    about: Callable[[bytes, bytes, Decoding], str],
     targets: Sequence[str | Path],
 ) -> None:
     """Draw a row a band and key, a column a title; `about` says what stands below a picture.
 
-    It is told the file of the row's first picture and that of the picture.
+    It is told the file of the row's first picture, that of the picture, and how they are decoded.
     """
     rows = [
         (name if key == keys[0] else "", [column.file(key) for column in columns])
         for name, columns in bands.items()
         for key in keys
     ]
-    pictures = [[small_pixels(data) for data in files] for _, files in rows]
+    how = next(iter(bands.values()))[0].decoding
+    pictures = [[small_pixels(data, how) for data in files] for _, files in rows]
     width = (COLUMN - (len(titles) + 1) * _GAP) / len(titles)
     heights = [width * min(max(len(p) / len(p[0]) for p in row), TALLEST) for row in pictures]
     names = sum(bool(name) for name, _ in rows)
@@ -97,19 +99,19 @@ def _draw(
             bottom -= height
             for left, data, pixels in zip(lefts, files, row, strict=True):
                 show_picture(axis, pixels, left, bottom, width, height)
-                text = about(files[0], data)
+                text = about(files[0], data, how)
                 axis.text(left + width / 2, bottom - 0.115, text, ha="center", fontsize=7)
             bottom -= _LINE
         save(figure, targets, dpi=300)
 
 
-def _format_and_size(_: bytes, data: bytes) -> str:
+def _format_and_size(_: bytes, data: bytes, how: Decoding) -> str:
     return f"{image_format(data)}, {len(data) / 1024:,.1f} KiB"
 
 
-def _ratio(first: bytes, data: bytes) -> str:
+def _ratio(first: bytes, data: bytes, how: Decoding) -> str:
     """Return the peak signal-to-noise ratio to the first picture; nothing of that itself."""
-    one, other = (np.asarray(decode(x).convert("RGB"), dtype=float) for x in (first, data))
+    one, other = (np.asarray(decode(x, how).convert("RGB"), dtype=float) for x in (first, data))
     error = float(np.square(one - other).mean())
     return f"{10 * np.log10(255**2 / error):.1f} dB" if error else ""
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from jpegprep.common.errors import UserError
+from jpegprep.images.decoding import USUAL, Decoding
 from jpegprep.images.images import decode
 from jpegprep.shards.shards import ShardReader, tars_of
 
@@ -18,12 +19,17 @@ _LONGEST = 192  # pixels: what a figure holds of a picture's longer side, lest i
 
 
 class SamplesByKey:
-    """The test images of a variant, by their keys."""
+    """The test images of a variant, by their keys.
+
+    Attributes:
+        decoding: how they are decoded.
+    """
 
     def __init__(self, folder: str | Path) -> None:
         """Read the indexes of the shards in `folder`."""
         self._folder = folder
         self._reader = ShardReader(tars_of(folder, "test"))
+        self.decoding = self._reader.decoding
         self._place = {key: i for i, key in enumerate(self._reader.keys.tolist())}
 
     def file(self, key: str) -> bytes:
@@ -39,10 +45,23 @@ class SamplesByKey:
             )
         return self._reader.image(self._place[key])
 
+    def picture(self, key: str) -> NDArray[np.uint8]:
+        """Return a sample as a network sees it before its transform, see `small_pixels`.
 
-def small_pixels(data: bytes) -> NDArray[np.uint8]:
-    """Return an image as rows of RGB pixels, at most 192 of them a side."""
-    image = decode(data).convert("RGB")
+        Raises:
+            UserError: as `file`.
+        """
+        return small_pixels(self.file(key), self.decoding)
+
+
+def small_pixels(data: bytes, how: Decoding = USUAL) -> NDArray[np.uint8]:
+    """Return an image as rows of RGB pixels, at most 192 of them a side.
+
+    Args:
+        data: the file.
+        how: the data set's images are decoded.
+    """
+    image = decode(data, how).convert("RGB")
     if max(image.size) > _LONGEST:
         image.thumbnail((_LONGEST, _LONGEST), Image.Resampling.BOX)
     return np.asarray(image)
