@@ -121,6 +121,7 @@ def processes_of(process: "subprocess.Popen[str]") -> list[psutil.Process]:
     return psutil.Process(process.pid).children(recursive=True)
 
 
+@pytest.mark.slow
 def test_a_killed_one_goes_on_and_ends_the_same(
     whole: tuple[Training, str], shards: Shards, weights: Path, tmp_path: Path
 ) -> None:
