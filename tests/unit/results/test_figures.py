@@ -148,6 +148,11 @@ def test_fig2_of_learners_with_other_seeds_says_so(tmp_path: Path) -> None:
     accuracy_vs_ratio(table, single(table), tmp_path / "fig2.svg")
     title = next(text for text in words(tmp_path / "fig2.svg") if text.startswith("n = "))
     assert "n = 1,128 to 5,640 test images, 1 to 5 seeds" in title
+    rows.loc[rows["learner"] == "probe", "interval"] = "cross-fitted"
+    rows.to_csv(table, index=False)
+    accuracy_vs_ratio(table, single(table), tmp_path / "fig2.svg")
+    title = next(text for text in words(tmp_path / "fig2.svg") if text.startswith("n = "))
+    assert title.endswith("1 seed, 5 repeats")
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 6])

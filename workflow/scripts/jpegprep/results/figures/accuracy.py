@@ -59,8 +59,7 @@ def accuracy_vs_ratio(
                     label=learner,
                     **look,
                 )
-            images, seeds = images_of(panel["n"]), seeds_of(panel["seeds"])
-            axis.set_title(f"{dataset}\n{images} test images, {seeds}")
+            axis.set_title(f"{dataset}\n{images_of(panel['n'])} test images, {seeds_of(panel)}")
             ratio_axis(axis)
             axis.set_ylabel("top-1 test accuracy")
         legend_below(figure, axes, bars_and_bands(table))
@@ -113,7 +112,7 @@ def difference_vs_ratio(
                     label=learner,
                     **look,
                 )
-            axis.set_title(f"{dataset}: {images_of(panel['n'])}, {seeds_of(panel['seeds'])}")
+            axis.set_title(f"{dataset}: {images_of(panel['n'])}, {seeds_of(panel)}")
             ratio_axis(axis)
             axis.set_ylabel("accuracy less the original's, points")
         more = f", paired; dashed: the margin, {in_points(margin)}"
@@ -215,7 +214,7 @@ def accuracy_vs_parameters(models: str | Path, runs: str | Path, *targets: str |
             )
             axis.minorticks_off()
             axis.margins(x=0.15)
-            axis.set_title(f"{dataset}: {images_of(panel['n'])}, {seeds_of(panel['seeds'])}")
+            axis.set_title(f"{dataset}: {images_of(panel['n'])}, {seeds_of(panel)}")
             axis.set_xlabel("parameters, millions")
             axis.set_ylabel("top-1 test accuracy")
         legend_below(figure, axes, bars_and_bands(table))

@@ -47,7 +47,7 @@ def accuracy_vs_bytes(chroma: str | Path, *targets: str | Path) -> None:
                     )
             original = panel.iloc[0]
             axis.axhline(original["original_accuracy"], color="0.5", linewidth=0.8, linestyle=":")
-            axis.set_title(f"{dataset}: {images_of(panel['n'])}, {seeds_of(panel['seeds'])}")
+            axis.set_title(f"{dataset}: {images_of(panel['n'])}, {seeds_of(panel)}")
             axis.set_xlabel("bytes, % of the originals")
             axis.set_ylabel("top-1 test accuracy")
             axis.margins(x=0.12)

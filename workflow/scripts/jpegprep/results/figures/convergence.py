@@ -64,7 +64,7 @@ def convergence(
             axis.xaxis.set_major_locator(MaxNLocator(integer=True))
             axis.set_xlabel("epoch")
             axis.set_ylabel("top-1 validation accuracy")
-        seeds = seeds_of(table.groupby("learner")["seed"].nunique())
+        seeds = seeds_of(table.groupby("learner").agg(seeds=("seed", "nunique")))
         bands = mean["lowest"].notna().any()
         legend = legend_of(axes)
         names = [str(ratio) for ratio in ratios]

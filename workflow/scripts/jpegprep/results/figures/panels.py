@@ -128,9 +128,22 @@ def images_of(counts: "pd.Series[int]") -> str:
     return f"n = {least:,}" + (f" to {most:,}" if least < most else "")
 
 
-def seeds_of(counts: "pd.Series[int]") -> str:
-    """Return how many seeds there are, of learners that may have different numbers."""
-    least, most = counts.min(), counts.max()
+def seeds_of(rows: pd.DataFrame) -> str:
+    """Return how many seeds there are, of learners that may have different numbers.
+
+    Those of a cross-fitted probe are repeats, as its column `crossfitted` or `interval` says.
+    """
+    crossed = pd.Series(False, rows.index)
+    if "crossfitted" in rows:
+        crossed = rows["crossfitted"].astype(bool)
+    elif "interval" in rows:
+        crossed = rows["interval"].str.contains("cross-fitted")
+    parts = [(rows["seeds"][~crossed], "seed"), (rows["seeds"][crossed], "repeat")]
+    return ", ".join(_counted(counts, of) for counts, of in parts if len(counts))
+
+
+def _counted(counts: "pd.Series[int]", of: str) -> str:
+    least, most = int(counts.min()), int(counts.max())
     if least < most:
-        return f"{least} to {most} seeds"
-    return "1 seed" if most == 1 else f"{most} seeds"
+        return f"{least} to {most} {of}s"
+    return f"1 {of}" if most == 1 else f"{most} {of}s"

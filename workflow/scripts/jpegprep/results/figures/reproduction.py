@@ -127,4 +127,4 @@ def _tested(part: pd.DataFrame) -> str:
     """Return the test images and seeds of ours, where anything was tested."""
     if part["n"].isna().any():
         return ""
-    return f"; ours: {images_of(part['n'].astype(int))}, {seeds_of(part['seeds'].astype(int))}"
+    return f"; ours: {images_of(part['n'].astype(int))}, {seeds_of(part)}"
