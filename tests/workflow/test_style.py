@@ -60,7 +60,7 @@ def test_the_profile_names_rules_that_there_are():
     # Rules of pairs are named in a loop, after their jobs.
     common = (ROOT / "workflow/rules/common.smk").read_text(encoding="utf-8")
     parts = re.findall(r'^ +\("(\w+)", (?:True|False), ', common, re.M)
-    assert len(parts) == 4
+    assert len(parts) == 6
     assert named and named <= rules | {f"train_pairs_{part}" for part in parts}
 
 

@@ -352,13 +352,18 @@ def paired(compressed=False, again=False):
 
 
 def pair_jobs():
-    """Return the jobs that train pairs: name, whether of the originals, seeds."""
+    """Return the jobs that train pairs: name, whether of the originals, seeds.
+
+    Two trainings side by side use two cores better than one that has both: a job is half a side.
+    """
     pairs, half = OWN["pairs"], (OWN["pairs"] + 1) // 2
     return [
-        ("original", True, [*range(pairs)]),
-        ("again", True, [*range(pairs, 2 * pairs)]),
-        ("first", False, [*range(half)]),
-        ("rest", False, [*range(half, pairs)]),
+        ("original_first", True, [*range(half)]),
+        ("original_rest", True, [*range(half, pairs)]),
+        ("compressed_first", False, [*range(half)]),
+        ("compressed_rest", False, [*range(half, pairs)]),
+        ("again_first", True, [*range(pairs, pairs + half)]),
+        ("again_rest", True, [*range(pairs + half, 2 * pairs)]),
     ]
 
 
