@@ -176,3 +176,14 @@ def test_who_was_cross_fitted_says_so(tables: Path) -> None:
     *_, b0, trees = target.read_text().splitlines()[2:5]
     assert b0.rstrip("| ").endswith(" 1")
     assert trees.rstrip("| ").endswith("cross-fitted, 1 repeat")
+
+
+def test_a_decision_of_a_probe_speaks_of_repeats(tables: Path) -> None:
+    """Of who was cross-fitted alone."""
+    path = tables / "differences.csv"
+    path.write_text(path.read_text().replace("0.12,0,0.2,0,False", "0.12,0,0.2,0,True"))
+    target = tables / "decision.md"
+    decisions(*(tables / f"{n}.csv" for n in ("differences", "sizes")), 0.01, target)
+    b0, trees = target.read_text().splitlines()[2:4]
+    assert b0.rstrip("| ").endswith(" 1")
+    assert trees.rstrip("| ").endswith("cross-fitted, 1 repeat")

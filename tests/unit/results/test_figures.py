@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
 
 from jpegprep.results.figures.accuracy import (
@@ -272,6 +274,28 @@ def test_differences_show_the_range_of_single_seeds(tmp_path: Path) -> None:
     difference_vs_ratio(differences(one), single(one), 0.01, tmp_path / "one.svg")
     assert bands(tmp_path / "one.svg") == []
     assert not any("bands" in text for text in words(tmp_path / "one.svg"))
+
+
+def test_no_words_leave_the_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Titles and legends are whole, of four learners with bands and a margin, too."""
+    learners = ("tf_efficientnet_lite0", "autogluon", "probe", "autogluon_tabular")
+    table = accuracies(
+        {"photo-patches": dict.fromkeys(learners, FALLING)}, tmp_path / "accuracy.csv", seeds=3
+    )
+    drawn = []
+
+    def whole(figure: Figure, targets: object) -> None:
+        figure.canvas.draw()
+        drawn.append(figure)
+        for text in figure.findobj(Text):
+            if text.get_visible() and text.get_text():
+                place = text.get_window_extent()
+                assert -1 <= place.x0 and place.x1 <= figure.bbox.x1 + 1, text.get_text()
+
+    monkeypatch.setattr("jpegprep.results.figures.accuracy.save", whole)
+    accuracy_vs_ratio(table, single(table), tmp_path / "fig2.svg")
+    difference_vs_ratio(differences(table), single(table), 0.02, tmp_path / "d.svg")
+    assert len(drawn) == 2
 
 
 MODELS = {"efficientnet_b0": 4.0e6, "efficientnet_b1": 8.0e6, "efficientnet_b4": 16.0e6}

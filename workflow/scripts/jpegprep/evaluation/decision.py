@@ -268,6 +268,7 @@ def decisions(
         found = decide(group, margin)
         row: dict[str, Any] = {"dataset": dataset, "learner": learner, "margin": margin}
         row |= {"seeds": group["seeds"].iloc[0], "n": group["n"].iloc[0], "ratio": found.shown}
+        row["interval"] = "cross-fitted" if group["crossfitted"].iloc[0] else "paired"
         for name, ratio in (("", found.shown), ("next_", found.blocked)):
             of_ratio = group[group["ratio"] == ratio]
             for column in ("difference", "low", "high"):
@@ -289,7 +290,7 @@ def decisions(
             "difference at it": _points_or_none(table, "next_"),
             "would be shown by": [would_show(row) for row in rows],
             "test images": table["n"],
-            "seeds": table["seeds"],
+            "seeds": seeds_in_words(table),
         }
     )
     note = (
@@ -304,7 +305,7 @@ def decisions(
     write_table(table, shown, note, targets)
 
 
-_DECISION = ["dataset", "learner", "margin", "seeds", "n", "ratio", "saved", "difference", "low"]
+_DECISION = ["dataset", "learner", "margin", "seeds", "n", "interval", "ratio", "saved", "difference", "low"]
 _DECISION += ["high", "next_ratio", "next_difference", "next_low", "next_high", "candidate"]
 _DECISION += ["images_needed", "seeds_needed"]
 

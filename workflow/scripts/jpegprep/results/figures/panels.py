@@ -91,7 +91,8 @@ def band(axis: Axes, x: "pd.Series[float]", seeds: pd.DataFrame, colour: Any) ->
 
 def bars_and_bands(table: pd.DataFrame, more: str = "") -> str:
     """Return what the legend says of bars and, where a row has a range of seeds, of bands."""
-    bands = "; bands: range of single seeds" if table["lowest"].notna().any() else ""
+    ranges = table["lowest"].notna().any()
+    bands = "\nbands: range of single seeds or repeats" if ranges else ""
     return f"bars: 95 % intervals{more}{bands}"
 
 

@@ -83,7 +83,7 @@ def table4(
     ]
     shown["by JPEG, points"] = points(pd.DataFrame(changes, columns=["difference", "low", "high"]))
     shown["test images"], shown["seeds"] = counts["n"], seeds_in_words(counts)
-    epoch = "; the epoch was chosen on validation images treated as the training images are"
+    epoch = "; validation images are treated as the training images are"
     note = (
         f"{what['learner']}, trained on clean images, on images with multiplicative Gaussian "
         f"noise, and on JPEG of these at ratio {what['ratio']}"
