@@ -290,7 +290,7 @@ def test_no_words_leave_the_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         for text in figure.findobj(Text):
             if text.get_visible() and text.get_text():
                 place = text.get_window_extent()
-                assert -1 <= place.x0 and place.x1 <= figure.bbox.x1 + 1, text.get_text()
+                assert place.x0 >= -1 and place.x1 <= figure.bbox.x1 + 1, text.get_text()
 
     monkeypatch.setattr("jpegprep.results.figures.accuracy.save", whole)
     accuracy_vs_ratio(table, single(table), tmp_path / "fig2.svg")

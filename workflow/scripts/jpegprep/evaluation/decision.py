@@ -305,7 +305,18 @@ def decisions(
     write_table(table, shown, note, targets)
 
 
-_DECISION = ["dataset", "learner", "margin", "seeds", "n", "interval", "ratio", "saved", "difference", "low"]
+_DECISION = [
+    "dataset",
+    "learner",
+    "margin",
+    "seeds",
+    "n",
+    "interval",
+    "ratio",
+    "saved",
+    "difference",
+    "low",
+]
 _DECISION += ["high", "next_ratio", "next_difference", "next_low", "next_high", "candidate"]
 _DECISION += ["images_needed", "seeds_needed"]
 
