@@ -15,7 +15,14 @@ unexport PYTHONDONTWRITEBYTECODE
 PAIRS := --resources gpu=2 network=1
 
 # Their spaces and quotes reach the programs as they are.
-export IMAGES TO QUALITY DEPTH RANGE ALPHA FRAMES METADATA
+export IMAGES TO QUALITY DEPTH RANGE ALPHA FRAMES METADATA FORMAT
+export PATH_COLUMN LABEL_COLUMN SPLIT_COLUMN GROUP_COLUMN GROUP
+
+# What is said of the columns of a table, for Snakemake and for the conversion; and of groups.
+COLUMNS := path label split group
+UPPER = $(shell echo $(1) | tr a-z A-Z)
+ASKED = $(foreach c,$(COLUMNS),$(if $($(call UPPER,$(c))_COLUMN),$(c)_column="$$$(call UPPER,$(c))_COLUMN"))
+FLAGS = $(foreach c,$(COLUMNS),$(if $($(call UPPER,$(c))_COLUMN),--$(c)-column "$$$(call UPPER,$(c))_COLUMN"))
 
 .PHONY: help setup demo recommend convert verify fuzz test test-all coverage slurm conda drill lint format bench halves gpu gpu-pack reference lock clean
 .DELETE_ON_ERROR:
@@ -47,14 +54,15 @@ recommend: $(READY) ## how far can my images be compressed? make recommend IMAGE
 	@[ -n "$$IMAGES" ] || { echo "error: IMAGES is empty; say make recommend IMAGES=PATH" >&2; exit 1; }
 	@$(RUN) python -m jpegprep.common.locks
 	@begin=$$(date +%s); \
-	  $(RUN) snakemake --cores $(CORES) recommend $(PAIRS) --config images="$$IMAGES" $(OPTIONS) && \
+	  $(RUN) snakemake --cores $(CORES) recommend $(PAIRS) --config images="$$IMAGES" $(ASKED) $(if $(GROUP),group="$$GROUP") $(OPTIONS) && \
 	  echo "It took $$(($$(date +%s) - begin)) s."
 
 convert: $(READY) ## write them as JPEG to another folder: make convert IMAGES=PATH TO=PATH QUALITY=50
 	@[ -n "$$IMAGES" ] && [ -n "$$TO" ] && [ -n "$$QUALITY" ] || \
 	  { echo "error: say make convert IMAGES=PATH TO=PATH QUALITY=50" >&2; exit 1; }
 	@$(RUN) python -m jpegprep.shards.conversion "$$IMAGES" "$$TO" --quality "$$QUALITY" \
-	  --depth "$$DEPTH" --range "$$RANGE" --alpha "$$ALPHA" --frames "$$FRAMES" --metadata "$$METADATA"
+	  --depth "$$DEPTH" --range "$$RANGE" --alpha "$$ALPHA" --frames "$$FRAMES" --metadata "$$METADATA" \
+	  $(if $(FORMAT),--format "$$FORMAT") $(FLAGS)
 
 verify: $(READY) ## is all that was converted there, and as it was written? make verify TO=PATH
 	@[ -n "$$TO" ] || { echo "error: TO is empty; say make verify TO=PATH" >&2; exit 1; }

@@ -4,6 +4,7 @@ import io
 import json
 import zipfile
 
+import pandas as pd
 import pytest
 import skimage.data
 from PIL import Image
@@ -87,6 +88,30 @@ def test_asked_again_nothing_runs_and_a_changed_image_is_noticed(asked):
     image.write_bytes(content + b"\0")
     assert project.planned(*about)["build_manifest"] == 1
     image.write_bytes(content)
+
+
+def test_columns_are_found_and_said_and_a_patient_is_a_group(tmp_path, fresh):
+    """A CSV with semicolons, Windows' paths and other names; nothing was said of it."""
+    photograph = Image.fromarray(skimage.data.coffee())
+    rows = ["image_id;class;patient"]
+    for i in range(24):
+        x, y = 64 * (i % 8), 64 * (i // 8)
+        path = tmp_path / "scans" / f"{i}.png"
+        path.parent.mkdir(exist_ok=True)
+        photograph.crop((x, y, x + 64, y + 64)).save(path)
+        rows.append(f"scans\\{i}.png;{'ab'[i % 2]};p{i // 4}")
+    (tmp_path / "labels.csv").write_text("\r\n".join(rows), encoding="utf-16")
+    target = "results/groups/own-labels.parquet"
+    run = fresh.snakemake(target, "--config", f"images={tmp_path / 'labels.csv'}")
+    assert run.returncode == 0, run.stdout + run.stderr
+    said = "path from 'image_id', label from 'class', group from 'patient'"
+    assert said in run.stdout + run.stderr
+    groups = pd.read_parquet(fresh.path(target))
+    manifest = pd.read_parquet(fresh.path("results/manifests/own-labels.parquet"))
+    number = manifest["member"].str.extract(r"(\d+)\.png", expand=False).astype(int)
+    assert groups.groupby(number // 4)["split_group"].nunique().tolist() == [1] * 6
+    assert groups["split_group"].nunique() == 6
+    assert fresh.path("results/groups/own-labels.pairs.png").exists()
 
 
 @pytest.mark.parametrize(

@@ -175,7 +175,7 @@ if OWN:
             folders=lambda wildcards: flat(compared_shards()),
             weights=own_weights("safetensors"),
             sidecar=own_weights("json"),
-            manifest=STUDY.manifests()[OWN_DATASET],
+            groups=STUDY.groups()[OWN_DATASET],
         output:
             directory(STUDY.file("larger")),
         log:
@@ -204,7 +204,7 @@ if OWN:
     rule audit_headers:
         input:
             shards=lambda wildcards: flat(compared_shards()),
-            manifest=STUDY.manifests()[OWN_DATASET],
+            groups=STUDY.groups()[OWN_DATASET],
             split=STUDY.splits()[OWN_DATASET],
         output:
             STUDY.file("audit.json"),
@@ -237,6 +237,7 @@ if OWN:
                 [STUDY.file("larger")] if newly_planned()["larger"] and answered_ratio() else []
             ),
             audit=STUDY.file("audit.json"),
+            groups=STUDY.groups()[OWN_DATASET].replace(".parquet", ".json"),
         output:
             [STUDY.file(f"recommendation.{kind}") for kind in ("md", "json", "svg", "png")],
         log:
@@ -249,8 +250,11 @@ if OWN:
             **calls("answers.recommend:recommend", "results.yaml"),
             shapes=shapes({"predictions": probed("predictions.parquet")}),
             what={
-                key: OWN[key]
-                for key in ("images", "name", "margin", "class_margin", "probe", "image_size")
+                key: OWN.get(key)
+                for key in (
+                    *("images", "name", "margin", "class_margin", "probe", "image_size", "told"),
+                    *("path_column", "label_column", "split_column", "group_column"),
+                )
             },
             started=lambda wildcards, output: STARTED,
         script:

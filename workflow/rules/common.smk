@@ -14,6 +14,7 @@ from jpegprep.common.layout import (
     ARCHIVES,
     BENCHMARKS,
     FEATURES,
+    GROUPS,
     LOGS,
     MANIFEST,
     ORIGINALS,
@@ -129,6 +130,11 @@ RECORDS = run_files("run.json")
 def of_dataset(key):
     """Return a function from wildcards to what the registry says of the data set."""
     return lambda wildcards: STUDY.datasets[wildcards.dataset][key]
+
+
+def together(wildcards):
+    """Tell whether the copies of a data set's images, near ones too, stay together."""
+    return STUDY.datasets[wildcards.dataset]["split"]["duplicates"] == "together"
 
 
 def content(wildcards):

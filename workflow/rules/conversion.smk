@@ -12,7 +12,9 @@ localrules:
 
 
 if CONVERSION:
-    CONVERTED = {key: CONVERSION[key] for key in ("images", "to", "quality", "allow_larger")}
+    CONVERTED = {
+        key: CONVERSION[key] for key in ("images", "to", "quality", "allow_larger", "columns")
+    }
     CONVERSION_NAME = conversion_name(
         **{key: value for key, value in CONVERSION.items() if key != "job_minutes"}
     )

@@ -2,7 +2,8 @@
 #
 # Requires: config/datasets.yaml, config/weights.yaml.
 # Gives: resources/archives/<dataset>/<archive>, resources/weights/<name>.safetensors and .json,
-#        results/manifests/<dataset>.parquet, results/splits/<dataset>.parquet.
+#        results/manifests/<dataset>.parquet, results/splits/<dataset>.parquet;
+#        results/groups/<dataset>.parquet, .json, .pairs.csv and .pairs.png.
 
 
 # The only rules that need a network; they run where Snakemake runs.
@@ -69,9 +70,35 @@ rule build_manifest:
         "../scripts/call.py"
 
 
+# Near copies are looked for where they are to stay together; elsewhere no archive is read.
+rule find_groups:
+    input:
+        manifest=MANIFEST,
+        archives=lambda wildcards: archives_of(wildcards) if together(wildcards) else [],
+    output:
+        groups=GROUPS,
+        facts=GROUPS.replace(".parquet", ".json"),
+        pairs=GROUPS.replace(".parquet", ".pairs.csv"),
+        sheet=GROUPS.replace(".parquet", ".pairs.png"),
+    log:
+        "<logs>/find_groups/{dataset}.log",
+    benchmark:
+        "<benchmarks>/find_groups/{dataset}.tsv"
+    conda:
+        "../../envs/shards.yaml"
+    threads: image_threads
+    params:
+        **calls("datasets.groups:find_groups", "shards.yaml"),
+        content=content,
+        duplicates=lambda wildcards: of_dataset("split")(wildcards)["duplicates"],
+    script:
+        "../scripts/call.py"
+
+
 rule split_dataset:
     input:
         manifest=MANIFEST,
+        groups=GROUPS,
         plan=plan_of_own,
     output:
         split=SPLIT,

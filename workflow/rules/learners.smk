@@ -1,7 +1,7 @@
 # A run: one learner trained on one variant of one data set with one seed, and its predictions.
 #
-# Requires: the shards of the variant; resources/weights/<weights>.safetensors and .json (not for
-#           tabular classifiers).
+# Requires: the shards of the variant; results/groups/<dataset>.parquet;
+#           resources/weights/<weights>.safetensors and .json (not for tabular classifiers).
 # Gives: results/runs/<dataset>/<variant>/<learner>/seed<s>/ with history.csv, predictions.parquet,
 #        run.json, the model, and tests/<variant>.parquet (its predictions on another variant), of
 #        tabular classifiers controls.parquet (what trees on other features predict);
@@ -14,6 +14,7 @@ rule train_timm:
         shards=SHARDS,
         weights=weights_of("safetensors"),
         sidecar=weights_of("json"),
+        groups=GROUPS,
     output:
         history=f"{RUN}/history.csv",
         predictions=f"{RUN}/predictions.parquet",
@@ -54,7 +55,7 @@ if OWN and OWN["confirm"]:
                 shards=SHARDS,
                 weights=weights_of("safetensors"),
                 sidecar=weights_of("json"),
-                manifest=MANIFEST,
+                groups=GROUPS,
             output:
                 **{
                     kind: [
@@ -119,6 +120,7 @@ use rule train_timm as train_autogluon with:
 use rule train_autogluon as train_tabular with:
     input:
         shards=SHARDS,
+        groups=GROUPS,
     output:
         history=f"{RUN}/history.csv",
         predictions=f"{RUN}/predictions.parquet",
@@ -185,7 +187,7 @@ for name in STUDY.learners_of("probe"):
         input:
             features=of_variants(FEATURES, VARIANTS),
             shards=of_variants(SHARDS, VARIANTS),
-            manifest=MANIFEST,
+            groups=GROUPS,
         output:
             history=of_seeds(name, VARIANTS, "history.csv"),
             predictions=of_seeds(name, VARIANTS, "predictions.parquet"),

@@ -16,7 +16,7 @@ with reported(snakemake.log[0]) as terminal:
         require_gpu(wildcards.learner)
     about = {name: wildcards[name] for name in ("dataset", "variant", "learner")}
     read = {
-        name: snakemake.input[name] for name in ("weights", "manifest") if snakemake.input.get(name)
+        name: snakemake.input[name] for name in ("weights", "groups") if snakemake.input.get(name)
     }
     kinds = dict(output.items())
     runs = [(int(wildcards.get("seed", 0)), kinds)]

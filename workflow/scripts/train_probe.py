@@ -15,7 +15,7 @@ with reported(snakemake.log[0]) as terminal:
         {name: snakemake.wildcards[name] for name in names} | {"code": params.code},
         params.seeds,
         snakemake.threads,
-        manifest=snakemake.input.manifest,
+        groups=snakemake.input.groups,
         recipe=params.recipe,
         classes=params.classes,
         contiguous=params.contiguous,

@@ -14,6 +14,8 @@ import pytest
 from jpegprep.answers.proposal import propose
 from jpegprep.answers.recommend import recommend
 from jpegprep.common.records import write_record
+from jpegprep.datasets.manifest import write_manifest
+from jpegprep.images.decoding import USUAL, Decoding
 from jpegprep.learners.runs import write_predictions
 
 N = 2000
@@ -24,7 +26,11 @@ WHAT = {
     "class_margin": 0.1,
     "probe": "probe",
     "image_size": 160,
+    "told": "",
 }
+# What `groups.find_groups` says where each image is one of its own.
+ALONE: dict[str, Any] = {"images": N, "groups": N, "largest": 1, "said": 0, "copies": 0, "near": 0}
+ALONE |= {"pairs": 0, "conflicts": 0, "plain": 0, "looked": True, "tightened": [], "torn": None}
 
 
 class Folder:
@@ -50,10 +56,18 @@ class Folder:
         self.accuracy(0.78)
         problems = ["ok"] * 18 + ["truncated", "CMYK"]
         handling = ["kept"] * 18 + ["set aside", "repaired"]
-        manifest = pd.DataFrame({"problems": problems, "handling": handling})
-        manifest.to_parquet(folder / "manifest.parquet")
+        self.manifest(problems, handling)
         split = {"class": ["cat", "dog"] * 9, "label": [0, 1] * 9, "split": ["train"] * 18}
         pd.DataFrame(split).to_parquet(folder / "split.parquet")
+
+    def manifest(
+        self, problems: list[str], handling: list[str], how: Decoding = USUAL, **columns: Any
+    ) -> None:
+        """Write the manifest of files with these problems."""
+        names = [f"{i}.png" for i in range(len(problems))]
+        table = {"key": names, "member": names, "problems": problems, "handling": handling}
+        rows = pd.DataFrame({**table, "scale": None, "profile": None, **columns})
+        write_manifest(rows, how, self.path / "manifest.parquet")
 
     def accuracy(self, low: float) -> None:
         """Write the probe's accuracy on the originals, with the lower bound of its interval."""
@@ -139,6 +153,8 @@ class Folder:
         larger: Sequence[Path] = (),
         audit: dict[str, Any] | None = None,
         images: int = N,
+        groups: dict[str, Any] | None = None,
+        what: dict[str, Any] | None = None,
     ) -> tuple[dict[str, Any], str]:
         """Recommend, where the pairs said these things of one ratio after the other."""
         targets = [self.path / f"recommendation.{kind}" for kind in ("md", "json", "svg", "png")]
@@ -146,15 +162,16 @@ class Folder:
         plan |= {"seconds": {"look": 600, "larger": 0, "pairs": 0, "rest": 0}, "speed": {}}
         (self.path / "plan.json").write_text(json.dumps(plan))
         (self.path / "audit.json").write_text(json.dumps(audit or {"reason": "one class"}))
+        (self.path / "groups.json").write_text(json.dumps(ALONE | (groups or {})))
         told = recommend(
-            WHAT,
+            WHAT | (what or {}),
             time.time() - 600,
             *(self.path / name for name in ("proposal.json", "plan.json")),
             *(self.path / f"{name}.csv" for name in ("differences", "accuracy", "sizes")),
             self.uses(),
             {ratio: self.predicted(ratio) for ratio in (1.0, *self.ratios)},
             *(self.path / f"{name}.parquet" for name in ("manifest", "split")),
-            self.path / "audit.json",
+            *(self.path / f"{name}.json" for name in ("audit", "groups")),
             *targets,
             rounds=rounds,
             larger=larger,
@@ -353,6 +370,27 @@ def test_the_page_says_what_is_saved_and_what_it_costs(tmp_path: Path) -> None:
     assert "runs/original/seed0/run.json" in facts["runs"]
 
 
+def test_what_convert_leaves_as_it_is_is_told(tmp_path: Path) -> None:
+    """With the words that convert it, and the range that the networks saw."""
+    folder = Folder(tmp_path, GOOD)
+    folder.proposal()
+    problems = ["over 8 bits, grayscale"] * 3 + ["transparent"] * 2 + ["animated", "not sRGB", "ok"]
+    folder.manifest(
+        [*problems, "no reader"],
+        ["repaired"] * 6 + ["kept"] * 2 + ["set aside"],
+        Decoding(integer=(0.0, 4095.0), alpha="black"),
+        scale=["integer"] * 3 + [None] * 6,
+        profile=[None] * 6 + ["Display P3"] + [None] * 2,
+        member=[f"{i}.png" for i in range(8)] + ["a/x.DNG"],
+    )
+    _, text = folder.recommendation()
+    assert "(over 8 bits 3, transparent 2, animated 1) as they are" in text
+    assert "`DEPTH=8 RANGE=0.0,4095.0 ALPHA=black FRAMES=first` behind it" in text
+    assert "(integer values) 0 … 4095 became 0 … 255" in text
+    assert "Profiles that are not sRGB: Display P3 1; their numbers were taken as they are" in text
+    assert "**Not looked at**, since nothing here reads their formats: .dng 1." in text
+
+
 def test_the_worst_classes_have_intervals(tmp_path: Path) -> None:
     """A quarter of the dogs is lost at 0.5: their row says so, with n."""
     folder = Folder(tmp_path, {0.9: (0, -0.3, 0.3), 0.5: (0.1, -0.4, 0.6)})
@@ -404,3 +442,47 @@ def test_too_few_images_are_told_how_many_would_do(tmp_path: Path) -> None:
     margin = float(re.search(r"is a loss of ([0-9.]+) points \(", text)[1])  # type: ignore[index]
     assert margin > 1
     assert round(2 * margin, 9) % 1 == 0
+
+
+def shown(folder: Path) -> Folder:
+    """Return the files of a recommendation whose probe shows quality 50."""
+    found = Folder(folder, GOOD)
+    found.proposal()
+    return found
+
+
+def test_groups_are_told_with_where_to_look(tmp_path: Path) -> None:
+    """How many, what intervals count, and the sheet; of images that stand alone nothing."""
+    (tmp_path / "alone").mkdir()
+    _, text = shown(tmp_path / "alone").recommendation()
+    assert "belongs together" not in text and "near cop" not in text
+    groups = {"groups": 400, "largest": 7, "near": 1900, "pairs": 3500}
+    facts, text = shown(tmp_path).recommendation(groups=groups)
+    assert "They are 400 groups of what belongs together (the largest has 7 images)" in text
+    assert "intervals count groups, not images" in text
+    assert f"1,900 images are near copies of others: `{tmp_path}/groups.pairs.png`" in text
+    assert f"`{tmp_path}/groups.pairs.csv` lists all" in text
+    assert facts["groups"]["groups"] == 400
+
+
+def test_what_is_wrong_with_groups_is_a_warning(tmp_path: Path) -> None:
+    """Splits that tear groups apart, copies of two classes, and a class that looks alike."""
+    torn = {"groups": 3, "images": 9, "example": ["train/a/1.png", "test/a/2.png"]}
+    tightened = [{"class_name": "lung", "images": 80, "of": 90, "taken": "one way"}]
+    tightened += [{"class_name": "hand", "images": 40, "of": 40, "taken": "another"}]
+    groups = {"groups": 1800, "pairs": 50, "near": 90, "conflicts": 2, "torn": torn}
+    _, text = shown(tmp_path).recommendation(groups={**groups, "tightened": tightened})
+    assert "**Your splits tear groups apart**: 3 groups" in text
+    assert "`train/a/1.png` and `test/a/2.png`" in text
+    assert "**Near copies of two classes**: 2 pairs" in text
+    assert "80 of 90 images of class 'lung' look so much alike that" in text
+    assert "one group; one way. If they are frames" in text and "one group; another. If" in text
+
+
+def test_the_command_says_which_columns(tmp_path: Path) -> None:
+    """What was said of the table is needed again; what was found is told."""
+    what = {"told": "path from 'image_id', label from 'my label'"}
+    what |= {"label_column": "my label", "split_column": False, "path_column": None}
+    facts, text = shown(tmp_path).recommendation(what=what)
+    assert facts["command"].endswith("QUALITY=50 LABEL_COLUMN='my label' SPLIT_COLUMN=false")
+    assert "Of the table: path from 'image_id', label from 'my label'." in text

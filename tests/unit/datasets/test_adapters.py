@@ -22,8 +22,9 @@ import pytest
 from PIL import Image
 
 from jpegprep.common.errors import UserError
-from jpegprep.datasets import adapters
-from jpegprep.datasets.adapters import Sample, read_samples
+from jpegprep.datasets import adapters, archives
+from jpegprep.datasets.adapters import read_samples
+from jpegprep.datasets.archives import Sample
 from jpegprep.datasets.fetch import fetch
 from jpegprep.datasets.own_images import registry_entry
 
@@ -380,7 +381,7 @@ def test_a_member_too_large_is_not_read(
 ) -> None:
     """A file beyond the limit is a row without data; one at the limit, and later ones, are."""
     limit = max(map(len, members.values()))
-    monkeypatch.setattr(adapters, "LARGEST", limit)
+    monkeypatch.setattr(archives, "LARGEST", limit)
     files = {"brick/large.png": bytes(limit + 1), "brick/at.png": bytes(limit), **members}
     samples = list(read_samples(FOLDERS, [pack(tmp_path / f"images.{kind}", files)]))
     assert samples[0] == Sample("brick", "brick/large.png", b"", "too large")

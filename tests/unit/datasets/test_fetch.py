@@ -28,7 +28,8 @@ import pytest
 import jpegprep.datasets.fetch
 from jpegprep.common.errors import UserError
 from jpegprep.datasets.fetch import describe, fetch
-from jpegprep.datasets.listing import digest_of, read_listing, scan
+from jpegprep.datasets.listing import digest_of, read_listing
+from jpegprep.datasets.sources import scan
 
 CONTENT = b"".join(b"%8d what the publisher ships\n" % line for line in range(40_000))
 HALF = len(CONTENT) // 2

@@ -369,10 +369,9 @@ def test_orientation_is_that_of_the_exif_block(real: pd.DataFrame) -> None:
 def test_the_columns_and_their_types_are_as_documented(real: pd.DataFrame) -> None:
     """A manifest has its columns, in order, and numbers are numbers though some are missing."""
     assert real.columns.tolist() == [
-        *("key", "class", "member", "bytes", "sha256", "format", "width", "height", "mode"),
-        *("quality", "standard_tables", "subsampling", "orientation", "scale", "low", "high"),
-        *("profile", "problems"),
-        *("duplicate_of", "handling"),
+        *("key", "class", "member", "group", "bytes", "sha256", "format", "width", "height"),
+        *("mode", "quality", "standard_tables", "subsampling", "orientation"),
+        *("scale", "low", "high", "profile", "problems", "duplicate_of", "handling"),
     ]
     types = {name: str(real[name].dtype) for name in ("width", "quality", "standard_tables")}
     assert types == {"width": "int32", "quality": "Int16", "standard_tables": "boolean"}
@@ -571,7 +570,7 @@ def test_a_file_beyond_the_limit_is_set_aside(
 ) -> None:
     """A file too large to be an image is a row, unread, and still counts as an image file."""
     data = saved(coffee(), "PNG")
-    monkeypatch.setattr("jpegprep.datasets.adapters.LARGEST", len(data))
+    monkeypatch.setattr("jpegprep.datasets.archives.LARGEST", len(data))
     archive = pack(tmp_path / "a.tar", {"c/0.png": data, "c/1.png": data + b"\0"})
     table = manifest_of(tmp_path, [archive], classes=1, images=2)
     assert table["problems"].tolist() == ["ok", "too large"]

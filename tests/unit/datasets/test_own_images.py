@@ -13,17 +13,12 @@ import pandas as pd
 import pytest
 
 from jpegprep.common.errors import UserError
-from jpegprep.datasets.adapters import Sample, read_samples
+from jpegprep.datasets.adapters import read_samples
+from jpegprep.datasets.archives import Sample
 from jpegprep.datasets.fetch import fetch
+from jpegprep.datasets.listing import image_suffixes, looks_like_image
 from jpegprep.datasets.manifest import build_manifest
-from jpegprep.datasets.own_images import (
-    OwnImages,
-    image_suffixes,
-    inspect,
-    looks_like_image,
-    name_of,
-    registry_entry,
-)
+from jpegprep.datasets.own_images import OwnImages, inspect, name_of, registry_entry
 from jpegprep.datasets.splits import split_dataset
 from jpegprep.study.config import validate
 
@@ -359,15 +354,19 @@ def test_a_csv_as_spreadsheets_write_it(pool: Path) -> None:
 
 
 CSV_WRONG = [
-    ((1, "file,class"), "the column path is missing; it has 'file', 'class', and needs"),
-    ((1, "path;label"), "it has 'path;label', and needs path and label"),
-    ((1, "path,split"), "the column label is missing"),
+    ((1, "what,class"), "the column path is missing; it has 'what', 'class': name the one that"),
+    ((1, "path;label"), "line 2: the label is empty"),
+    ((1, "path,split"), "the column label is missing; it has 'path', 'split': name the one that"),
     ((3, "all/1.png,"), "line 3: the label is empty"),
     ((3, "all/1.png"), "line 3: the label is empty"),
     ((3, "all/1.png,  "), "line 3: the label is empty"),
-    ((3, "../x.png,cat"), "line 3: path is '../x.png'; a path is relative"),
+    ((3, "../x.png,cat"), "line 3: path is '../x.png'; a path is absolute, or relative"),
     ((3, "all/../../x.png,cat"), "line 3: path is 'all/../../x.png'"),
-    ((3, "/etc/passwd,cat"), "line 3: path is '/etc/passwd'"),
+    ((3, "/etc/nothing.png,cat"), "line 3: path is '/etc/nothing.png', and "),
+    (
+        (3, r"C:\all\1.png,cat"),
+        "line 3: path is 'C:\\\\all\\\\1.png', a path of another machine; and ",
+    ),
     ((3, ",cat"), "line 3: path is ''"),
     ((3, "all/9.png,cat"), "line 3: path is 'all/9.png', and "),
     ((3, "all/\0.png,cat"), r"line 3: path is 'all/\x00.png', and "),
@@ -433,7 +432,7 @@ def test_what_is_not_there_or_no_data_set_is_refused(tmp_path: Path, photos: Pat
     empty = tmp_path / "empty.zip"
     empty.touch()
     for path in (tmp_path / "gone", text, empty, photos / "brick.png", Path("x" * 300), "a\nb"):
-        assert "is neither a folder, nor an archive, nor a CSV; name" in refusal(path)
+        assert "is neither a folder, nor an archive, nor a CSV, nor Parquet; name" in refusal(path)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
@@ -626,7 +625,8 @@ def test_hostile_names_in_an_archive_are_no_images(tmp_path: Path, pack: Pack, p
 AS_NOBODY = """
 import os, sys
 from jpegprep.common.errors import UserError
-from jpegprep.datasets.own_images import image_suffixes, inspect
+from jpegprep.datasets.listing import image_suffixes
+from jpegprep.datasets.own_images import inspect
 image_suffixes()  # Pillow imports its formats while it may
 if os.geteuid() == 0:
     os.setgroups([]); os.setgid(65534); os.setuid(65534)

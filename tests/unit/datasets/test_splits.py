@@ -239,7 +239,7 @@ def test_a_class_that_loses_a_split_to_its_duplicates_is_refused() -> None:
     copies = table["class"] == "copies"
     first = table.loc[copies, "key"].iloc[0]
     table.loc[copies & (table["key"] != first), "duplicate_of"] = first
-    with pytest.raises(UserError, match="^class 'copies' has 1 different image, too few ") as error:
+    with pytest.raises(UserError, match="^class 'copies' has 10 images in 1 group of ") as error:
         assign(table, TOGETHER, ONE)
     assert "\n" not in str(error.value)
     assert len(assign(table, HOW, ONE)) == 60

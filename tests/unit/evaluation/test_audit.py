@@ -42,13 +42,13 @@ def encoded(i: int, kind: str = "JPEG", side: int = 24, detail: float = 1.0, **h
 
 @dataclass
 class Dataset:
-    """Shards of some images with their manifest and split, in a folder."""
+    """Shards of some images with their groups and split, in a folder."""
 
     folder: Path
     images: Images
 
     def __post_init__(self) -> None:
-        """Write manifest, split and originals; of equal bytes all but the first are duplicates."""
+        """Write groups, split and originals; equal bytes are a group."""
         first: dict[bytes, str] = {}
         keys = [f"image-{i}" for i in range(len(self.images))]
         copies = [
@@ -58,8 +58,9 @@ class Dataset:
         classes = [name for name, _ in self.images]
         labels = np.unique(classes, return_inverse=True)[1]
         self.folder.mkdir(parents=True, exist_ok=True)
-        copied = pd.array(copies, dtype="string")
-        write_parquet(pd.DataFrame({"key": keys, "duplicate_of": copied}), self.manifest)
+        content = [keys.index(copy or key) for key, copy in zip(keys, copies, strict=True)]
+        table = pd.DataFrame({"key": keys, "content": content, "group": content})
+        write_parquet(table, self.groups)
         write_parquet(pd.DataFrame({"key": keys, "class": classes}), self.split)
         for k, split in enumerate(SPLITS):
             with writing_shard(self.folder / "original" / f"{split}-0.tar", "original", "") as w:
@@ -68,9 +69,9 @@ class Dataset:
                     w.append(pack([(keys[i], int(labels[i]), data, data)]))
 
     @property
-    def manifest(self) -> Path:
-        """The manifest."""
-        return self.folder / "manifest.parquet"
+    def groups(self) -> Path:
+        """The groups."""
+        return self.folder / "groups.parquet"
 
     @property
     def split(self) -> Path:
@@ -84,7 +85,7 @@ class Dataset:
             target = shards[int(ratio[1:]) / 100] = self.folder / variant
             if not target.exists():
                 write_variant_shards(shards[1.0], variant, target)
-        audit(shards, self.manifest, self.split, self.folder / "audit.json", threads)
+        audit(shards, self.groups, self.split, self.folder / "audit.json", threads)
         found: dict[str, Any] = json.loads((self.folder / "audit.json").read_text("utf-8"))
         return found
 
@@ -381,11 +382,11 @@ def test_other_images_at_a_ratio_are_named(make: Make, tmp_path: Path) -> None:
     other = Dataset(tmp_path / "other", dataset.images * 2)
     shards = {1.0: dataset.folder / "original", 0.5: other.folder / "original"}
     with pytest.raises(UserError, match=r"other.*: holds other images than .*; remove it"):
-        audit(shards, dataset.manifest, dataset.split, tmp_path / "audit.json", 1)
+        audit(shards, dataset.groups, dataset.split, tmp_path / "audit.json", 1)
     assert not (tmp_path / "audit.json").exists()
 
 
-@pytest.mark.parametrize("name", ["manifest", "split"])
+@pytest.mark.parametrize("name", ["groups", "split"])
 def test_an_image_that_a_table_lacks_is_named(make: Make, name: str) -> None:
     """An image of the shards without its row is one line that names file and image."""
     dataset = make([(str(i % 2), encoded(i)) for i in range(6)])

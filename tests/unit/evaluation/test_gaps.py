@@ -24,14 +24,19 @@ RIGHT = {
 }
 
 
-def seed_file(path: Path, right: dict[tuple[float, float], range], fold: int = -1) -> Path:
-    """Write the predictions of a seed that is right on these images."""
+def seed_file(
+    path: Path, right: dict[tuple[float, float], range], fold: int = -1, of_group: int = 0
+) -> Path:
+    """Write the predictions of a seed that is right on these images; so many are a group."""
     rows = [
-        (trained, tested, f"{k:02d}", k % 3, (k + (k not in right[trained, tested])) % 3, fold)
+        (
+            *(trained, tested, f"{k:02d}", k % 3, (k + (k not in right[trained, tested])) % 3),
+            *(fold, k // of_group if of_group else -1),
+        )
         for trained, tested in itertools.product(RATIOS, repeat=2)
         for k in range(IMAGES)
     ]
-    columns = ["trained", "tested", "key", "label", "predicted", "fold"]
+    columns = ["trained", "tested", "key", "label", "predicted", "fold", "group"]
     table = pd.DataFrame(rows, columns=columns)
     path.parent.mkdir(parents=True, exist_ok=True)
     table.astype({"label": "int32", "predicted": "int32"}).to_parquet(path, index=False)
@@ -124,6 +129,18 @@ def test_repeats_of_the_same_images_do_not_shorten_an_interval(tmp_path: Path) -
     assert [row["generalization_gap_low"], row["generalization_gap_high"]] == pytest.approx(
         [found.low, found.high], rel=1e-4
     )
+
+
+def test_images_that_belong_together_widen_the_intervals(tmp_path: Path) -> None:
+    """Images that are right or wrong five at a time are as few as their groups."""
+    alone = seed_file(tmp_path / "alone.parquet", RIGHT)
+    together = seed_file(tmp_path / "together.parquet", RIGHT, of_group=5)
+    gaps({"a": [alone], "b": [together]}, "lite0", tmp_path / "g.csv")
+    one, other = pd.read_csv(tmp_path / "g.csv").to_dict("records")
+    for gap in ("generalization_gap", "information_gap"):
+        assert one[gap] == other[gap]
+        width = one[f"{gap}_high"] - one[f"{gap}_low"]
+        assert other[f"{gap}_high"] - other[f"{gap}_low"] > 1.5 * width
 
 
 def test_seeds_of_other_images_are_named(tmp_path: Path) -> None:

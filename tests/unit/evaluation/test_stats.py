@@ -352,3 +352,57 @@ def test_the_mean_of_any_measure_has_an_interval() -> None:
     assert (high - mean, mean - low) == pytest.approx(
         [1.96 * values.std(ddof=1) / 50**0.5] * 2, 1e-3
     )
+
+
+# Images that belong together
+
+
+def bursts(rng: np.random.Generator, seeds: int = 1, groups: int = 60) -> tuple[Correct, Correct]:
+    """Return the answers of two sides on bursts of five, of which each is easy or hard as one.
+
+    The true accuracies are 0.8 and 0.76.
+    """
+    hard = np.repeat(rng.random(groups) < 0.2, 5)
+    worse = np.repeat(rng.random(groups) < 0.05, 5) & ~hard
+    flips = rng.random((2, seeds, 5 * groups)) < 0.02
+    return (~hard ^ flips[0]), (~(hard | worse) ^ flips[1])
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_intervals_of_bursts_cover_where_groups_are_known(seeds: int) -> None:
+    """Of 400 draws about 95 in 100 hold the truth; as if images were independent, far fewer."""
+    rng = np.random.default_rng(0)
+    group = np.repeat(np.arange(60), 5)
+    accuracy = 0.8 * 0.98 + 0.2 * 0.02
+    other = 0.76 * 0.98 + 0.24 * 0.02
+    held = {(what, known): 0 for what in ("accuracy", "difference") for known in (True, False)}
+    for _ in range(400):
+        one, two = bursts(rng, seeds)
+        for known in (True, False):
+            groups = group if known else None
+            _, low, high, _ = accuracy_interval(one, groups=groups)
+            held["accuracy", known] += low <= accuracy <= high
+            found = difference_interval(two, one, groups=groups)
+            held["difference", known] += found.low <= other - accuracy <= found.high
+    assert held["accuracy", True] >= 0.93 * 400 and held["difference", True] >= 0.92 * 400
+    assert held["accuracy", False] <= 0.75 * 400 and held["difference", False] <= 0.8 * 400
+
+
+def test_groups_of_one_image_are_no_groups() -> None:
+    """The variance is that of the images."""
+    one, other = bursts(np.random.default_rng(1), seeds=3)
+    alone = np.arange(one.shape[1])
+    assert spread(one, groups=alone).variance == pytest.approx(spread(one).variance)
+    found = accuracy_interval(one, groups=alone)[:3]
+    assert found == pytest.approx(accuracy_interval(one)[:3])
+
+
+def test_five_copies_of_each_image_tell_no_more_than_one() -> None:
+    """The interval of 300 images that are 60, five times each, is about that of the 60."""
+    answers = right(48, 60)
+    copies, group = np.repeat(answers, 5, axis=1), np.repeat(np.arange(60), 5)
+    _, low, high, _ = accuracy_interval(copies, groups=group)
+    _, low_of_one, high_of_one, _ = accuracy_interval(answers)
+    assert (low, high) == pytest.approx((low_of_one, high_of_one), abs=0.01)
+    _, low, high, _ = accuracy_interval(copies)
+    assert high - low < 0.5 * (high_of_one - low_of_one)

@@ -26,8 +26,9 @@ def seed_file(path: Path, right: list[list[int]], shift: int = 0) -> Path:
     for (i, trained), (j, tested) in itertools.product(enumerate(RATIOS), repeat=2):
         for k in range(IMAGES):
             wrong = (k - shift) % IMAGES >= right[i][j]
-            rows.append((trained, tested, f"{k:03d}", k % 4, (k + wrong) % 4, -1))
-    table = pd.DataFrame(rows, columns=["trained", "tested", "key", "label", "predicted", "fold"])
+            rows.append((trained, tested, f"{k:03d}", k % 4, (k + wrong) % 4, -1, -1))
+    columns = ["trained", "tested", "key", "label", "predicted", "fold", "group"]
+    table = pd.DataFrame(rows, columns=columns)
     path.parent.mkdir(parents=True, exist_ok=True)
     table.astype({"label": "int32", "predicted": "int32"}).to_parquet(path, index=False)
     return path

@@ -11,7 +11,7 @@ from jpegprep.images.opencv import decode_rgb
 from jpegprep.images.profiles import mode_of, not_srgb
 from jpegprep.images.recompress import treat
 from jpegprep.images.variants import parse_variant
-from jpegprep.learners.features import dct_features
+from jpegprep.learners.features import extract
 
 WIDE = Decoding(icc="srgb")
 
@@ -79,10 +79,12 @@ def test_original_and_variant_have_the_same_colours() -> None:
 def test_tabular_features_of_a_profile_are_of_the_converted_colours() -> None:
     """What the file stores are coefficients of other colours than the variants'."""
     jpeg = saved(photograph(), "JPEG", quality=100, icc_profile=profile())
-    own, converted = dct_features(jpeg), dct_features(jpeg, WIDE)
+    kinds = ["dct", "dct_stored", "pixels"]
+    own, converted = extract(jpeg, kinds, 4), extract(jpeg, kinds, 4, WIDE)
     assert not np.array_equal(own, converted)
     expected = saved(decode(jpeg, WIDE), "JPEG", quality=100)
-    assert np.array_equal(converted, dct_features(expected))
+    assert np.array_equal(converted[:-48], extract(expected, kinds, 4)[:-48])
+    assert np.array_equal(converted[-48:], extract(plain(jpeg, WIDE), kinds, 4)[-48:])
 
 
 def test_gray_and_print_are_converted_in_their_own_way(photos: object) -> None:

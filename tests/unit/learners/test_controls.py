@@ -83,7 +83,7 @@ def test_predictions_are_read_as_written_and_damage_is_named(tmp_path: Path) -> 
     path, keys = tmp_path / "controls.parquet", np.array([f"k{i}" for i in range(500)])
     write_controls(path, keys, labels, predicted)
     found = read_controls(path)
-    assert found.columns.tolist() == ["key", "label", *TREES, "baseline"]
+    assert found.columns.tolist() == ["key", "label", "group", *TREES, "baseline"]
     assert found["key"].tolist() == keys.tolist() and (found["label"] == labels).all()
     assert (found[predicted.columns] == predicted).all(axis=None)
     data = bytearray(path.read_bytes())

@@ -114,7 +114,8 @@ def run_networks(
 def cells(path: Path) -> dict[tuple[float, float], pd.DataFrame]:
     """Return the rows of each (trained, tested)."""
     table = pd.read_parquet(path)
-    assert table.columns.tolist() == ["trained", "tested", "key", "label", "predicted", "fold"]
+    columns = ["trained", "tested", "key", "label", "predicted", "fold", "group"]
+    assert table.columns.tolist() == columns
     return {
         (trained, tested): rows.drop(columns=["trained", "tested"]).reset_index(drop=True)
         for (trained, tested), rows in table.groupby(["trained", "tested"], sort=False)
@@ -249,11 +250,10 @@ def probes(
             "run": [folder / variant / "run.json"],
             "model": [folder / variant / "model.npz"],
         }
-        manifest = folder / "manifest.parquet"
+        groups = folder / "groups.parquet"
         keys = everything(splits).keys.tolist()
-        nothing = pd.array([None] * len(keys))
-        write_parquet(pd.DataFrame({"key": keys, "duplicate_of": nothing}), manifest)
-        list(train(features, splits, manifest, RECIPE, len(PHOTOS), about, [0], outputs, threads=1))
+        write_parquet(pd.DataFrame({"key": keys, "group": range(len(keys))}), groups)
+        list(train(features, splits, groups, RECIPE, len(PHOTOS), about, [0], outputs, threads=1))
         found["features"].append(features)
         found["model"] += outputs["model"]
         found["predictions"] += outputs["predictions"]

@@ -65,10 +65,10 @@ def shards(tmp_path_factory: pytest.TempPathFactory, patches: Callable[..., list
     return found
 
 
-def manifest_of(shards: Shards, path: Path) -> Path:
-    """Write a manifest of all images, none of which is equal to another."""
+def groups_of(shards: Shards, path: Path) -> Path:
+    """Write the groups of all images, each of which is one of its own."""
     keys = everything(shards).keys.tolist()
-    write_parquet(pd.DataFrame({"key": keys, "duplicate_of": pd.array([None] * len(keys))}), path)
+    write_parquet(pd.DataFrame({"key": keys, "group": np.arange(len(keys))}), path)
     return path
 
 
@@ -91,8 +91,8 @@ def make_runs(
     outputs = {name: [files[name] for files in found] for name in found[0]}
     folder.mkdir(exist_ok=True, parents=True)
     arguments = {"recipe": RECIPE, "classes": CLASSES, "about": ABOUT, "threads": 1, **changes}
-    manifest = manifest_of(shards, folder / "manifest.parquet")
-    for _ in train(features, shards, manifest, seeds=seeds, outputs=outputs, **arguments):
+    groups = groups_of(shards, folder / "groups.parquet")
+    for _ in train(features, shards, groups, seeds=seeds, outputs=outputs, **arguments):
         pass
     return found
 
@@ -245,7 +245,7 @@ def test_a_model_is_tested_on_other_images(
         predict_variant(folder, features, result["model"], tmp_path / "same.parquet")
         expected = pd.read_parquet(result["predictions"]).drop(columns="probabilities")
         same = pd.read_parquet(tmp_path / "same.parquet").drop(columns="probabilities")
-        pd.testing.assert_frame_equal(same, expected)
+        pd.testing.assert_frame_equal(same, expected.assign(group=-1))  # which only runs know
         with np.load(features) as file:
             arrays = dict(file)
         other = {split: -arrays[split] for split in SPLITS}
@@ -320,9 +320,8 @@ def test_folds_keep_groups_together_and_divide_classes_evenly() -> None:
     groups[4:400:4] = 0  # a hundred files of equal bytes, of class 0
     fold = folds_of(labels, groups, 5, 7)
     assert len(set(fold[groups == 0])) == 1
-    alone = groups > 0
     counts = np.zeros((3, 5), int)
-    np.add.at(counts, (labels[alone], fold[alone]), 1)
+    np.add.at(counts, (labels, fold), 1)
     assert np.ptp(counts, axis=1).max() <= 2
     assert np.array_equal(fold, folds_of(labels, groups, 5, 7))
     assert not np.array_equal(fold, folds_of(labels, groups, 5, 8))
@@ -379,8 +378,8 @@ def test_a_seed_is_told_when_its_files_are_there(
     names = ("history", "predictions", "run", "model")
     outputs = {name: [folder / name for folder in folders] for name in names}
     there = []
-    manifest = manifest_of(shards, tmp_path / "manifest.parquet")
-    for run in train(features, shards, manifest, RECIPE, CLASSES, ABOUT, [1, 2], outputs, 1):
+    groups = groups_of(shards, tmp_path / "groups.parquet")
+    for run in train(features, shards, groups, RECIPE, CLASSES, ABOUT, [1, 2], outputs, 1):
         there.append((run["seed"], [folder.exists() for folder in folders]))
     assert there == [(1, [True, False]), (2, [True, True])]
 
@@ -435,24 +434,22 @@ def test_a_job_does_not_wait_for_torch(
     code = """
 import json, sys
 from jpegprep.learners.probe import train
-features, shards, manifest, recipe, about, outputs = map(json.loads, sys.argv[1:])
-list(train(features, shards, manifest, recipe, 4, about, [0], outputs, 1))
+features, shards, groups, recipe, about, outputs = map(json.loads, sys.argv[1:])
+list(train(features, shards, groups, recipe, 4, about, [0], outputs, 1))
 print("torch" in sys.modules)
 """
     outputs = {name: [f"{tmp_path}/{name}"] for name in ("history", "predictions", "run", "model")}
     tars = {split: [str(paths[0])] for split, paths in shards.items()}
-    manifest = manifest_of(shards, tmp_path / "manifest.parquet")
-    arguments = (str(features), tars, str(manifest), RECIPE, ABOUT)
+    groups = groups_of(shards, tmp_path / "groups.parquet")
+    arguments = (str(features), tars, str(groups), RECIPE, ABOUT)
     done = python(code, *map(json.dumps, (*arguments, outputs)))
     assert done.stdout.splitlines()[-1:] == ["False"], done.stderr
 
 
-def test_a_manifest_of_other_images_is_named(
-    tmp_path: Path, features: Path, shards: Shards
-) -> None:
+def test_groups_of_other_images_are_named(tmp_path: Path, features: Path, shards: Shards) -> None:
     """An image that it lacks would silently be in another one's fold."""
-    manifest = tmp_path / "manifest.parquet"
-    write_parquet(pd.DataFrame({"key": ["other"], "duplicate_of": pd.array([None])}), manifest)
+    groups = tmp_path / "groups.parquet"
+    write_parquet(pd.DataFrame({"key": ["other"], "group": [0]}), groups)
     outputs = {name: [tmp_path / name] for name in ("history", "predictions", "run", "model")}
-    with pytest.raises(UserError, match=f"{manifest}: lacks class0-train-0, .*; remove it"):
-        list(train(features, shards, manifest, RECIPE, CLASSES, ABOUT, [0], outputs, 1))
+    with pytest.raises(UserError, match=f"{groups}: lacks class0-train-0, .*; remove it"):
+        list(train(features, shards, groups, RECIPE, CLASSES, ABOUT, [0], outputs, 1))

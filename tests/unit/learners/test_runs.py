@@ -83,7 +83,7 @@ def test_predictions_have_a_row_for_each_test_image(
 ) -> None:
     """Key, label, predicted class (the most probable) and all probabilities, in test order."""
     table = pq.read_table(write(tmp_path / "run", readers)["predictions"])
-    assert table.column_names == ["key", "label", "predicted", "probabilities", "fold"]
+    assert table.column_names == ["key", "label", "predicted", "probabilities", "fold", "group"]
     assert table["key"].to_pylist() == KEYS.tolist()
     assert table["label"].to_pylist() == LABELS.tolist()
     assert table["predicted"].to_pylist() == [0, 2, 2, 1]
@@ -98,6 +98,7 @@ def test_predictions_read_back(tmp_path: Path, readers: dict[str, ShardReader]) 
         "label": LABELS.tolist(),
         "predicted": [0, 2, 2, 1],
         "fold": [-1] * 4,  # not cross-fitted
+        "group": [-1] * 4,  # not known
     }
 
 

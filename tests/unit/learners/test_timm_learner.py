@@ -354,9 +354,8 @@ def test_a_run_of_a_pair_trains_on_the_other_folds(
     """Seeds 1 and 6 are of one fold: the same images, another network; nothing validates."""
     pairs = {"folds": 5, "train_images": 24, "test_images": 10}
     keys = ShardReader([tar for tars in shards["original"].values() for tar in tars]).keys
-    manifest = tmp_path / "manifest.parquet"
-    table = pd.DataFrame({"key": keys, "duplicate_of": pd.array([None] * len(keys))})
-    write_parquet(table, manifest)
+    groups = tmp_path / "groups.parquet"
+    write_parquet(pd.DataFrame({"key": keys, "group": np.arange(len(keys))}), groups)
     found = {}
     for seed in (1, 6, 2):
         about = {"dataset": "two", "variant": "original", "learner": "lite0", "seed": seed}
@@ -369,7 +368,7 @@ def test_a_run_of_a_pair_trains_on_the_other_folds(
             {**about, "code": "0"},
             found[seed],
             threads=1,
-            manifest=manifest,
+            groups=groups,
         )
     tables = {seed: table_of(result) for seed, result in found.items()}
     assert tables[1]["key"].tolist() == tables[6]["key"].tolist()

@@ -172,6 +172,7 @@ class World:
             label = (table["image"] % CLASSES).astype("int32")
             wrong = (self.rng.random(len(table)) < 0.2).astype("int32")
             columns = {"key": table["image"].astype(str), "label": label, "fold": -1}
+            columns["group"] = -1
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             seed = table.assign(**columns, predicted=label + wrong).drop(columns="image")
             seed.to_parquet(path, index=False)

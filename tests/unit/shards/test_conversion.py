@@ -652,7 +652,7 @@ def test_the_command_line(source: Path, tmp_path: Path, capsys: pytest.CaptureFi
 AS_NOBODY = """
 import os, sys
 from jpegprep.shards import conversion
-from jpegprep.datasets.own_images import image_suffixes
+from jpegprep.datasets.listing import image_suffixes
 image_suffixes()
 if os.geteuid() == 0:
     os.setgroups([]); os.setgid(65534); os.setuid(65534)

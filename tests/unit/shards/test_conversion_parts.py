@@ -32,10 +32,12 @@ Pack = Callable[..., Path]
 class Jobs:
     """The jobs of a conversion of one source."""
 
-    def __init__(self, source: Path, target: Path, folder: Path, minutes: float = 1e-4) -> None:
+    def __init__(
+        self, source: Path, target: Path, folder: Path, minutes: float = 1e-4, **columns: str
+    ) -> None:
         """Divide it into jobs of six milliseconds, or of so many minutes."""
         self.about = {"images": str(source), "to": str(target), "quality": 50}
-        self.about["allow_larger"] = False
+        self.about |= {"allow_larger": False, "columns": columns}
         self.folder = folder
         self.parts = divide(**self.about, job_minutes=minutes, folder=folder).parts
 
@@ -48,6 +50,22 @@ class Jobs:
     def finish(self) -> str:
         """Run the last job."""
         return record_conversion(**self.about)
+
+
+def test_jobs_know_which_column_is_which(tmp_path: Path) -> None:
+    """Of a CSV whose label could not be told; its new paths are those of one process."""
+    source = all_kinds(tmp_path / "source", 20, side=48)
+    rows = "".join(f"{name};{i % 2};x\n" for i, name in enumerate(sorted(content(source))))
+    (source / "labels.csv").write_text(f"image_id;what;which\n{rows}")
+    csv, columns = source / "labels.csv", {"label": "what"}
+    convert(csv, tmp_path / "one", 50, columns=columns)
+    jobs = Jobs(csv, tmp_path / "many", tmp_path / "parts", **columns)
+    for number in range(jobs.parts):
+        jobs.run(number)
+    jobs.finish()
+    assert content(tmp_path / "many") == content(tmp_path / "one")
+    with pytest.raises(UserError, match="label is missing; .*label_column=NAME"):
+        Jobs(csv, tmp_path / "none", tmp_path / "other")
 
 
 @pytest.mark.parametrize("kind", ["folder", "zip", "tar", "csv"])

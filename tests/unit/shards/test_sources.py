@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from conversions import tree
 
-from jpegprep.datasets.adapters import members
+from jpegprep.datasets.archives import members
 from jpegprep.shards.sources import open_source
 
 Pack = Callable[..., Path]
@@ -51,7 +51,7 @@ def test_what_is_not_asked_for_is_not_read(tmp_path: Path, pack: Pack) -> None:
     readings = source.readings((i, files[i]) for i in range(5))
     assert [reading.read() for reading in readings] == list(FILES.values())[:5]
     path.write_bytes(whole.replace(b"file 3", b"FILE 3"))
-    found = {m.name: m.data for m in members(path, read=lambda number: number == 4)}
+    found = {m.name: m.data for m in members(path, read=lambda number, _: number == 4)}
     assert found.pop("a/004.txt") == b"file 4"
     assert set(found.values()) == {b""}
 

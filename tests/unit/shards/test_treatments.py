@@ -274,11 +274,17 @@ def mixed(tmp_path: Path, patches: Files, photos: Path) -> Path:
 
 def by_pillow(data: bytes, quality: int) -> bytes:
     """Return what Pillow alone makes of an upright image without a comment."""
-    image, buffer = Image.open(io.BytesIO(data)), io.BytesIO()
-    if image.mode == "RGBA":
-        image = image.convert("RGB")
+    image, buffer = on_white(Image.open(io.BytesIO(data))), io.BytesIO()
     image.save(buffer, "JPEG", quality=quality)
     return buffer.getvalue()
+
+
+def on_white(image: Image.Image) -> Image.Image:
+    """Return a transparent image laid on white, any other one as it is."""
+    if image.mode != "RGBA":
+        return image
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, image).convert("RGB")
 
 
 @pytest.mark.parametrize("variant", ["jpeg-q30", "jpeg-q30-444", "jpeg-q90-smaller"])
@@ -391,8 +397,7 @@ def test_full_chroma_shards_hold_what_pillow_saves(tmp_path: Path, mixed: Path) 
     subsampled, full = (ShardReader([target]) for target in targets.values())
     differ = 0
     for i in range(len(before)):
-        image, buffer = Image.open(io.BytesIO(before.image(i))), io.BytesIO()
-        image = image.convert("RGB") if image.mode == "RGBA" else image
+        image, buffer = on_white(Image.open(io.BytesIO(before.image(i)))), io.BytesIO()
         image.save(buffer, "JPEG", quality=30, subsampling=0)
         assert full.image(i) == buffer.getvalue()
         assert (full.image(i) == subsampled.image(i)) == (image.mode == "L")

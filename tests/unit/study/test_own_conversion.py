@@ -32,6 +32,7 @@ def test_what_the_command_line_says_has_its_type() -> None:
         "allow_larger": True,
         "job_minutes": 5,
         **words,
+        "columns": {},
     }
 
 
@@ -40,6 +41,12 @@ def test_nothing_is_given_up_unless_it_is_said() -> None:
     found = own_conversion(asked(), "config/convert.yaml")
     words = {key: found[key] for key in ("depth", "range", "alpha", "frames", "metadata")}
     assert giving(**words) == (NOTHING, False)
+
+
+def test_what_is_said_of_columns_stays_text() -> None:
+    """Also what looks like a number; false is none."""
+    found = own_conversion(asked(label_column="12", split_column="false"), "config/x.yaml")
+    assert found["columns"] == {"label": "12", "split": False}
 
 
 @pytest.mark.parametrize(

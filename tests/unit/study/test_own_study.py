@@ -110,3 +110,51 @@ def test_a_mistake_is_one_line(
         study_of({**what, **changed}, tmp_path)
     assert told in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def patients(tmp_path: Path, patches: Any, header: str = "image_id;class;who") -> Path:
+    """Write a CSV of twenty images, four a patient."""
+    folder = tmp_path / "table"
+    folder.mkdir()
+    for i, data in enumerate(patches("brick.png", 20)):
+        (folder / f"{i}.png").write_bytes(data)
+    rows = "".join(f"{i}.png;{i % 2};p{i // 4}\n" for i in range(20))
+    (folder / "labels.csv").write_text(f"{header}\n{rows}")
+    return folder / "labels.csv"
+
+
+def test_a_group_is_a_column_where_there_is_one(
+    what: dict[str, Any], tmp_path: Path, patches: Any
+) -> None:
+    """By either key; what was found is told, for the start and the page."""
+    images = str(patients(tmp_path, patches))
+    for said in ({"group": "who"}, {"group_column": "who"}):
+        study, checked = study_of({**what, "images": images, **said}, tmp_path)
+        (archive,) = study.datasets["own-labels"]["archives"]
+        assert archive["columns"]["group"] == "who"
+        assert "group" not in study.datasets["own-labels"]["options"]
+        assert checked["told"] == "path from 'image_id', label from 'class', group from 'who'"
+    _, checked = study_of({**what, "images": images}, tmp_path)
+    assert checked["told"] == "path from 'image_id', label from 'class'"
+
+
+def test_a_group_is_else_a_pattern(what: dict[str, Any], tmp_path: Path) -> None:
+    """Over the paths; what looks like a number or false stays what it is."""
+    pattern = r"(?P<group>\d)\d*\.png"
+    study, _ = study_of({**what, "group": pattern}, tmp_path)
+    assert study.datasets["own-my-photos"]["options"]["group"] == pattern
+    study, _ = study_of({**what, "group": "12"}, tmp_path)
+    assert study.datasets["own-my-photos"]["options"]["group"] == "12"
+    with pytest.raises(UserError, match=r"group is '\(x', which is no column .* no pattern"):
+        study_of({**what, "group": "(x"}, tmp_path)
+
+
+def test_one_way_to_say_what_belongs_together(
+    what: dict[str, Any], tmp_path: Path, patches: Any
+) -> None:
+    """Two are one line; so are columns of what is no table."""
+    images = str(patients(tmp_path, patches))
+    with pytest.raises(UserError, match="group is 'who', and group_column 'class'; give one"):
+        study_of({**what, "images": images, "group": "who", "group_column": "class"}, tmp_path)
+    with pytest.raises(UserError, match="label_column is given, and it is no table"):
+        study_of({**what, "label_column": "class"}, tmp_path)

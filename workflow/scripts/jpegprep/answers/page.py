@@ -215,6 +215,7 @@ def _warnings(facts: Facts) -> list[str]:
             f"to lose {in_points(facts['class_margin'])} or more of the accuracy on {named} "
             "(corrected for the number of classes). It and smaller ratios are not proposed."
         )
+    parts += _about_groups(facts["groups"])
     if facts["verdict"] != CANNOT_TELL and (unknown := facts["unknown_classes"]):
         named = ", ".join(
             f"{' '.join(row['class'].split())} ({row['original_accuracy']:.0%} of {row['n']})"
@@ -228,6 +229,36 @@ def _warnings(facts: Facts) -> list[str]:
     if facts["audit"]["warning"]:
         parts.append(f"**Do the files give the labels away?** {facts['audit']['warning']}")
     return parts
+
+
+def _about_groups(groups: Mapping[str, Any]) -> list[str]:
+    """Return what a user should know of images that belong together."""
+    parts = []
+    if torn := groups["torn"]:
+        one, other = torn["example"]
+        parts.append(
+            f"**Your splits tear groups apart**: {torn['groups']:,} groups of images that belong "
+            f"together, {torn['images']:,} images, stand in more than one split, as `{one}` and "
+            f"`{other}`. Accuracy that is measured on them is too high. Here each group is in one "
+            "fold, whatever its splits."
+        )
+    if groups["conflicts"]:
+        parts.append(
+            f"**Near copies of two classes**: {groups['conflicts']:,} pairs of images look the "
+            f"same and have different labels. Look at them: `{_pairs_csv(groups)}`."
+        )
+    for one in groups["tightened"]:
+        parts.append(
+            f"**Much alike**: {one['images']:,} of {one['of']:,} images of class "
+            f"{one['class_name']!r} look so much alike that they would be one group; "
+            f"{one['taken']}. If they are frames of a video or pictures of one thing, say what "
+            "belongs together by `group`."
+        )
+    return parts
+
+
+def _pairs_csv(groups: Mapping[str, Any]) -> str:
+    return str(groups["pairs_file"]).removesuffix(".png") + ".csv"
 
 
 def _next_steps(facts: Facts, probe: pd.DataFrame) -> list[str]:
@@ -338,8 +369,11 @@ def _images(facts: Facts) -> str:
         f"{row['handling']}"
         for row in found["problems"]
     )
+    told = f" Of the table: {facts['told']}." if facts["told"] else ""
     parts = [
         f"{found['files']:,} files; {found['used']:,} used. Mostly {source['format']}{quality}."
+        + told
+        + _together(facts["groups"])
         + (f" Not as they should be:\n{problems}" if problems else " Nothing is wrong with them.")
     ]
     if found["unread"]:
@@ -364,6 +398,22 @@ def _images(facts: Facts) -> str:
 
 def _counted(found: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in found.items())
+
+
+def _together(groups: Mapping[str, Any]) -> str:
+    """Return how many groups the images are, where these are fewer, and where near copies are."""
+    if groups["groups"] == groups["images"]:
+        return ""
+    text = (
+        f" They are {groups['groups']:,} groups of what belongs together (the largest has "
+        f"{groups['largest']:,} images), each in one fold; intervals count groups, not images."
+    )
+    if groups["pairs"]:
+        text += (
+            f" {groups['near']:,} images are near copies of others: `{groups['pairs_file']}` shows "
+            f"the pairs that are least alike, `{_pairs_csv(groups)}` lists all."
+        )
+    return text
 
 
 def _time(facts: Facts) -> str:

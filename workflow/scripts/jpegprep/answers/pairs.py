@@ -10,7 +10,7 @@ import pandas as pd
 
 from jpegprep.common.files import write_json
 from jpegprep.common.records import read_run
-from jpegprep.evaluation.accuracy import same_images
+from jpegprep.evaluation.accuracy import groups_of, same_images
 from jpegprep.evaluation.stats import Correct, Difference, pairs_difference
 from jpegprep.learners.runs import read_predictions
 
@@ -62,10 +62,11 @@ def judge(
         side: [(table["label"] == table["predicted"]).to_numpy() for table in tables]
         for side, tables in answers.items()
     }
+    groups = sum(map(_groups, answers["original"]))
     record = read_run(original[0])
     shared = record["train"]["n"] / record["train"]["of"]
-    found = pairs_difference(correct["compressed"], correct["original"], shared)
-    same = pairs_difference(correct["again"], correct["original"], shared)
+    found = pairs_difference(correct["compressed"], correct["original"], shared, groups=groups)
+    same = pairs_difference(correct["again"], correct["original"], shared, groups=groups)
     relative = pd.read_csv(sizes).set_index("ratio")["relative_size"]
     larger = next_ratio(ratio, relative, least_saving) if found.high <= -margin else None
     late = larger is not None and time.time() - started > 60 * minutes
@@ -80,8 +81,8 @@ def judge(
             "image_size": record["recipe"]["image_size"],
             "epochs": record["recipe"]["epochs"],
             "train_images": record["train"]["n"],
-            "original": _accuracy(correct["original"], shared),
-            "compressed": _accuracy(correct["compressed"], shared),
+            "original": _accuracy(correct["original"], shared, groups),
+            "compressed": _accuracy(correct["compressed"], shared, groups),
             "difference": facts_of_pairs(found),
             "same": facts_of_pairs(same),
             "runs": {side: [str(run) for run in runs] for side, runs in sides.items()},
@@ -96,9 +97,16 @@ def _answers(record: str | Path) -> pd.DataFrame:
     return read_predictions(Path(record).with_name("predictions.parquet"))
 
 
-def _accuracy(correct: Sequence[Correct], shared: float) -> dict[str, float]:
+def _groups(table: pd.DataFrame) -> int:
+    """Return how many groups the images of a test are."""
+    found = groups_of([table])
+    return len(table) if found is None else len(np.unique(found))
+
+
+def _accuracy(correct: Sequence[Correct], shared: float, groups: int) -> dict[str, float]:
     """Return ``accuracy``, ``low`` and ``high``."""
-    found = pairs_difference(correct, [np.zeros_like(right) for right in correct], shared)
+    wrong = [np.zeros_like(right) for right in correct]
+    found = pairs_difference(correct, wrong, shared, groups=groups)
     return {"accuracy": found.difference, "low": max(0.0, found.low), "high": found.high}
 
 

@@ -27,6 +27,7 @@ from jpegprep.datasets.problems import (
     SET_ASIDE,
     TRANSPARENT,
 )
+from jpegprep.evaluation.accuracy import groups_of
 from jpegprep.evaluation.audit import warning
 from jpegprep.evaluation.decision import against_original
 from jpegprep.evaluation.losses import class_rows, read_ratios
@@ -48,6 +49,7 @@ def recommend(
     manifest: str | Path,
     split: str | Path,
     audit: str | Path,
+    groups: str | Path,
     *targets: str | Path,
     rounds: Sequence[str | Path] = (),
     larger: Sequence[str | Path] = (),
@@ -56,7 +58,8 @@ def recommend(
 
     Args:
         what: of the configuration (workflow/schemas/recommend.schema.yaml): images, name, margin,
-            class_margin, probe, image_size.
+            class_margin, probe, image_size; ``told``: what was found by itself of the images; and
+            what was said of columns, which the command to convert them needs, too.
         started: when the work began, in seconds since 1970.
         proposal: what `proposal.propose` wrote.
         plan: what `budget.plan_minutes` wrote.
@@ -68,6 +71,7 @@ def recommend(
         manifest: of the images.
         split: likewise.
         audit: what `audit.audit` wrote.
+        groups: the facts that `groups.find_groups` wrote.
         targets: recommendation.md, .json, and the figure as .svg and .png.
         rounds: what `pairs.judge` wrote of one ratio after the other; none, where no networks were
             fine-tuned.
@@ -117,9 +121,11 @@ def recommend(
         "audit": {"warning": warning(audited), "reason": audited["reason"]},
         "source": _source(size_of[1.0]),
         "manifest": found_in_manifest,
+        "told": what["told"],
+        "groups": _json(groups) | {"pairs_file": str(Path(groups).with_suffix(".pairs.png"))},
         "plan": {name: value for name, value in planned.items() if name != "speed"},
         "seconds": round(time.time() - started),
-        "command": None if ratio is None else _command(what["images"], round(100 * ratio)),
+        "command": None if ratio is None else _command(what, round(100 * ratio)),
         "giving_up": giving_up(found_in_manifest),
         "runs": _runs(predictions, tried, ratio),
     }
@@ -168,14 +174,16 @@ def _larger(folders: Sequence[str | Path], ratio: float | None) -> dict[str, Any
     if not folders or ratio is None:
         return None
     sides: dict[bool, list[Any]] = {True: [], False: []}
+    groups = None
     records = sorted(Path(folders[0]).glob("*/seed*/run.json"))
     for record in records:
         table = read_predictions(record.with_name("predictions.parquet"))
+        groups = groups_of([table])
         right = (table["label"] == table["predicted"]).to_numpy()
         sides[record.parts[-3] == ORIGINAL].append(right)
     originals, compressed = np.stack(sides[True]), np.stack(sides[False])
-    found = difference_interval(compressed, originals, crossfitted=True)
-    accuracy, low, high, _ = accuracy_interval(originals, crossfitted=True)
+    found = difference_interval(compressed, originals, crossfitted=True, groups=groups)
+    accuracy, low, high, _ = accuracy_interval(originals, crossfitted=True, groups=groups)
     return {
         "image_size": read_run(records[0])["recipe"]["image_size"],
         "n": originals.shape[1],
@@ -283,6 +291,12 @@ def giving_up(found: Mapping[str, Any]) -> str:
     return " ".join(parts)
 
 
-def _command(images: str, quality: int) -> str:
+def _command(what: Mapping[str, Any], quality: int) -> str:
     """Return the command that converts the images."""
-    return f"make convert IMAGES={shlex.quote(images)} TO=/path/to/new/folder QUALITY={quality}"
+    command = f"make convert IMAGES={shlex.quote(what['images'])} TO=/path/to/new/folder"
+    said = [
+        f" {key.upper()}={shlex.quote(str(what[key]).lower() if not what[key] else what[key])}"
+        for key in ("path_column", "label_column", "split_column", "group_column")
+        if what.get(key) is not None
+    ]
+    return f"{command} QUALITY={quality}{''.join(said)}"

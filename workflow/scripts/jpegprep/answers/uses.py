@@ -15,9 +15,11 @@ import pandas as pd
 
 from jpegprep.common.files import replacing
 from jpegprep.common.parquet import read_parquet
+from jpegprep.evaluation.accuracy import groups_of
 from jpegprep.evaluation.gaps import gaps_of
 from jpegprep.evaluation.stats import mean_interval
 from jpegprep.learners.probe import all_features, predict_features
+from jpegprep.learners.runs import read_predictions
 
 _LEAST = 1e-7  # below which a probability counts as so much: one image must not decide a log-loss
 Probabilities = npt.NDArray[np.float32]  # (seeds, n, classes)
@@ -44,7 +46,8 @@ def measure_uses(
     Raises:
         UserError: where a file is damaged.
     """
-    labels = read_parquet(predictions[1.0][0], ["label"])["label"].to_numpy()
+    tested = read_predictions(predictions[1.0][0])
+    labels, groups = tested["label"].to_numpy(), groups_of([tested])
     originals, of_originals = all_features(features[1.0]), _read(predictions[1.0])
     rows = []
     for ratio in sorted(features, reverse=True):
@@ -59,14 +62,14 @@ def measure_uses(
         }
         right = {sides: found[sides].argmax(axis=2) == labels for sides in found}
         row: dict[str, Any] = {"ratio": ratio, "seeds": len(of_originals), "n": len(labels)}
-        row |= gaps_of(right, crossfitted=True)
+        row |= gaps_of(right, crossfitted=True, groups=groups)
         change = right["compressed_compressed"].astype(float) - right["original_original"]
         worse = _log_loss(of_compressed, labels) - _log_loss(of_originals, labels)
         # Where hardly an image differs, the images tell no less than `difference_interval` says.
         least = row["information_gap_high"] - row["information_gap_low"]
         measures = {"balanced": (change * _weights(labels), least / 2), "log_loss": (worse, 0.0)}
         for name, (values, arm) in measures.items():
-            mean, low, high = mean_interval(values, crossfitted=True)
+            mean, low, high = mean_interval(values, crossfitted=True, groups=groups)
             ends = (mean, min(low, mean - arm), max(high, mean + arm))
             row |= dict(zip((name, f"{name}_low", f"{name}_high"), ends, strict=True))
         rows.append(row)

@@ -10,6 +10,7 @@ BENCHMARKS = "results/benchmarks"
 ARCHIVES = "resources/archives/{dataset}"  # a folder
 WEIGHTS = "resources/weights"
 MANIFEST = "results/manifests/{dataset}.parquet"
+GROUPS = "results/groups/{dataset}.parquet"
 SPLIT = "results/splits/{dataset}.parquet"
 SHARDS = "results/shards/{dataset}/{variant}"  # a folder
 ORIGINALS = "results/shards/{dataset}/original"  # that of the variant `original`

@@ -2,17 +2,10 @@
 
 import codecs
 import io
-import lzma
-import os
 import pickle
 import re
-import stat
-import tarfile
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import count
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -21,30 +14,23 @@ from numpy._core import multiarray as np_multiarray
 from PIL import Image
 
 from jpegprep.common.errors import UserError
-from jpegprep.datasets.listing import LISTING, SPLIT_NAMES, File, ignored, read_listing, text_of
+from jpegprep.datasets import parquet_images, webdataset
+from jpegprep.datasets.archives import (
+    LARGEST,
+    Member,
+    Sample,
+    members,
+    read_listed,
+    shown_name,
+)
+from jpegprep.datasets.listing import LISTING, SPLIT_NAMES, File, ignored, read_listing
 from jpegprep.images.images import decode, encode_png
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One file of a data set.
-
-    Attributes:
-        class_name: the class as the publisher spells it; None for a file that belongs to none.
-        member: where the image stands: a member of the archive, or a region of a photograph.
-        data: the bytes of the image file, as its publisher ships it; empty where it was not read.
-        problem: what the adapter found wrong, one of `manifest.PROBLEMS`; outside, where there is
-            no class and nothing else is said.
-    """
-
-    class_name: str | None
-    member: str
-    data: bytes
-    problem: str | None = None
 
 
 def read_samples(dataset: Mapping[str, Any], archives: Sequence[str | Path]) -> Iterator[Sample]:
     """Yield the samples of a data set in the order in which its archives hold them.
+
+    The option ``group`` is a pattern that is searched in each member's name, see `group_in`.
 
     Args:
         dataset: the data set's entry in the registry.
@@ -53,8 +39,23 @@ def read_samples(dataset: Mapping[str, Any], archives: Sequence[str | Path]) -> 
     Raises:
         UserError: where an archive is truncated or not laid out as the adapter expects.
     """
-    adapter = ADAPTERS[dataset["adapter"]]
-    yield from adapter(dataset.get("options", {}), [Path(archive) for archive in archives])
+    options = dataset.get("options", {})
+    pattern = re.compile(options["group"]) if "group" in options else None
+    for sample in ADAPTERS[dataset["adapter"]](options, [Path(archive) for archive in archives]):
+        yield replace(sample, group=group_in(pattern, sample.member)) if pattern else sample
+
+
+def group_in(pattern: re.Pattern[str], member: str) -> str | None:
+    """Return what a pattern finds in a member's name: what the image belongs together with.
+
+    That is what its group called ``group`` holds, or its first one, or all that it matches; None,
+    where it matches nothing.
+    """
+    if (match := pattern.search(member)) is None:
+        return None
+    if "group" in pattern.groupindex:
+        return match["group"] or None
+    return (match[1] if pattern.groups else match[0]) or None
 
 
 def photo_patches(options: Mapping[str, Any], archives: Sequence[Path]) -> Iterator[Sample]:
@@ -160,38 +161,15 @@ def place(name: str, options: Mapping[str, Any]) -> tuple[str | None, str]:
 
 
 def _listed(folder: Path, file: File, options: Mapping[str, Any]) -> Sample:
-    name = _name(file.path)
+    name = shown_name(file.path)
     if file.class_name is None:
         class_name, name = place(name, options)
     else:
-        class_name, name = file.class_name, f"{file.split}/{name}" if file.split else name
+        class_name = file.class_name
+        name = f"{file.split}/{name.lstrip('/')}" if file.split else name
     problem = file.problem or ("too large" if file.bytes > LARGEST else None)
-    return Sample(class_name, name, b"" if problem else read_listed(folder, file), problem)
-
-
-def read_listed(folder: Path, file: File) -> bytes:
-    """Return the bytes of a file that was listed.
-
-    Raises:
-        UserError: where it has vanished, is another now, or cannot be read.
-    """
-    path = folder / file.path
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-        with os.fdopen(descriptor, "rb") as opened:
-            status = os.fstat(descriptor)
-            data = opened.read()
-    except PermissionError:
-        raise UserError(
-            f"{path}: no permission to read it; give yourself read permission (chmod u+r), or "
-            "take it out of the folder"
-        ) from None
-    except OSError as error:
-        reason = error.strerror or "it cannot be read"
-        raise UserError(f"{path}: {reason}, though it was listed; run again") from None
-    if (status.st_size, status.st_mtime_ns) != (file.bytes, file.mtime_ns):
-        raise UserError(f"{path}: changed since it was listed; run again")
-    return data
+    data = b"" if problem else read_listed(folder, file)
+    return Sample(class_name, name, data, problem, file.group)
 
 
 def oxford_pets(options: Mapping[str, Any], archives: Sequence[Path]) -> Iterator[Sample]:
@@ -298,7 +276,7 @@ class _ArraysOnly(pickle.Unpickler):
         return allowed[module, name]
 
 
-def _unpickled(archive: Path, member: "Member") -> dict[bytes, Any]:
+def _unpickled(archive: Path, member: Member) -> dict[bytes, Any]:
     try:
         content = _ArraysOnly(io.BytesIO(member.data), encoding="bytes").load()
         if not isinstance(content, dict):
@@ -311,125 +289,14 @@ def _unpickled(archive: Path, member: "Member") -> dict[bytes, Any]:
     return content
 
 
-@dataclass(frozen=True)
-class Member:
-    """A member of an archive; without data where it is a link or a device, or too large.
-
-    Attributes:
-        name: its path in the archive.
-        data: its bytes, where they were wanted.
-        problem: link or too large; else None.
-        size: its bytes' number, of what has no problem.
-    """
-
-    name: str
-    data: bytes
-    problem: str | None = None
-    size: int = 0
-
-    def sample(self, class_name: str | None) -> Sample:
-        """Return it as a sample of a class."""
-        return Sample(class_name, self.name, self.data, self.problem)
-
-
-# Bytes: a larger file is none of an image, and would not fit into memory a few times.
-LARGEST = 1 << 29
-
-
-def members(archive: Path, read: bool | Callable[[int], bool] = True) -> Iterator[Member]:
-    """Yield each member but folders, straight from the archive: nothing is extracted.
-
-    Names lose a leading ``./``; whatever else they say has no effect, as no file gets them. Memory
-    does not grow with a tar's members.
-
-    Args:
-        archive: a tar or zip.
-        read: whether the members' bytes are wanted; or a function that tells it of each, by its
-            number among those that are yielded.
-
-    Raises:
-        UserError: where it is truncated or damaged, or no archive.
-    """
-    wanted = read if callable(read) else lambda number: read
-    numbers = count()
-    try:
-        with archive.open("rb") as file_of_any_kind:
-            is_zip = file_of_any_kind.read(2) == b"PK"
-        if is_zip:
-            with zipfile.ZipFile(archive) as opened:
-                for info in opened.infolist():
-                    link = stat.S_ISLNK(info.external_attr >> 16)
-                    if info.is_dir() and not link:
-                        continue
-                    name, needed = _name(info.filename), wanted(next(numbers))
-                    if link:
-                        yield Member(name, b"", "link")
-                    elif info.file_size > LARGEST:
-                        yield Member(name, b"", "too large")
-                    else:
-                        data = opened.read(info) if needed else b""
-                        yield Member(name, data, size=info.file_size)
-            return
-        with tarfile.open(archive, "r:*", tarinfo=_Strict) as opened_tar:
-            for member in opened_tar:
-                opened_tar.members = []  # type: ignore[attr-defined]  # it would hold them all
-                if member.isdir():
-                    continue
-                name, needed = _name(member.name), wanted(next(numbers))
-                file = opened_tar.extractfile(member) if member.isreg() else None
-                if file is None:
-                    yield Member(name, b"", "link")
-                elif member.size > LARGEST:
-                    yield Member(name, b"", "too large")
-                else:
-                    data = file.read() if needed else b""
-                    if needed and len(data) < member.size:
-                        raise tarfile.ReadError("unexpected end of data")
-                    yield Member(name, data, size=member.size)
-    except _DAMAGED as error:
-        # tarfile tells what each of its methods said, a line each.
-        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(":")
-        raise UserError(
-            f"{archive}: cannot be read as a tar or zip archive ({reason}); it is truncated or "
-            "damaged: remove it, so that it is fetched again"
-        ) from None
-
-
-class _Strict(tarfile.TarInfo):
-    """A tar's header; one that is damaged or missing is an error, not the end of the archive."""
-
-    @classmethod
-    def fromtarfile(cls, tar: tarfile.TarFile) -> "_Strict":
-        """Read the next header."""
-        try:
-            return super().fromtarfile(tar)
-        except tarfile.HeaderError as error:
-            if type(error).__name__ == "EOFHeaderError":
-                raise  # an empty block: the regular end
-            raise tarfile.ReadError(f"no header or end-of-archive mark: {error}") from None
-
-
-_DAMAGED = (
-    tarfile.TarError,
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    EOFError,
-    OSError,
-    NotImplementedError,  # zip: a compression method that the standard library lacks
-    RuntimeError,  # zip: encrypted
-    UnicodeError,  # zip: a name that is no UTF-8, though it says so
-)
-
-
-def _name(name: str) -> str:
-    return str(PurePosixPath(text_of(name)))
-
-
 ADAPTERS: dict[str, Callable[[Mapping[str, Any], Sequence[Path]], Iterator[Sample]]] = {
     "cifar": cifar,
     "class_folders": class_folders,
     "image_folder": image_folder,
     "oxford_pets": oxford_pets,
+    "parquet_images": parquet_images.samples,
     "photo_patches": photo_patches,
+    "webdataset": webdataset.samples,
 }
+# Those of a user's own images, whose classes and files are counted when a call begins.
+OWN = ("image_folder", "parquet_images", "webdataset")

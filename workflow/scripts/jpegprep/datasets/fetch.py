@@ -5,7 +5,8 @@ A source is a mapping with the key ``source`` and what that type needs (describe
 - ``package``: ``distribution``, ``path``: a file inside an installed Python distribution;
 - ``url``: ``urls``: tried in turn; ``http(s)://`` or ``file://``;
 - ``file``: ``path``: a local file; with ``digest``, which changes with it, a symbolic link to it;
-- ``folder``: ``path``, ``digest``: a user's folder of images, or CSV of them: its listing;
+- ``folder``: ``path``, ``digest``: a user's own images, but for an archive of them: their listing
+  (``columns``: what is said of those of a CSV);
 - ``hub``: ``repo``, ``revision``, ``path``: a file of a Hugging Face model repository at a pinned
   revision (a commit, so that it cannot change).
 
@@ -39,7 +40,7 @@ from urllib3.exceptions import HTTPError
 
 from jpegprep.common.errors import UserError
 from jpegprep.common.files import replacing, write_json
-from jpegprep.datasets.listing import write_listing
+from jpegprep.datasets.sources import list_source
 
 _BLOCK = 1 << 20
 _TIMEOUT_S = 60
@@ -88,7 +89,7 @@ def fetch(
     try:
         if source["source"] == "folder":
             with replacing(target) as part:
-                write_listing(source["path"], source["digest"], part)
+                list_source(source, part)
         elif source["source"] == "file" and "digest" in source:
             _link(Path(source["path"]).expanduser(), target)
         elif local and (found := _in_folder(Path(local).expanduser(), target)):

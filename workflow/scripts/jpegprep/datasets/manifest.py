@@ -16,7 +16,8 @@ from jpegprep.common.errors import UserError
 from jpegprep.common.files import replacing
 from jpegprep.common.parallel import in_order
 from jpegprep.common.parquet import read_parquet, write_parquet
-from jpegprep.datasets.adapters import Sample, read_samples
+from jpegprep.datasets.adapters import OWN, read_samples
+from jpegprep.datasets.archives import Sample
 from jpegprep.datasets.listing import class_of
 from jpegprep.datasets.problems import (
     ANIMATED,
@@ -63,11 +64,12 @@ def build_manifest(
 ) -> None:
     """Inspect every file of a data set and write the manifest as parquet.
 
-    Columns: key (unique, WebDataset-safe), class, member, format (by content; None where there is
-    none), width and height in pixels, mode (Pillow's), bytes, sha256, quality (of a JPEG, estimated
-    from its tables), standard_tables (whether they are libjpeg's of that quality), subsampling
-    (4:2:0 and the like), orientation (EXIF; 1 is upright), scale (integer or floating, of an image
-    of more than 8 bits a channel), low and high (its 0.1st and 99.9th percentile, see
+    Columns: key (unique, WebDataset-safe), class, member, group (what it belongs together with, as
+    a patient; None where nobody says), format (by content; None where there is none), width and
+    height in pixels, mode (Pillow's), bytes, sha256, quality (of a JPEG, estimated from its
+    tables), standard_tables (whether they are libjpeg's of that quality), subsampling (4:2:0 and
+    the like), orientation (EXIF; 1 is upright), scale (integer or floating, of an image of more
+    than 8 bits a channel), low and high (its 0.1st and 99.9th percentile, see
     `deep.Values.percentiles`), profile (what its colour profile calls itself, where it is not
     sRGB), problems (those of `PROBLEMS` that it has, the gravest first, or ``ok``), duplicate_of
     (the key of the first image with the same bytes), handling (kept, repaired, set aside). Beside
@@ -87,7 +89,7 @@ def build_manifest(
     chunks = _chunks(read_samples(content, archives))
     rows = [row for rows in in_order(_inspect_all, chunks, threads) for row in rows]
     table = pd.DataFrame(rows, columns=[*_SAMPLE, *_FACTS])
-    if content["adapter"] == "image_folder":
+    if content["adapter"] in OWN:
         _unite_spellings(table)
     _set_rare_aside(table, content.get("options", {}).get("rare", []))
     table.insert(0, "key", _unique_keys(table["class"].tolist(), table["member"].tolist()))
@@ -96,9 +98,13 @@ def build_manifest(
     _compare(content, table, " and ".join(str(archive) for archive in archives[:2]))
     table["problems"] = [", ".join(problems) or OK for problems in table["problems"]]
     print(table.groupby(["handling", "problems"]).size().to_string())
-    how = _decoding(content, table)
+    write_manifest(table.astype(_TYPES), _decoding(content, table), manifest)
+
+
+def write_manifest(table: pd.DataFrame, how: Decoding, manifest: str | Path) -> None:
+    """Write the rows of a manifest, and how the images are decoded."""
     told = json.dumps(how.record()).encode()
-    written = pa.Table.from_pandas(table.astype(_TYPES), preserve_index=False)
+    written = pa.Table.from_pandas(table, preserve_index=False)
     metadata = {_DECODING: told, _DECODING_CRC32: b"%08x" % zlib.crc32(told)}
     with replacing(manifest) as part:
         write_parquet(
@@ -140,7 +146,7 @@ def _decoding(content: Mapping[str, Any], table: pd.DataFrame) -> Decoding:
     return how
 
 
-_SAMPLE = ["class", "member", "bytes", "sha256"]
+_SAMPLE = ["class", "member", "group", "bytes", "sha256"]
 _FACTS = ["format", "width", "height", "mode", "quality", "standard_tables", "subsampling"]
 _FACTS += ["orientation", "scale", "low", "high", "profile", "problems"]
 _TYPES = {
@@ -173,7 +179,7 @@ def _inspect_all(samples: list[Sample]) -> list[tuple[Any, ...]]:
 def _inspect(sample: Sample) -> tuple[Any, ...]:
     """Return the row of one file, without key and handling; its problems as a list."""
     digest = hashlib.sha256(sample.data).hexdigest()
-    about = sample.class_name, sample.member, len(sample.data), digest
+    about = sample.class_name, sample.member, sample.group, len(sample.data), digest
     nothing = None, 0, 0, *[None] * 9
     gravest = sample.problem or (None if sample.class_name else "outside")
     try:
@@ -317,7 +323,7 @@ def _compare(dataset: Mapping[str, Any], table: pd.DataFrame, archive: str) -> N
             f"{dataset['classes']}; restore what is missing (a list class_names in the registry "
             "would name it), or correct classes there"
         )
-    if dataset["adapter"] == "image_folder":
+    if dataset["adapter"] in OWN:
         return  # a user's own, counted by their names
     images = sum(map(_is_image_file, table["member"], table["problems"]))
     if images != dataset["images"]:

@@ -1,4 +1,4 @@
-"""A user's own images: what a folder, an archive or a CSV holds, and their registry entry.
+"""A user's own images: what a folder, archive, CSV, shards or Parquet hold; their registry entry.
 
 The folders are those of torchvision's ImageFolder: the first folder below the root is the class,
 and images in deeper folders belong to it. Where the folders are called train, val and test (or
@@ -8,11 +8,9 @@ training, valid, validation, testing), they are splits, with class folders in th
 import hashlib
 import json
 import re
-import tarfile
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
-from functools import cache
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -20,30 +18,36 @@ from typing import Any
 from jpegprep.common.errors import UserError
 from jpegprep.common.files import write_json
 from jpegprep.common.layout import SPLITS
-from jpegprep.datasets.adapters import members
+from jpegprep.datasets.archives import members
+from jpegprep.datasets.columns import Columns, Contents
+from jpegprep.datasets.csv_files import read_csv
 from jpegprep.datasets.listing import (
     LISTING,
     SPLIT_NAMES,
     class_of,
     digest_of,
     ignored,
-    read_csv,
+    image_suffixes,
+    looks_like_image,
     text_of,
     walk,
 )
+from jpegprep.datasets.parquet_images import inspect_parquet
 from jpegprep.datasets.problems import FEWEST
-from jpegprep.images.formats import not_read, suffixes
+from jpegprep.datasets.sources import kind_of, scan
+from jpegprep.datasets.webdataset import inspect_shards
+from jpegprep.images.formats import not_read
 
 _SHARD_BYTES = 1 << 28  # 256 MiB
 
 
 @dataclass(frozen=True)
 class OwnImages:
-    """What a user's folder, archive or CSV holds.
+    """What a user's images are.
 
     Attributes:
-        path: its absolute path.
-        kind: folder, archive or csv.
+        path: the absolute path of their source.
+        kind: folder, archive, csv, webdataset or parquet.
         name: a name for the data set, from the path: of a-z, 0-9 and -.
         classes: the names of the classes, sorted, in one spelling each (`listing.class_of`).
         images: how many images the classes have, by their names; none was opened.
@@ -55,6 +59,9 @@ class OwnImages:
             archive: its own).
         rare: the classes that are left out, as they have too few images for train, val and test,
             and how many each has; none of the other numbers counts them.
+        columns: of shards and Parquet, what stands where, as their adapters ask it.
+        asked: of a CSV, what the user says of its columns.
+        told: what was found by itself, in words.
     """
 
     path: str
@@ -67,51 +74,35 @@ class OwnImages:
     amounts: Mapping[str, tuple[int, int]]
     digest: str
     rare: Mapping[str, int] = field(default_factory=dict)
+    columns: Mapping[str, str] = field(default_factory=dict)
+    asked: Mapping[str, Any] = field(default_factory=dict)
+    told: str = ""
 
 
-def kind_of(path: str | Path) -> str:
-    """Tell whether a path is that of a folder, an archive (tar or zip) or a csv.
-
-    Raises:
-        UserError: where it is none of them, or cannot be read.
-    """
-    path = Path(path)
-    try:
-        if path.is_dir():
-            return "folder"
-        if path.is_file():
-            with path.open("rb") as file:
-                is_zip = file.read(4) == b"PK\3\4"
-            if path.suffix.lower() == ".csv":
-                return "csv"
-            if is_zip or tarfile.is_tarfile(path):
-                return "archive"
-    except PermissionError:
-        raise UserError(f"{path}: no permission to read it; give yourself that") from None
-    except (OSError, ValueError):  # a name that is too long, or with a zero byte
-        pass
-    raise UserError(
-        f"{path} is neither a folder, nor an archive, nor a CSV; name a folder with a folder of "
-        "images for each class, a tar or zip of one, or a CSV with the columns path and label"
-    )
-
-
-def inspect(path: str | Path, kept_in: str | Path | None = None, rare: str = "stop") -> OwnImages:
-    """Return what a user's folder, archive or CSV holds, by names alone.
+def inspect(
+    path: str | Path,
+    kept_in: str | Path | None = None,
+    rare: str = "stop",
+    columns: Columns | None = None,
+) -> OwnImages:
+    """Return what a user's images are, by names and labels alone.
 
     Args:
         path: a folder with a folder of images for each class, or with such folders in the folders
-            train, val and test; a tar or zip of either; or a CSV with the columns path, label and
-            perhaps split.
-        kept_in: a folder that keeps what was found in an archive, since reading all its names may
+            train, val and test; a tar or zip of either; a CSV of paths and labels, perhaps with
+            splits and groups; WebDataset shards, or Parquet files, or a folder of either.
+        kept_in: a folder that keeps what was found in archives and shards, since reading them may
             take minutes; without it they are read each time.
         rare: what becomes of a class with too few images for train, val and test: ``drop`` leaves
             it out, ``stop`` is an error.
+        columns: as of `columns.choose`: what the user says of the columns of a CSV, of Parquet, or
+            of the keys of shards.
 
     Raises:
         UserError: where there is nothing of that kind, or something cannot be read.
     """
     path = Path(path).expanduser().absolute()
+    columns = {what: name for what, name in (columns or {}).items() if name is not None}
     try:
         str(path).encode()
     except UnicodeEncodeError:
@@ -120,9 +111,30 @@ def inspect(path: str | Path, kept_in: str | Path | None = None, rare: str = "st
         kind = kind_of(path)
     except UserError as error:
         raise UserError(f"images={error}") from None
+    if columns and kind in ("folder", "archive"):
+        raise UserError(
+            f"images={path}: {min(columns)}_column is given, and it is no table but class folders; "
+            "leave it out"
+        )
+    if kind == "csv":
+        return _csv(path, rare, columns)
+    if kind == "folder":
+        return _folder(path, rare)
+    files = scan(path) if kind in ("webdataset", "parquet") else []
     if kind == "archive":
-        return _archive_at(path, Path(kept_in) if kept_in else None, rare)
-    return _csv(path, rare) if kind == "csv" else _folder(path, rare)
+        status = path.stat()
+        identity = json.dumps([path.name, status.st_size, status.st_mtime_ns])
+        digest = hashlib.sha256(identity.encode()).hexdigest()
+    else:
+        digest = digest_of(files)
+
+    def read() -> OwnImages:
+        if kind == "archive":
+            return _read_archive(path, digest, rare)
+        look = inspect_shards if kind == "webdataset" else inspect_parquet
+        return _of_labels(path, kind, digest, look(path, files, columns), rare)
+
+    return _kept(path, digest, (rare, columns), Path(kept_in) if kept_in else None, read)
 
 
 def registry_entry(
@@ -149,12 +161,13 @@ def registry_entry(
     """
     if not isinstance(images, OwnImages):
         images = inspect(images, rare=rare)
-    options: dict[str, Any] = {"root": images.root, "splits": images.splits}
+    options: dict[str, Any] = {"splits": images.splits}
+    options |= {"columns": dict(images.columns)} if images.columns else {"root": images.root}
     if images.rare:
         options["rare"] = list(images.rare)
     return {
         "title": name or text_of(Path(images.path).name),
-        "adapter": "image_folder",
+        "adapter": _ADAPTERS.get(images.kind, "image_folder"),
         "options": options,
         "classes": len(images.classes),
         "class_names": list(images.classes),
@@ -175,13 +188,18 @@ def registry_entry(
     }
 
 
+_ADAPTERS = {"webdataset": "webdataset", "parquet": "parquet_images"}
+
+
 def _archive(images: OwnImages) -> dict[str, Any]:
     path = Path(images.path)
-    about = {"path": images.path, "digest": images.digest}
+    about: dict[str, Any] = {"path": images.path, "digest": images.digest}
     about_bytes = sum(size for _, size in images.amounts.values())
     if images.kind == "archive":
         plain = re.sub(r"[^A-Za-z0-9._-]+", "-", path.name).lstrip("._-")
         return {"name": plain or "images", "source": "file", **about}
+    if images.asked:
+        about["columns"] = dict(images.asked)
     return {"name": LISTING, "source": "folder", **about, "about_bytes": max(1, about_bytes)}
 
 
@@ -203,21 +221,12 @@ def _shards(images: OwnImages, val: float, test: float) -> dict[str, int]:
 def name_of(path: str | Path) -> str:
     """Return a data set's name for a path: of a-z, 0-9 and -, without the endings of archives."""
     stem = re.sub(
-        r"(\.tar)?\.(tar|tgz|tbz2?|txz|gz|bz2|xz|zip|csv)$", "", Path(path).name, flags=re.I
+        r"(\.tar)?\.(tar|tgz|tbz2?|txz|gz|bz2|xz|zip|csv|tsv|parquet)$",
+        "",
+        Path(path).name,
+        flags=re.I,
     )
     return re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-") or "my-images"
-
-
-@cache
-def image_suffixes() -> frozenset[str]:
-    """Return the endings, in lower case and with a dot, of the formats that are opened."""
-    return suffixes()
-
-
-def looks_like_image(name: str) -> bool:
-    """Tell whether a file is called as an image in a format that is opened."""
-    dot = name.rfind(".")
-    return dot > 0 and name[dot:].lower() in image_suffixes()
 
 
 def _folder(path: Path, rare: str) -> OwnImages:
@@ -228,18 +237,18 @@ def _folder(path: Path, rare: str) -> OwnImages:
     return _checked(path, "folder", digest_of(files), found, rare)
 
 
-def _archive_at(path: Path, kept_in: Path | None, rare: str) -> OwnImages:
-    """Return what an archive holds: from the folder that keeps it, where it is there."""
-    status = path.stat()
-    identity = json.dumps([path.name, status.st_size, status.st_mtime_ns])
-    digest = hashlib.sha256(identity.encode()).hexdigest()
+def _kept(
+    path: Path, digest: str, asked: Any, kept_in: Path | None, read: Callable[[], OwnImages]
+) -> OwnImages:
+    """Return what an archive or shards hold: from the folder that keeps it, where it is there."""
     if kept_in is None:
-        return _read_archive(path, digest, rare)
-    asked = f"{path}\0{rare}".encode() + Path(__file__).read_bytes()
-    code = hashlib.sha256(asked).hexdigest()
-    kept = kept_in / f"{digest[:32]}-{code[:16]}.json"
+        return read()
+    code = [file.read_bytes() for file in sorted(Path(__file__).parent.glob("*.py"))]
+    told = json.dumps([str(path), asked, sorted(image_suffixes())], sort_keys=True).encode()
+    name = hashlib.sha256(b"\0".join([told, *code])).hexdigest()
+    kept = kept_in / f"{digest[:32]}-{name[:16]}.json"
     if not kept.exists():
-        write_json(kept, asdict(_read_archive(path, digest, rare)))
+        write_json(kept, asdict(read()))
     found = json.loads(kept.read_text(encoding="utf-8"))
     amounts = {split: (count, size) for split, (count, size) in found["amounts"].items()}
     return OwnImages(**{**found, "classes": tuple(found["classes"]), "amounts": amounts})
@@ -256,15 +265,26 @@ def _read_archive(path: Path, digest: str, rare: str) -> OwnImages:
     return _checked(path, "archive", digest, _in_folders(path, images, [], links), rare)
 
 
-def _csv(path: Path, rare: str) -> OwnImages:
-    files = [row.file for row in read_csv(path)[1]]
+def _csv(path: Path, rare: str, asked: Columns) -> OwnImages:
+    table = read_csv(path, asked)
     found = _Found(".", Counter(), Counter())
-    for file in files:
+    for file in table.files:
         if not file.problem:
             found.add(file.split or "", str(file.class_name), file.bytes)
     if not found.counts:
-        raise UserError(f"images={path} names no image{_not_followed(len(files))}")
-    return _checked(path, "csv", digest_of(files), found, rare)
+        raise UserError(f"images={path} names no image{_not_followed(len(table.files))}")
+    images = _checked(path, "csv", digest_of(table.files), found, rare)
+    return replace(images, asked=dict(asked), told=table.told)
+
+
+def _of_labels(path: Path, kind: str, digest: str, held: Contents, rare: str) -> OwnImages:
+    found = _Found(".", Counter(), Counter())
+    for split, class_name, size in held.rows:
+        found.add(split, class_name, size)
+    if not found.counts:
+        raise UserError(f"images={path}: no image has a label")
+    images = _checked(path, kind, digest, found, rare)
+    return replace(images, columns=held.columns, told=held.told)
 
 
 @dataclass(frozen=True)
@@ -284,6 +304,38 @@ class _Found:
         return sorted({split for split, _ in self.counts})
 
 
+def layout_of(path: Path, names: Iterable[str], links: int = 0) -> dict[str, Any]:
+    """Return where class folders lie, as the options ``root`` and ``splits`` of `image_folder`.
+
+    Args:
+        path: the folder or archive, for messages.
+        names: of all its files.
+        links: how many links were left out.
+
+    Raises:
+        UserError: where there are none, or no images in them.
+    """
+    names = list(names)
+    images = [name.split("/") for name in names if looks_like_image(name)]
+    images = [parts for parts in images if parts[0] and not any(map(ignored, parts))]
+    if not images:
+        unread = Counter(ending for name in names if (ending := not_read(name, b"", None)))
+        of = ", ".join(f"{ending} {count:,}" for ending, count in unread.most_common())
+        raise UserError(
+            f"images={path} holds no image{_not_followed(links)}"
+            + (f" but of formats that nothing here reads ({of})" if of else "")
+            + "; images are known by their endings (.jpg, .png, .heic and others)"
+        )
+    root, folders = _class_level(images)
+    if not folders:
+        inside = f" {'/'.join(root)!r}" if root else ""
+        raise UserError(
+            f"images={path}: all images lie directly in one folder{inside}{_not_followed(links)}; "
+            "put those of each class, of which there are two or more, into a folder of their own"
+        )
+    return {"root": "/".join(root) or ".", "splits": _given_splits(path, folders)}
+
+
 def _in_folders(
     path: Path, files: Iterable[tuple[str, int]], empty: Iterable[str], links: int
 ) -> _Found:
@@ -295,29 +347,11 @@ def _in_folders(
         empty: the folders that hold nothing.
         links: how many links were left out.
     """
-    names = []
-    images = []
-    for name, size in files:
-        names.append(name)
-        if looks_like_image(name):
-            images.append((name.split("/"), size))
+    files = list(files)
+    layout = layout_of(path, (name for name, _ in files), links)
+    root, splits = [] if layout["root"] == "." else layout["root"].split("/"), layout["splits"]
+    images = [(name.split("/"), size) for name, size in files if looks_like_image(name)]
     images = [(parts, size) for parts, size in images if parts[0] and not any(map(ignored, parts))]
-    if not images:
-        unread = Counter(ending for name in names if (ending := not_read(name, b"", None)))
-        of = ", ".join(f"{ending} {count:,}" for ending, count in unread.most_common())
-        raise UserError(
-            f"images={path} holds no image{_not_followed(links)}"
-            + (f" but of formats that nothing here reads ({of})" if of else "")
-            + "; images are known by their endings (.jpg, .png, .heic and others)"
-        )
-    root, folders = _class_level([parts for parts, _ in images])
-    if not folders:
-        inside = f" {'/'.join(root)!r}" if root else ""
-        raise UserError(
-            f"images={path}: all images lie directly in one folder{inside}{_not_followed(links)}; "
-            "put those of each class, of which there are two or more, into a folder of their own"
-        )
-    splits = _given_splits(path, folders)
     depth = len(root) + bool(splits)
     found = _Found("/".join(root) or ".", Counter(), Counter())
     for parts, size in images:

@@ -13,6 +13,7 @@ from jpegprep.common.errors import UserError
 from jpegprep.common.files import replacing
 from jpegprep.common.layout import SPLITS
 from jpegprep.common.parquet import read_parquet, write_parquet
+from jpegprep.datasets.division import divide
 from jpegprep.datasets.problems import FEWEST, RARE, SET_ASIDE
 
 
@@ -23,6 +24,7 @@ def split_dataset(
     split: str | Path,
     once: bool = False,
     limit: int | None = None,
+    groups: str | Path | None = None,
 ) -> None:
     """Assign every usable image of a manifest to a split and a shard; write parquet.
 
@@ -31,11 +33,16 @@ def split_dataset(
     class that is too small for the splits is left out. Columns: key, class, label (index of the
     class in sorted order), split, shard (number).
 
+    `groups` is the file of `groups.find_groups`, whose ``split_group`` says which images are drawn
+    as one; without it that are those of equal bytes, or none, as ``duplicates`` of `how` says.
+
     Raises:
         UserError: as `assign`; where `rare` leaves fewer than two classes.
     """
     files = read_parquet(manifest).to_pandas()
     images = files[files["handling"] != SET_ASIDE]
+    if groups:
+        images = _with_groups(images, groups)
     rare = files.loc[files["problems"] == RARE, "class"].value_counts().to_dict()
     if how.get("rare") == "drop":
         rare |= _too_small(images, how)
@@ -62,6 +69,19 @@ def split_dataset(
         write_parquet(table, part)
 
 
+def _with_groups(images: pd.DataFrame, groups: str | Path) -> pd.DataFrame:
+    """Return images with the column split_group.
+
+    Raises:
+        UserError: where the file lacks one.
+    """
+    found = read_parquet(groups, ["key", "split_group"]).to_pandas()
+    both = images.merge(found, on="key", how="left", validate="one_to_one")
+    if both["split_group"].isna().any():
+        raise UserError(f"{groups}: is of other images; remove it: it is made again")
+    return both
+
+
 def distinct(images: pd.DataFrame) -> pd.DataFrame:
     """Return the images without copies: of equal bytes in one class the first one counts.
 
@@ -82,8 +102,9 @@ def _too_small(images: pd.DataFrame, how: Mapping[str, Any]) -> dict[str, int]:
     """Return the classes that `assign` would refuse, and how many images each has."""
     pool = _given(images) if how["strategy"] == "given" else np.full(len(images), "", object)
     drawn_from = "" if how["strategy"] != "given" else "train" if "val" not in pool else None
-    first = _drawn_for(images, pool, how["duplicates"]) == np.arange(len(images))
-    counted = first | (pool != drawn_from)  # where images are drawn, copies count once
+    # Where images are drawn, those that are drawn as one count once in each class.
+    drawn_as = pd.DataFrame({"class": images["class"].to_numpy(), "group": _groups(images, how)})
+    counted = ~drawn_as.duplicated().to_numpy() | (pool != drawn_from)
     every = images["class"].value_counts()
     counts = pd.crosstab(images["class"].to_numpy()[counted], pool[counted])
     counts = counts.reindex(every.index, fill_value=0)
@@ -119,7 +140,7 @@ def sample(
 
     A class whose share is less than the splits need has what they need, and the others share the
     rest: `FEWEST` images, which is one for each of train, val and test (a regression in folds needs
-    no more than two). They differ in their bytes, where the class has as many that do. Only where
+    no more than two). They are of different groups, where the class has as many. Only where
     these least numbers alone exceed the limit does the sample, too.
 
     Where splits are given, each class has its share in each split, and at least one image there,
@@ -127,7 +148,7 @@ def sample(
     half of the limit, and half of it otherwise.
 
     Args:
-        images: columns key, class and duplicate_of; the rows stay in their order.
+        images: as of `assign`; the rows stay in their order.
         limit: how many; None for all.
         seed: of the draw.
         pool: (n,) the given splits, if there are some.
@@ -141,14 +162,14 @@ def sample(
     sizes = {part: np.array(list(map(len, rows))) for part, rows in rows_of.items()}
     fewest = {part: np.minimum(sizes[part], _fewest(part, pool)) for part in sizes}
     totals = _totals(sizes, fewest, limit)
-    contents = _contents(images)
+    together = _groups(images, {"duplicates": "together"})
     chosen: list[npt.NDArray[np.intp]] = []
     raised: set[str] = set()  # the classes that have more than their share
     for part, of_classes in rows_of.items():
         counts = _shares(sizes[part], fewest[part], totals[part])
         for rows, count, least in zip(of_classes, counts, fewest[part], strict=True):
             order = rng.permutation(rows)
-            first = np.flatnonzero(~pd.Series(contents[order]).duplicated().to_numpy())[:least]
+            first = np.flatnonzero(~pd.Series(together[order]).duplicated().to_numpy())[:least]
             chosen.append(np.concatenate([order[first], np.delete(order, first)])[:count])
             if count == least and count * sizes[part].sum() > totals[part] * len(rows):
                 raised.add(str(names[rows[0]]))
@@ -236,14 +257,15 @@ def assign(images: pd.DataFrame, how: Mapping[str, Any], shards: Mapping[str, in
     """Split images class by class.
 
     Args:
-        images: columns key, class and duplicate_of, in the order of the archives; for ``given``
+        images: columns key, class and duplicate_of, in the order of the archives; perhaps
+            split_group, a number that those have in common that are drawn as one; for ``given``
             also member, which begins with the split.
         how: ``strategy``: ``stratified`` (drawn at random in each class from ``seed``),
             ``contiguous`` (in each class the first are train, then val, then test) or ``given``
             (by the user; where there is no test, the given val is the test; where there is then no
             val, it is drawn from train); ``val`` and ``test``: the fractions of each;
-            ``duplicates``: ``apart`` (each image for itself) or ``together`` (images of the same
-            bytes are drawn as one, the first of them, but none leaves its given split).
+            ``duplicates``, where there is no split_group: ``apart`` (each image for itself) or
+            ``together`` (images of the same bytes are drawn as one). None leaves its given split.
         shards: the number of shards of each split.
 
     Returns:
@@ -260,22 +282,26 @@ def assign(images: pd.DataFrame, how: Mapping[str, Any], shards: Mapping[str, in
     table = images[["key", "class"]].reset_index(drop=True)
     names, labels = np.unique(table["class"].to_numpy(dtype=str), return_inverse=True)
     table["label"] = labels.astype(np.int32)
-    # Within a pool images are drawn, and equal ones may be drawn as one.
     pool = _given(images) if how["strategy"] == "given" else np.full(len(table), "", object)
-    first = _drawn_for(images, pool, how["duplicates"])
+    group = _groups(images, how)
     where = pool.copy()
-    drawn = first == np.arange(len(table))
+    fractions = {"val": how["val"], "test": how["test"]}
+    rows = np.arange(len(table))
     if how["strategy"] == "given":
         _check_given(names, labels, pool)
-        fractions = {"val": how["val"], "test": 0}
-        drawn &= pool == "train"
-    else:
-        fractions = {"val": how["val"], "test": how["test"]}
+        fractions["test"] = 0
+        rows = np.flatnonzero(pool == "train")
     if how["strategy"] != "given" or "val" not in pool:
-        random = None if how["strategy"] == "contiguous" else rng
-        what = "image" if len(set(first)) == len(first) else "different image"
-        where[drawn] = _draw(names, labels[drawn], fractions, random, what)
-        where = where[first]
+        if how["strategy"] != "contiguous" and len(set(group[rows])) < len(rows):
+            where[rows] = _draw_groups(names, labels[rows], group[rows], fractions, rng)
+        else:
+            first = _firsts(group[rows])
+            drawn = first == np.arange(len(rows))
+            random = None if how["strategy"] == "contiguous" else rng
+            what = "image" if drawn.all() else "different image"
+            found = np.empty(len(rows), dtype=object)
+            found[drawn] = _draw(names, labels[rows][drawn], fractions, random, what)
+            where[rows] = found[first]
     table["split"] = where
     table["shard"] = np.int32(0)
     for part in SPLITS:
@@ -284,22 +310,20 @@ def assign(images: pd.DataFrame, how: Mapping[str, Any], shards: Mapping[str, in
     return table
 
 
-def _contents(images: pd.DataFrame) -> npt.NDArray[np.object_]:
-    """Return of each image what those with the same bytes have in common."""
-    found = images["duplicate_of"].where(images["duplicate_of"].notna(), images["key"])
-    return found.to_numpy(dtype=object)
+def _groups(images: pd.DataFrame, how: Mapping[str, Any]) -> npt.NDArray[np.int64]:
+    """Return a number of each image that those have in common that are drawn as one."""
+    if "split_group" in images:
+        return images["split_group"].to_numpy(dtype=np.int64)
+    if how["duplicates"] == "apart":
+        return np.arange(len(images))
+    contents = images["duplicate_of"].where(images["duplicate_of"].notna(), images["key"])
+    return pd.factorize(contents)[0].astype(np.int64)
 
 
-def _drawn_for(
-    images: pd.DataFrame, pool: npt.NDArray[np.object_], duplicates: str
-) -> npt.NDArray[np.intp]:
-    """Return of each image the row of the one that is drawn for it: often its own."""
-    first = np.arange(len(images))
-    if duplicates == "together":
-        first_of: dict[tuple[str, str], int] = {}
-        for row, content in enumerate(zip(pool, _contents(images), strict=True)):
-            first[row] = first_of.setdefault(content, row)
-    return first
+def _firsts(group: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
+    """Return of each image the first one of its group."""
+    _, first, of = np.unique(group, return_index=True, return_inverse=True)
+    return first[of.ravel()]
 
 
 def _given(images: pd.DataFrame) -> npt.NDArray[np.object_]:
@@ -370,6 +394,35 @@ def _draw(
         where[rows[:train]] = "train"
         where[rows[train : train + count["val"]]] = "val"
         where[rows[train + count["val"] :]] = "test"
+    return where
+
+
+def _draw_groups(
+    names: npt.NDArray[np.str_],
+    labels: npt.NDArray[np.intp],
+    groups: npt.NDArray[np.int64],
+    fractions: Mapping[str, float],
+    rng: np.random.Generator,
+) -> npt.NDArray[np.object_]:
+    """Return the split of each image, those of a group in one: as `_draw` as far as groups allow.
+
+    Raises:
+        UserError: where a class has too few groups to appear in every split.
+    """
+    wanted = [part for part in ("val", "test") if fractions[part]]
+    parts = np.array(["train", *wanted], dtype=object)
+    shares = [fractions[part] for part in wanted]
+    where = parts[divide(labels, groups, [1 - sum(shares), *shares], rng)]
+    for label, name in enumerate(names):
+        rows = labels == label
+        if rows.any() and len(set(where[rows])) < len(parts):
+            count = len(set(groups[rows]))
+            raise UserError(
+                f"class {str(name)!r} has {rows.sum()} images in {count} "
+                f"group{'' if count == 1 else 's'} of what belongs together, too few for "
+                f"{', '.join(parts[:-1])} and {parts[-1]}; add images, leave the class out, or set "
+                "rare to drop"
+            )
     return where
 
 

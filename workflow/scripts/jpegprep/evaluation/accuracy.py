@@ -13,7 +13,7 @@ from jpegprep.common.files import replacing, replacing_all
 from jpegprep.common.layout import Run
 from jpegprep.common.parquet import read_parquet
 from jpegprep.common.records import read_run
-from jpegprep.evaluation.stats import accuracy_interval, difference_interval, holm
+from jpegprep.evaluation.stats import Groups, accuracy_interval, difference_interval, holm
 from jpegprep.images.variants import ORIGINAL, ratio_of_variant
 from jpegprep.learners.runs import read_predictions
 
@@ -67,7 +67,9 @@ def evaluate(
         table = read_predictions(prediction)
         correct = (table["label"] == table["predicted"]).to_numpy()
         crossed = crossfitted([table])
-        accuracy, low, high, _ = accuracy_interval(correct[np.newaxis], crossfitted=crossed)
+        accuracy, low, high, _ = accuracy_interval(
+            correct[np.newaxis], crossfitted=crossed, groups=groups_of([table])
+        )
         facts = read_run(record)
         recipe, network = facts["recipe"], facts.get("model", {})
         ratio = ratio_of_variant(run.variant)
@@ -99,17 +101,18 @@ def validation_images(split: str | Path) -> int:
 
 
 def bounded(
-    correct: npt.NDArray[np.bool_], crossfitted: bool = False
+    correct: npt.NDArray[np.bool_], crossfitted: bool = False, groups: Groups | None = None
 ) -> tuple[float, float, float]:
-    """Return an accuracy and its 95 % interval, also of one image: that tells nothing, [0, 1].
+    """Return an accuracy and its 95 % interval, also of one group: that tells nothing, [0, 1].
 
     Args:
         correct: (seeds, n): whether each seed's model was right on each image.
         crossfitted: as of `stats.spread`.
+        groups: likewise.
     """
-    if correct.shape[1] < 2:
+    if correct.shape[1] < 2 or (groups is not None and len(np.unique(groups)) < 2):
         return float(correct.mean()), 0.0, 1.0
-    accuracy, low, high, _ = accuracy_interval(correct, crossfitted=crossfitted)
+    accuracy, low, high, _ = accuracy_interval(correct, crossfitted=crossfitted, groups=groups)
     return accuracy, low, high
 
 
@@ -205,7 +208,12 @@ def compare(
         ]
         same_images(f"{dataset}: {'/'.join(one)} and {'/'.join(other)}", sides[0] + sides[1])
         crossed = crossfitted(sides[0] + sides[1])
-        found = difference_interval(_correct(sides[0]), _correct(sides[1]), crossfitted=crossed)
+        found = difference_interval(
+            _correct(sides[0]),
+            _correct(sides[1]),
+            crossfitted=crossed,
+            groups=groups_of(sides[0] + sides[1]),
+        )
         rows.append(
             (
                 *(dataset, *one, ratio_of_variant(one[1]), *other, len(seeds), len(sides[0][0])),
@@ -233,6 +241,19 @@ def crossfitted(tables: Sequence[pd.DataFrame]) -> bool:
     return any((table["fold"] >= 0).any() for table in tables)
 
 
+def groups_of(tables: Sequence[pd.DataFrame]) -> Groups | None:
+    """Return the group of each image; None, where each is one of its own, or no table knows it.
+
+    Args:
+        tables: predictions of the same images in the same order.
+    """
+    for table in tables:
+        group = table["group"].to_numpy(dtype=np.int64)
+        if len(group) and group.min() >= 0:
+            return group if len(np.unique(group)) < len(group) else None
+    return None
+
+
 def same_images(what: str, tables: Sequence[pd.DataFrame]) -> None:
     """Check that predictions are of the same images, in the same order.
 
@@ -255,7 +276,9 @@ def _over_seeds(
         dataset, learner, *variants = key
         same_images(f"{dataset}/{'/'.join(variants)}/{learner}", tables)
         correct = _correct(tables)
-        found = accuracy_interval(correct, crossfitted=crossfitted(tables))
+        found = accuracy_interval(
+            correct, crossfitted=crossfitted(tables), groups=groups_of(tables)
+        )
         yield key, (*correct.shape, *found)
 
 

@@ -49,7 +49,7 @@ Labels = npt.NDArray[np.int64]
 
 def audit(
     shards: Mapping[float, str | Path],
-    manifest: str | Path,
+    groups: str | Path,
     split: str | Path,
     target: str | Path,
     threads: int,
@@ -58,13 +58,13 @@ def audit(
 
     A random forest is cross-validated in five folds on the images of all splits, each class of the
     same weight. Of images that have equal bytes before compression and the same class one counts;
-    those of different classes are in one fold. A class with a single image is left out. Of more
-    than 20,000 images the same share of each class is drawn. The result is the same for any number
-    of threads.
+    those of different classes, and what belongs together otherwise, are in one fold. A class with a
+    single image is left out. Of more than 20,000 images the same share of each class is drawn. The
+    result is the same for any number of threads.
 
     Args:
         shards: of each ratio the folder of its shards; 1.0, the original, is among them.
-        manifest: of the data set: which images have equal bytes.
+        groups: the file that says which images belong together, and which have equal bytes.
         split: the parquet file that gives each image its class.
         target: the file to write, an object with these keys. ``reason``: why there is no audit, or
             empty. ``images``: in the shards; ``distinct``: without copies; ``audited``: that were
@@ -78,8 +78,8 @@ def audit(
         threads: how many read files; the forests grow in one.
 
     Raises:
-        UserError: where shards are damaged, differ in their images, or lack a manifest's or split's
-            row.
+        UserError: where shards are damaged, differ in their images, or lack a row of the groups or
+            the split.
     """
     tars = {ratio: [t for of in splits_of(f).values() for t in of] for ratio, f in shards.items()}
     readers = {ratio: ShardReader(of) for ratio, of in tars.items()}
@@ -89,7 +89,7 @@ def audit(
                 f"{shards[ratio]}: holds other images than {shards[1.0]}; remove it: its shards "
                 "are made again"
             )
-    table = _distinct(readers[1.0].keys, manifest, split)
+    table = _distinct(readers[1.0].keys, groups, split)
     counts = table["class"].value_counts()
     known = table[table["class"].map(counts) > 1]
     drawn = _sample(known)
@@ -201,17 +201,18 @@ _COLUMNS = {
 }
 
 
-def _distinct(keys: npt.NDArray[np.str_], manifest: str | Path, split: str | Path) -> pd.DataFrame:
+def _distinct(keys: npt.NDArray[np.str_], groups: str | Path, split: str | Path) -> pd.DataFrame:
     """Return class and group of the images without copies, by their place in the shards."""
-    _, groups = places_and_groups(manifest, keys)
+    places, group = places_and_groups(groups, keys)
+    contents = read_parquet(groups, ["content"]).to_pandas()["content"].to_numpy()[places]
     classes = read_parquet(split, ["key", "class"]).to_pandas().set_index("key")["class"]
-    table = pd.DataFrame({"class": classes.reindex(keys.tolist()).to_numpy(), "group": groups})
+    table = pd.DataFrame({"class": classes.reindex(keys.tolist()).to_numpy(), "group": group})
     if table["class"].isna().any():
         missing = keys[table["class"].isna().to_numpy()][0]
         raise UserError(
             f"{split}: lacks {missing}, which a shard holds; remove it: it is made again"
         )
-    return table.drop_duplicates()
+    return table[~table.assign(group=contents).duplicated()]
 
 
 def _sample(images: pd.DataFrame) -> pd.DataFrame:

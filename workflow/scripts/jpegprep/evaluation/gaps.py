@@ -8,7 +8,7 @@ import pandas as pd
 
 from jpegprep.common.table_files import INTERVALS, accuracy_with_interval, write_table
 from jpegprep.evaluation.decision import PAIRED_BRIEF, points_of, seeds_in_words
-from jpegprep.evaluation.stats import Correct, accuracy_interval, difference_interval
+from jpegprep.evaluation.stats import Correct, Groups, accuracy_interval, difference_interval
 from jpegprep.evaluation.train_test import read_tests
 
 # What the models were trained on, and what they were tested on, as people read it.
@@ -73,7 +73,7 @@ def gaps(tests: Mapping[str, Sequence[str | Path]], learner: str, *targets: str 
 
 def _rows(seeds: Sequence[str | Path]) -> Iterator[dict[str, Any]]:
     """Yield the numbers of each ratio below 1 of one data set."""
-    ratios, correct, crossfitted = read_tests(seeds)
+    ratios, correct, crossfitted, groups = read_tests(seeds)
     original = ratios.index(1.0)
     for compressed, ratio in enumerate(ratios):
         if compressed == original:
@@ -85,10 +85,12 @@ def _rows(seeds: Sequence[str | Path]) -> Iterator[dict[str, Any]]:
             for trained, tested in [side.split("_")]
         }
         row = {"ratio": ratio, "seeds": len(correct), "n": correct.shape[-1]}
-        yield row | gaps_of(right, crossfitted)
+        yield row | gaps_of(right, crossfitted, groups)
 
 
-def gaps_of(right: Mapping[str, Correct], crossfitted: bool) -> dict[str, Any]:
+def gaps_of(
+    right: Mapping[str, Correct], crossfitted: bool, groups: Groups | None = None
+) -> dict[str, Any]:
     """Return the accuracies and gaps of one ratio, see `COLUMNS`.
 
     Args:
@@ -96,14 +98,17 @@ def gaps_of(right: Mapping[str, Correct], crossfitted: bool) -> dict[str, Any]:
             ``original_compressed``, ``compressed_compressed`` and ``compressed_original``, named
             by what was trained on and what was tested on.
         crossfitted: as of `stats.spread`.
+        groups: likewise.
     """
     row: dict[str, Any] = {}
     for side in _SIDES:
         accuracy, low, high, row["interval"] = accuracy_interval(
-            right[side], crossfitted=crossfitted
+            right[side], crossfitted=crossfitted, groups=groups
         )
         row |= {f"{side}_accuracy": accuracy, f"{side}_low": low, f"{side}_high": high}
     for gap, (one, other) in _GAPS.items():
-        found = difference_interval(right[one], right[other], crossfitted=crossfitted)
+        found = difference_interval(
+            right[one], right[other], crossfitted=crossfitted, groups=groups
+        )
         row |= {gap: found.difference, f"{gap}_low": found.low, f"{gap}_high": found.high}
     return row

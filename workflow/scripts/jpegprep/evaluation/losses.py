@@ -18,10 +18,10 @@ from jpegprep.common.errors import UserError
 from jpegprep.common.files import replacing
 from jpegprep.common.parquet import read_parquet
 from jpegprep.common.table_files import INTERVALS, accuracy_with_interval, write_table
-from jpegprep.evaluation.accuracy import bounded, crossfitted
+from jpegprep.evaluation.accuracy import bounded, crossfitted, groups_of
 from jpegprep.evaluation.decision import accuracies, seeds_in_words
 from jpegprep.evaluation.kept import kept_by_class, uneven_in_words
-from jpegprep.evaluation.stats import accuracy_interval, difference_interval, holm
+from jpegprep.evaluation.stats import Groups, accuracy_interval, difference_interval, holm
 from jpegprep.learners.runs import read_predictions
 from jpegprep.shards.sizes import same_files
 
@@ -49,6 +49,7 @@ class Predictions:
         predicted: by ratio, from 1.0 down, (seeds, n) indexes of the classes predicted.
         classes: the names of the classes.
         crossfitted: they are of models that were trained on the other folds.
+        groups: (n,) as of `stats.spread`, or None.
     """
 
     keys: list[str]
@@ -56,6 +57,7 @@ class Predictions:
     predicted: Mapping[float, npt.NDArray[np.int32]]
     classes: Sequence[str]
     crossfitted: bool = False
+    groups: Groups | None = None
 
     def correct(self, ratio: float) -> npt.NDArray[np.bool_]:
         """Return whether each seed's model was right on each image, (seeds, n)."""
@@ -94,6 +96,7 @@ def read_ratios(
         {ratio: np.stack([t["predicted"] for t in seeds]) for ratio, seeds in tables.items()},
         names.sort_values("label")["class"].tolist(),
         crossfitted([first]),
+        groups_of([first]),
     )
 
 
@@ -205,14 +208,14 @@ def class_rows(dataset: str, learner: str, found: Predictions) -> pd.DataFrame:
     """Return the rows of `classes` of one data set: its classes in their order, each ratio."""
     rows: list[tuple[object, ...]] = []
     originals = found.correct(1.0)
-    kind = accuracy_interval(originals, crossfitted=found.crossfitted)[3]
+    kind = accuracy_interval(originals, crossfitted=found.crossfitted, groups=found.groups)[3]
     for label, name in enumerate(found.classes):
         images = found.labels == label
+        how = (found.crossfitted, None if found.groups is None else found.groups[images])
         for ratio in list(found.predicted)[1:]:
             one, other = found.correct(ratio)[:, images], originals[:, images]
             rows.append((dataset, learner, name, ratio, len(one), kind, one.shape[1]))
-            rows[-1] += bounded(one, found.crossfitted) + bounded(other, found.crossfitted)
-            rows[-1] += _difference(one, other, found.crossfitted)
+            rows[-1] += bounded(one, *how) + bounded(other, *how) + _difference(one, other, *how)
     table = pd.DataFrame(rows, columns=CLASS_COLUMNS[:-3])
     table["p_holm"] = np.nan
     for _, family in table.dropna(subset="p").groupby("ratio"):
@@ -221,12 +224,15 @@ def class_rows(dataset: str, learner: str, found: Predictions) -> pd.DataFrame:
 
 
 def _difference(
-    one: npt.NDArray[np.bool_], other: npt.NDArray[np.bool_], crossed: bool
+    one: npt.NDArray[np.bool_],
+    other: npt.NDArray[np.bool_],
+    crossed: bool,
+    groups: Groups | None,
 ) -> tuple[float, float | None, float | None, float | None]:
-    """Return difference, low, high and p; one image has no interval."""
-    if one.shape[1] < 2:
+    """Return difference, low, high and p; one image, or one group, has no interval."""
+    if one.shape[1] < 2 or (groups is not None and len(np.unique(groups)) < 2):
         return float(one.mean() - other.mean()), None, None, None
-    found = difference_interval(one, other, crossfitted=crossed)
+    found = difference_interval(one, other, crossfitted=crossed, groups=groups)
     return found.difference, found.low, found.high, found.p
 
 
@@ -254,7 +260,7 @@ def lost_classes(found: Predictions, margin: float) -> dict[float, list[str]]:
     """Return the classes that are shown to lose a margin at each compressed ratio.
 
     The upper bound of the difference lies below -margin, in an interval that holds for all classes
-    of a ratio at once (Bonferroni's correction). A class of one image shows nothing.
+    of a ratio at once (Bonferroni's correction). A class of one image or group shows nothing.
 
     Args:
         found: of one learner.
@@ -268,9 +274,10 @@ def lost_classes(found: Predictions, margin: float) -> dict[float, list[str]]:
         lost[ratio] = []
         for label, name in enumerate(found.classes):
             images = found.labels == label
-            if images.sum() > 1:
+            groups = None if found.groups is None else found.groups[images]
+            if (images.sum() if groups is None else len(np.unique(groups))) > 1:
                 sides = correct[:, images], originals[:, images]
-                bounds = difference_interval(*sides, confidence, found.crossfitted)
+                bounds = difference_interval(*sides, confidence, found.crossfitted, groups)
                 if bounds.high <= -margin:
                     lost[ratio].append(name)
     return lost

@@ -10,6 +10,10 @@ A cross-fitted learner tests every image by a model that was trained on other im
 set, in several repeats. Repeats are no seeds: all of them know the same images, and the part of
 training in the variance has to be added.
 
+Images that belong together (`datasets.groups`) share much of what makes them easy or hard. Where
+groups are given, they are what is drawn, not images: the variance is that of the sums of groups
+(K.-Y. Liang, S. L. Zeger, Biometrika 73, 1986), and degrees of freedom count them.
+
 Pairs of networks, each pair trained on images and tested on a fold of its own, vary in everything
 that training anew varies in: what is between pairs is all there is, see `pairs_difference`.
 """
@@ -27,6 +31,7 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 Correct = npt.NDArray[np.bool_]
+Groups = npt.NDArray[np.int64]  # (n,) the same number for images that belong together
 
 # The variance of a cross-fitted mean over that of its images alone, and how many images make a
 # degree of freedom of it. Repeats and folds share their images, so that no estimate of it is
@@ -44,6 +49,7 @@ class Spread:
     Attributes:
         seeds: how many.
         images: how many.
+        groups: how many of them are independent: of groups, these.
         variance: of the mean.
         degrees: the degrees of freedom of that variance; at least seeds - 1.
         seed: the part between seeds, of one value; 0 for one seed, where it cannot be known.
@@ -53,6 +59,7 @@ class Spread:
 
     seeds: int
     images: int
+    groups: int
     variance: float
     degrees: float
     seed: float
@@ -60,7 +67,9 @@ class Spread:
     rest: float
 
 
-def spread(values: npt.NDArray[Any], crossfitted: bool = False) -> Spread:
+def spread(
+    values: npt.NDArray[Any], crossfitted: bool = False, groups: Groups | None = None
+) -> Spread:
     """Return the variance of the mean of a (seeds, images) table, by the method of moments.
 
     Mean squares of a two-way table of random effects with one value a cell (S. R. Searle,
@@ -74,16 +83,19 @@ def spread(values: npt.NDArray[Any], crossfitted: bool = False) -> Spread:
         values: numbers, one a seed and image; there are at least two images.
         crossfitted: seeds are repeats of cross-fitting; the variance is that between images of
             their means over repeats, times a factor for the training.
+        groups: of the images; None: each is one of its own. There are at least two.
     """
     seeds, images = values.shape
     by_image = values.mean(axis=0)
+    between, units = _between(by_image, groups)
     if crossfitted:
-        image = CROSSFITTED_FACTOR * float(by_image.var(ddof=1))
-        degrees = _crossfitted_degrees(images)
-        return Spread(seeds, images, image / images, degrees, 0.0, image, 0.0)
-    image_square = seeds * float(by_image.var(ddof=1))
+        image = CROSSFITTED_FACTOR * between
+        degrees = _crossfitted_degrees(units)
+        return Spread(seeds, images, units, image / images, degrees, 0.0, image, 0.0)
+    image_square = seeds * between
     if seeds == 1:
-        return Spread(1, images, image_square / images, float("inf"), 0.0, image_square, 0.0)
+        degrees = float("inf") if groups is None else units - 1.0
+        return Spread(1, images, units, image_square / images, degrees, 0.0, image_square, 0.0)
     by_seed = values.mean(axis=1)
     seed_square = images * float(by_seed.var(ddof=1))
     residuals = values - by_image - by_seed[:, np.newaxis] + values.mean()
@@ -91,11 +103,27 @@ def spread(values: npt.NDArray[Any], crossfitted: bool = False) -> Spread:
     return Spread(
         seeds,
         images,
-        *_of_mean(seeds, images, seed_square, image_square, rest_square),
+        units,
+        *_of_mean(seeds, images, seed_square, image_square, rest_square, units),
         max(0.0, (seed_square - rest_square) / images),
         max(0.0, (image_square - rest_square) / seeds),
         rest_square,
     )
+
+
+def _between(by_image: npt.NDArray[Any], groups: Groups | None) -> tuple[float, int]:
+    """Return the variance between images, and how many of them are independent.
+
+    With groups it is so large that a mean of as many independent images would vary as this one
+    does; no smaller than without them, which few groups may show by chance.
+    """
+    images, alone = len(by_image), float(by_image.var(ddof=1))
+    if groups is None:
+        return alone, images
+    _, group = np.unique(groups, return_inverse=True)
+    sums = np.bincount(group.ravel(), weights=by_image - by_image.mean())
+    together = len(sums) / (len(sums) - 1) * float((sums**2).sum()) / images
+    return max(alone, together), len(sums)
 
 
 def _crossfitted_degrees(images: int) -> float:
@@ -103,13 +131,18 @@ def _crossfitted_degrees(images: int) -> float:
 
 
 def _of_mean(
-    seeds: int, images: int, seed_square: float, image_square: float, rest_square: float
+    seeds: int,
+    images: int,
+    seed_square: float,
+    image_square: float,
+    rest_square: float,
+    units: int | None = None,
 ) -> tuple[float, float]:
     """Return the variance of the mean and its degrees of freedom from the mean squares."""
     square = max(seed_square + image_square - rest_square, rest_square, image_square / seeds)
     terms = (
         seed_square**2 / (seeds - 1)
-        + image_square**2 / (images - 1)
+        + image_square**2 / ((units or images) - 1)
         + rest_square**2 / ((seeds - 1) * (images - 1))
     )
     degrees = max(seeds - 1.0, square**2 / terms - (seeds - 1) / 2) if terms else float("inf")
@@ -161,13 +194,16 @@ def _effective(found: Spread, binomial: float) -> float:
         binomial: the variance of one value, were all of them independent.
     """
     if not (found.variance and binomial):
-        return found.images  # nothing varies: no more is known than of one model
+        return found.groups  # nothing varies: no more is known than of one model
     sample = binomial * found.images / (found.images - 1)  # as `spread` estimates it
     return min(sample / found.variance, found.seeds * found.images)
 
 
 def accuracy_interval(
-    correct: Correct, confidence: float = 0.95, crossfitted: bool = False
+    correct: Correct,
+    confidence: float = 0.95,
+    crossfitted: bool = False,
+    groups: Groups | None = None,
 ) -> tuple[float, float, float, str]:
     """Return accuracy, the lower and upper bound of its interval, and the interval's name.
 
@@ -180,9 +216,10 @@ def accuracy_interval(
         correct: (seeds, n): whether each seed's model was right on each test image.
         confidence: the share of intervals that cover.
         crossfitted: as of `spread`.
+        groups: likewise.
     """
     accuracy = float(correct.mean())
-    found = spread(correct, crossfitted)
+    found = spread(correct, crossfitted, groups)
     images = _effective(found, accuracy * (1 - accuracy))
     low, high = proportion_confint(accuracy * images, images, alpha=1 - confidence, method="wilson")
     normal, student = _quantiles(found, confidence)
@@ -233,7 +270,11 @@ class Difference:
 
 
 def difference_interval(
-    one: Correct, other: Correct, confidence: float = 0.95, crossfitted: bool = False
+    one: Correct,
+    other: Correct,
+    confidence: float = 0.95,
+    crossfitted: bool = False,
+    groups: Groups | None = None,
 ) -> Difference:
     """Compare the models of two sides on the same test images, paired by image and by seed.
 
@@ -249,18 +290,19 @@ def difference_interval(
         other: likewise of the other side, in the same order of seeds and images.
         confidence: the share of intervals that cover.
         crossfitted: as of `spread`, with the same folds on both sides.
+        groups: as of `spread`.
     """
     change = one.astype(np.int8) - other.astype(np.int8)
     gained, lost = float((change > 0).mean()), float((change < 0).mean())
     difference = gained - lost
-    found = spread(change, crossfitted)
+    found = spread(change, crossfitted, groups)
     images = _effective(found, gained + lost - difference**2)
     normal, student = _quantiles(found, confidence)
     low, high = _tango(gained * images, lost * images, images, normal)
     differ = (gained + lost) * images
     score = abs(difference) * images / sqrt(differ) if differ else 0.0
     p = _beyond(score)
-    if found.seeds > 1 or crossfitted:
+    if found.seeds > 1 or crossfitted or groups is not None:
         error = sqrt(found.variance)
         low = max(-1.0, min(low, difference - student * error))
         high = min(1.0, max(high, difference + student * error))
@@ -269,14 +311,17 @@ def difference_interval(
     if crossfitted:
         # Where hardly an image differs, repeats of the same images tell no more than the images: an
         # arm is at least as long as the score interval's of so many without a difference.
-        least = normal**2 / (found.images + normal**2)
+        least = normal**2 / (found.groups + normal**2)
         low, high = max(-1.0, min(low, difference - least)), min(1.0, max(high, difference + least))
-        p = max(p, _beyond(sqrt(abs(difference) * found.images)))
+        p = max(p, _beyond(sqrt(abs(difference) * found.groups)))
     return Difference(difference, low, high, p, gained, lost, found)
 
 
 def mean_interval(
-    values: npt.NDArray[Any], confidence: float = 0.95, crossfitted: bool = False
+    values: npt.NDArray[Any],
+    confidence: float = 0.95,
+    crossfitted: bool = False,
+    groups: Groups | None = None,
 ) -> tuple[float, float, float]:
     """Return the mean of any measure and the bounds of its Student's t interval.
 
@@ -284,14 +329,19 @@ def mean_interval(
         values: (seeds, n), of each seed and test image; of a comparison their differences.
         confidence: the share of intervals that cover.
         crossfitted: as of `spread`.
+        groups: likewise.
     """
-    found, mean = spread(values, crossfitted), float(values.mean())
+    found, mean = spread(values, crossfitted, groups), float(values.mean())
     arm = _quantiles(found, confidence)[1] * sqrt(found.variance)
     return mean, mean - arm, mean + arm
 
 
 def pairs_difference(
-    one: Sequence[Correct], other: Sequence[Correct], shared: float, confidence: float = 0.95
+    one: Sequence[Correct],
+    other: Sequence[Correct],
+    shared: float,
+    confidence: float = 0.95,
+    groups: int | None = None,
 ) -> Difference:
     """Compare pairs of networks, each pair tested on images of its own.
 
@@ -307,6 +357,8 @@ def pairs_difference(
         shared: how much the pairs' training images are the same, from 0 to 1: the share of the
             other folds' images that each trains on, which is no less than what two of them share.
         confidence: the share of intervals that cover.
+        groups: how many the images are, which stand in one fold each; None: as many as images. What
+            is between pairs counts them by itself.
 
     Returns:
         ``seeds`` of its spread is the number of pairs, two or more; the mean counts each image
@@ -321,12 +373,13 @@ def pairs_difference(
     between, within = float(by_pair.var(ddof=1)), float(change.var(ddof=1))
     variance = factor * between / pairs
     seed = max(0.0, between - within * pairs / len(change))
-    found = Spread(pairs, len(change), variance, pairs - 1.0, seed, within, 0.0)
+    units = groups or len(change)
+    found = Spread(pairs, len(change), units, variance, pairs - 1.0, seed, within, 0.0)
     normal, student = _quantiles(found, confidence)
-    error, least = sqrt(variance), normal**2 / (len(change) + normal**2)
+    error, least = sqrt(variance), normal**2 / (units + normal**2)
     arm = max(student * error, least)
     p = _beyond(abs(difference) / error, pairs - 1) if error else float(difference == 0)
-    p = max(p, _beyond(sqrt(abs(difference) * len(change))))
+    p = max(p, _beyond(sqrt(abs(difference) * units)))
     low, high = max(-1.0, difference - arm), min(1.0, difference + arm)
     return Difference(difference, low, high, p, gained, lost, found)
 

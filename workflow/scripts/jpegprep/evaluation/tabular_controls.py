@@ -9,9 +9,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from jpegprep.common.table_files import INTERVALS, accuracy_with_interval, write_table
-from jpegprep.evaluation.accuracy import bounded, same_images
+from jpegprep.evaluation.accuracy import bounded, groups_of, same_images
 from jpegprep.evaluation.decision import points
-from jpegprep.evaluation.stats import difference_interval
+from jpegprep.evaluation.stats import Groups, difference_interval
 from jpegprep.learners.controls import TREES, read_controls
 
 Correct = npt.NDArray[np.bool_]
@@ -38,12 +38,14 @@ def tabular_controls(
         tables = {ratio: [read_controls(path) for path in of_ratios[ratio]] for ratio in of_ratios}
         same_images(f"{dataset}: controls", [table for of in tables.values() for table in of])
         right = {ratio: _right(of) for ratio, of in tables.items()}
-        leaking = _leaks(_of_ratio(right[1.0]))
+        groups = groups_of(tables[1.0])
+        leaking = _leaks(_of_ratio(right[1.0], groups))
         for ratio in sorted(right, reverse=True):
-            row = _of_ratio(right[ratio])
+            row = _of_ratio(right[ratio], groups)
             if ratio < 1:
                 for name in ("dequantized", "undequantized"):
-                    row |= _difference(f"{name}_change", right[ratio][name], right[1.0][name])
+                    sides = right[ratio][name], right[1.0][name]
+                    row |= _difference(f"{name}_change", *sides, groups)
             seeds, images = right[ratio]["baseline"].shape
             place = {"dataset": dataset, "ratio": ratio, "seeds": seeds, "n": images}
             rows.append({**place, **row, "finding": _finding(row, ratio, leaking)})
@@ -89,19 +91,20 @@ def _right(tables: Sequence[pd.DataFrame]) -> dict[str, Correct]:
     }
 
 
-def _of_ratio(right: Mapping[str, Correct]) -> dict[str, Any]:
+def _of_ratio(right: Mapping[str, Correct], groups: Groups | None) -> dict[str, Any]:
     row: dict[str, Any] = {}
     for name, correct in right.items():
-        bounds = bounded(correct)
+        bounds = bounded(correct, groups=groups)
         row |= dict(zip((f"{name}_accuracy", f"{name}_low", f"{name}_high"), bounds, strict=True))
-    row |= _difference("units", right["undequantized"], right["dequantized"])
-    return row | _difference("leak", right["encoder"], right["baseline"])
+    row |= _difference("units", right["undequantized"], right["dequantized"], groups)
+    return row | _difference("leak", right["encoder"], right["baseline"], groups)
 
 
-def _difference(name: str, one: Correct, other: Correct) -> dict[str, float]:
-    if one.shape[1] < 2:  # of one image nothing is known
+def _difference(name: str, one: Correct, other: Correct, groups: Groups | None) -> dict[str, float]:
+    # Of one image, or one group, nothing is known.
+    if one.shape[1] < 2 or (groups is not None and len(np.unique(groups)) < 2):
         return {name: float(one.mean() - other.mean()), f"{name}_low": -1.0, f"{name}_high": 1.0}
-    found = difference_interval(one, other)
+    found = difference_interval(one, other, groups=groups)
     return {name: found.difference, f"{name}_low": found.low, f"{name}_high": found.high}
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -10,8 +11,9 @@ import pandas as pd
 from jpegprep.common.errors import UserError
 from jpegprep.common.parquet import read_parquet
 from jpegprep.common.table_files import INTERVALS, write_table
+from jpegprep.evaluation.accuracy import groups_of
 from jpegprep.evaluation.decision import accuracies, seeds_in_words
-from jpegprep.evaluation.stats import accuracy_interval, difference_interval
+from jpegprep.evaluation.stats import Groups, accuracy_interval, difference_interval
 
 COLUMNS = [
     *("dataset", "learner", "trained", "tested", "seeds", "n", "accuracy", "low", "high"),
@@ -76,30 +78,41 @@ def train_test(
 
 def _pairs(seeds: Sequence[str | Path]) -> list[tuple[object, ...]]:
     """Return trained, tested and the numbers of each pair of ratios of one data set."""
-    ratios, correct, crossfitted = read_tests(seeds)
+    ratios, correct, crossfitted, groups = read_tests(seeds)
     originals = correct[:, ratios.index(1.0), ratios.index(1.0)]
     return [
         (
             trained,
             tested,
-            *_numbers(correct[:, i, j], originals, trained == tested == 1, crossfitted),
+            *_numbers(correct[:, i, j], originals, trained == tested == 1, crossfitted, groups),
         )
         for i, trained in enumerate(ratios)
         for j, tested in enumerate(ratios)
     ]
 
 
-def read_tests(
-    seeds: Sequence[str | Path],
-) -> tuple[list[float], npt.NDArray[np.bool_], bool]:
+class Tests(NamedTuple):
+    """The tests of all seeds of one data set.
+
+    Attributes:
+        ratios: from 1.0 down.
+        correct: whether each seed's model was right, (seeds, ratio trained at, ratio tested at,
+            images).
+        crossfitted: whether the models are cross-fitted.
+        groups: (images,) as of `stats.spread`.
+    """
+
+    ratios: list[float]
+    correct: npt.NDArray[np.bool_]
+    crossfitted: bool
+    groups: Groups | None
+
+
+def read_tests(seeds: Sequence[str | Path]) -> Tests:
     """Read the tests of all seeds of one data set.
 
     Args:
         seeds: of each the file, as `cross_test` writes it.
-
-    Returns:
-        The ratios from 1.0 down; whether each seed's model was right, (seeds, ratio trained at,
-        ratio tested at, images); and whether the models are cross-fitted.
 
     Raises:
         UserError: where a file is damaged, or the seeds were tested on different images.
@@ -111,20 +124,21 @@ def read_tests(
                 f"{path}: tested on other images or at other ratios than {seeds[0]}; remove both: "
                 "they are made again"
             )
-    return found[0][0], np.stack([seed[2] for seed in found]), found[0][3]
+    return Tests(found[0][0], np.stack([seed[2] for seed in found]), *found[0][3:])
 
 
 def _read(
     path: str | Path,
-) -> tuple[list[float], list[tuple[str, int]], npt.NDArray[np.bool_], bool]:
-    """Return ratios, images (key, label), who was right (trained, tested, images), cross-fitted."""
+) -> tuple[list[float], list[tuple[str, int]], npt.NDArray[np.bool_], bool, Groups | None]:
+    """Return ratios, images (key, label), who was right (trained, tested, images), and the rest."""
     table = read_parquet(path)
     ratios = table["trained"].unique().to_pylist()
     first = table.slice(0, len(table) // len(ratios) ** 2)
     images = list(zip(first["key"].to_pylist(), first["label"].to_pylist(), strict=True))
     correct = table["label"].to_numpy() == table["predicted"].to_numpy()
     crossfitted = bool((table["fold"].to_numpy() >= 0).any())
-    return ratios, images, correct.reshape(len(ratios), len(ratios), -1), crossfitted
+    groups = groups_of([first.to_pandas()])
+    return ratios, images, correct.reshape(len(ratios), len(ratios), -1), crossfitted, groups
 
 
 def _numbers(
@@ -132,12 +146,13 @@ def _numbers(
     originals: npt.NDArray[np.bool_],
     itself: bool,
     crossfitted: bool,
+    groups: Groups | None,
 ) -> tuple[object, ...]:
     """Return seeds, n, accuracy, its interval, and the difference to `originals` with its."""
-    facts = (*correct.shape, *accuracy_interval(correct, crossfitted=crossfitted))
+    facts = (*correct.shape, *accuracy_interval(correct, crossfitted=crossfitted, groups=groups))
     if itself:
         return (*facts, None, None, None)
-    found = difference_interval(correct, originals, crossfitted=crossfitted)
+    found = difference_interval(correct, originals, crossfitted=crossfitted, groups=groups)
     return (*facts, found.difference, found.low, found.high)
 
 

@@ -21,6 +21,7 @@ from jpegprep.common.cpu import use_processors
 from jpegprep.datasets.hub import offline_hub
 from jpegprep.images.images import plain
 from jpegprep.learners import runs
+from jpegprep.learners.folds import groups_among
 from jpegprep.learners.model_tars import pack_model, unpack_model
 from jpegprep.shards.shards import ShardReader, tars_of
 
@@ -34,6 +35,7 @@ def train(
     outputs: Mapping[str, str | Path],
     threads: int,
     terminal: TextIO | None = None,
+    groups: str | Path | None = None,
 ) -> None:
     """Fine-tune, predict the test set once, write the run.
 
@@ -107,6 +109,7 @@ def train(
                 },
             },
             threads,
+            groups=groups_among(groups, readers["test"].keys),
         )
 
 

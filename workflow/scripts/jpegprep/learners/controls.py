@@ -81,17 +81,25 @@ def _largest(train: npt.NDArray[np.bool_], labels: Labels, test: npt.NDArray[np.
 
 
 def write_controls(
-    path: Path, keys: npt.NDArray[np.str_], labels: Labels, predicted: pd.DataFrame
+    path: Path,
+    keys: npt.NDArray[np.str_],
+    labels: Labels,
+    predicted: pd.DataFrame,
+    groups: Labels | None = None,
 ) -> None:
-    """Write controls.parquet: key, label and what each control predicts; a row a test image.
+    """Write controls.parquet: key, label, group, what each control predicts; a row a test image.
 
     Args:
         path: where to write; the caller renames it.
         keys: (n,) the samples' keys.
         labels: (n,) the true classes.
         predicted: what `controls` returns.
+        groups: as of `runs.write_predictions`.
     """
-    write_parquet(pd.DataFrame({"key": keys, "label": labels.astype(np.int32), **predicted}), path)
+    about = {"key": keys, "label": labels.astype(np.int32), "group": -1}
+    if groups is not None:
+        about["group"] = groups
+    write_parquet(pd.DataFrame({**about, **predicted}), path)
 
 
 def read_controls(path: str | Path) -> pd.DataFrame:
@@ -100,4 +108,4 @@ def read_controls(path: str | Path) -> pd.DataFrame:
     Raises:
         UserError: where the file is damaged.
     """
-    return read_parquet(path, ["key", "label", *TREES, "baseline"]).to_pandas()
+    return read_parquet(path, ["key", "label", "group", *TREES, "baseline"]).to_pandas()

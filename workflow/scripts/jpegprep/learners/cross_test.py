@@ -45,8 +45,9 @@ def cross_test_timm(
         predictions: the predictions.parquet of each model's run.
         recipe: the learner's.
         classes: the number of classes.
-        target: the parquet to write: trained and tested (ratios), key, label, predicted, fold (as
-            in predictions.parquet); a row a test image for each tested ratio, for each trained one.
+        target: the parquet to write: trained and tested (ratios), key, label, predicted, fold and
+            group (as in predictions.parquet); a row a test image for each tested ratio, for each
+            trained one.
         threads: processors to use.
 
     Raises:
@@ -167,7 +168,8 @@ def _write(
     """Compare the models' predictions with their runs' and write them all."""
     for i, path in enumerate(predictions):
         _compare(path, reader, predicted[i, i])
-    folds = [read_predictions(path)["fold"].to_numpy() for path in predictions]
+    runs = [read_predictions(path) for path in predictions]
+    folds = [run["fold"].to_numpy() for run in runs]
     count, images = len(ratios), len(reader)
     every = np.tile(np.arange(images), count * count)
     table = pa.table(
@@ -178,6 +180,7 @@ def _write(
             "label": pa.array(reader.labels, pa.int32()).take(every),
             "predicted": predicted.ravel(),
             "fold": np.repeat(np.stack(folds), count, axis=0).ravel(),
+            "group": np.tile(runs[0]["group"].to_numpy(), count * count),
         }
     )
     with replacing(target) as part:

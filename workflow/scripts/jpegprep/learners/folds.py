@@ -9,34 +9,47 @@ import pandas as pd
 
 from jpegprep.common.errors import UserError
 from jpegprep.common.parquet import read_parquet
+from jpegprep.datasets.division import divide
 
 Numbers = npt.NDArray[np.int64]
 
 FOLDS = 5  # where the recipe does not say
 
 
-def places_and_groups(manifest: str | Path, keys: npt.NDArray[np.str_]) -> tuple[Numbers, Numbers]:
-    """Return each image's place in the manifest, and a number that images of equal bytes share.
+def places_and_groups(groups: str | Path, keys: npt.NDArray[np.str_]) -> tuple[Numbers, Numbers]:
+    """Return each image's place in the manifest's order, and the number of its group.
+
+    Args:
+        groups: the file of `groups.find_groups`.
+        keys: (n,) of the images.
 
     Raises:
-        UserError: where the manifest lacks one of the keys.
+        UserError: where the file lacks one of the keys.
     """
-    table = read_parquet(manifest, ["key", "duplicate_of"]).to_pandas()
-    content = table["duplicate_of"].where(table["duplicate_of"].notna(), table["key"])
+    table = read_parquet(groups, ["key", "group"]).to_pandas()
     places = pd.Index(table["key"]).get_indexer(keys.tolist()).astype(np.int64)
     if (places < 0).any():
         raise UserError(
-            f"{manifest}: lacks {keys[places < 0][0]}, which a shard holds; remove it: it is made "
+            f"{groups}: lacks {keys[places < 0][0]}, which a shard holds; remove it: it is made "
             "again"
         )
-    groups, _ = pd.factorize(content)
-    return places, groups.astype(np.int64)[places]
+    return places, table["group"].to_numpy(dtype=np.int64)[places]
+
+
+def groups_among(groups: str | Path | None, keys: npt.NDArray[np.str_]) -> Numbers | None:
+    """Return the number of each image's group; None, where no file says it.
+
+    Args:
+        groups: as of `places_and_groups`, or None.
+        keys: likewise.
+    """
+    return None if groups is None else places_and_groups(groups, keys)[1]
 
 
 def folds_of(
     labels: Numbers, groups: Numbers, folds: int, seed: int, places: Numbers | None = None
 ) -> Numbers:
-    """Divide images into folds, each class evenly; a group is in one fold.
+    """Divide images into folds, each class as evenly as whole groups allow; a group is in one fold.
 
     Args:
         labels: (n,) classes.
@@ -51,6 +64,8 @@ def folds_of(
     """
     _, first, group = np.unique(groups, return_index=True, return_inverse=True)
     rng = np.random.default_rng(seed)
+    if places is None and len(first) < len(groups):
+        return divide(labels, groups, [1 / folds] * folds, rng)
     fold = np.empty(len(first), dtype=np.int64)
     if places is None:
         order = rng.permutation(len(first))

@@ -15,7 +15,7 @@ def look_larger(
     folders: Sequence[str | Path],
     variants: Sequence[str],
     weights: str | Path,
-    manifest: str | Path,
+    groups: str | Path,
     dataset: str,
     learner: str,
     recipe: Mapping[str, Any],
@@ -33,7 +33,7 @@ def look_larger(
         folders: of the shards of the original and of another variant.
         variants: their names.
         weights: as of `extraction.extract_features`.
-        manifest: as of `probe.train`.
+        groups: as of `probe.train`.
         dataset: whose variants they are.
         learner: the probe's name.
         recipe: the probe's, with the larger size.
@@ -67,7 +67,7 @@ def look_larger(
             for _ in probe.train(
                 features,
                 splits_of(folder),
-                manifest,
+                groups,
                 recipe,
                 classes,
                 about,

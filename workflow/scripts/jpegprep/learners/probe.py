@@ -3,8 +3,8 @@
 The quick look beside fine-tuning: `extraction` computes the features of a variant once, and the
 runs of all seeds are made from them in seconds. Every image of the data set is tested, by a
 regression that was trained on the other folds (cross-fitting); nothing in it is random, so a seed
-divides the images into folds anew, the same ones at every variant. Files of equal bytes are in one
-fold. Seeds are repeats, no independent trainings: what that means for an interval stands in
+divides the images into folds anew, the same ones at every variant. Images that belong together are
+in one fold. Seeds are repeats, no independent trainings: what that means for an interval stands in
 `evaluation.stats`. On one machine two runs give identical predictions, with any number of threads.
 """
 
@@ -112,7 +112,7 @@ def predict_variant(
 def train(
     features: str | Path,
     shards: Mapping[str, Sequence[str | Path]],
-    manifest: str | Path,
+    groups: str | Path,
     recipe: Mapping[str, Any],
     classes: int,
     about: Mapping[str, Any],
@@ -130,7 +130,7 @@ def train(
     Args:
         features: of the variant, as `extraction.extract_features` writes them.
         shards: the tars of ``train``, ``val`` and ``test``, whose indexes have keys and labels.
-        manifest: of the data set: the order of its images, and which are of equal bytes.
+        groups: the file that says which images belong together, in the manifest's order.
         recipe: the learner's; ``regularization`` lists the C to choose from, ``folds`` is their
             number, if it has one.
         classes: the number of classes.
@@ -154,7 +154,7 @@ def train(
     readers = {split: ShardReader(tars) for split, tars in shards.items()}
     readers["test"] = ShardReader([tar for split in SPLITS for tar in shards[split]])
     labels = readers["test"].labels
-    places, groups = places_and_groups(manifest, readers["test"].keys)
+    places, group = places_and_groups(groups, readers["test"].keys)
     order = places if contiguous else None
     number = recipe.get("folds", FOLDS)
     digest = hashlib.sha256(arrays.tobytes()).digest()
@@ -162,7 +162,7 @@ def train(
     setup = time.perf_counter() - started
     with single_threads(), ThreadPoolExecutor(threads) as pool:
         if digest not in found:
-            choosing = folds_of(labels, groups, number, _CHOOSING, order)
+            choosing = folds_of(labels, group, number, _CHOOSING, order)
             strength = _choose(arrays, labels, choosing, recipe, classes)
             if about["variant"] != ORIGINAL:
                 found = {}
@@ -171,7 +171,7 @@ def train(
         chosen = time.perf_counter()
         for i, seed in enumerate(seeds):
             begun = time.perf_counter()
-            fold = folds_of(labels, groups, number, seed, order)
+            fold = folds_of(labels, group, number, seed, order)
 
             def of_fold(k: int, fold: Labels = fold) -> Model:
                 drawn = fold != k
@@ -212,6 +212,7 @@ def train(
                 threads,
                 gpu=False,
                 folds=fold,
+                groups=group,
             )
             yield run
 

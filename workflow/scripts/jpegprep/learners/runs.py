@@ -50,6 +50,7 @@ def write_run(
     threads: int,
     gpu: bool = True,
     folds: npt.NDArray[np.int64] | None = None,
+    groups: npt.NDArray[np.int64] | None = None,
 ) -> None:
     """Write the files of a run; all appear, whole, or none.
 
@@ -66,6 +67,7 @@ def write_run(
         threads: the processors it had.
         gpu: it takes a GPU where there is one.
         folds: (n,) of the tested images, where they are tested by models of the other folds.
+        groups: (n,) of the tested images: the same number for those that belong together.
     """
     test = readers["test"]
     with replacing_all(*(outputs[name] for name in ("history", "predictions", "model", "run"))) as (
@@ -76,7 +78,9 @@ def write_run(
     ):
         table = pd.DataFrame(history, columns=HISTORY)
         table.to_csv(history_part, index=False, float_format="%.6g", lineterminator="\n")
-        accuracy = write_predictions(predictions_part, test.keys, test.labels, probabilities, folds)
+        accuracy = write_predictions(
+            predictions_part, test.keys, test.labels, probabilities, folds, groups
+        )
         save_model(model_part)
         read = max(1, len(history)) * sum(readers[s].image_bytes for s in ("train", "val"))
         run = {
@@ -153,8 +157,9 @@ def write_predictions(
     labels: npt.NDArray[np.int64],
     probabilities: npt.NDArray[np.float32],
     folds: npt.NDArray[np.int64] | None = None,
+    groups: npt.NDArray[np.int64] | None = None,
 ) -> float:
-    """Write predictions.parquet: key, label, predicted, probabilities, fold; a row a test image.
+    """Write predictions.parquet: key, label, predicted, probabilities, fold, group; a row an image.
 
     Args:
         path: where to write; the caller renames it.
@@ -162,6 +167,8 @@ def write_predictions(
         labels: (n,) the true classes.
         probabilities: (n, classes), each row summing to 1.
         folds: (n,) the fold of each; -1 in the file where the test images are no folds.
+        groups: (n,) a number that those have in common that belong together; -1 in the file where
+            that is not known.
 
     Returns:
         Top-1 accuracy.
@@ -175,6 +182,7 @@ def write_predictions(
             "predicted": pa.array(predicted),
             "probabilities": pa.FixedSizeListArray.from_arrays(flat, probabilities.shape[1]),
             "fold": pa.array(np.full(len(keys), -1) if folds is None else folds, pa.int32()),
+            "group": pa.array(np.full(len(keys), -1) if groups is None else groups, pa.int64()),
         }
     )
     write_parquet(table, path)
@@ -182,12 +190,12 @@ def write_predictions(
 
 
 def read_predictions(path: str | Path) -> pd.DataFrame:
-    """Read predictions.parquet without its probabilities: key, label, predicted, fold.
+    """Read predictions.parquet without its probabilities: key, label, predicted, fold, group.
 
     Raises:
         UserError: where the file is damaged.
     """
-    return read_parquet(path, ["key", "label", "predicted", "fold"]).to_pandas()
+    return read_parquet(path, ["key", "label", "predicted", "fold", "group"]).to_pandas()
 
 
 def environment(threads: int, gpu: bool = True) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from jpegprep.common.files import replacing
 from jpegprep.learners import runs
 from jpegprep.learners.controls import controls, write_controls
 from jpegprep.learners.features import feature_names, feature_table
+from jpegprep.learners.folds import groups_among
 from jpegprep.learners.model_tars import pack_model
 from jpegprep.shards.shards import ShardReader
 
@@ -41,6 +42,7 @@ def train(
     outputs: Mapping[str, str | Path],
     threads: int,
     terminal: TextIO | None = None,
+    groups: str | Path | None = None,
 ) -> None:
     """Fit, predict the test set once, write the run.
 
@@ -56,6 +58,7 @@ def train(
         outputs: the paths of ``history``, ``predictions``, ``run``, ``model`` and ``controls``.
         threads: processors to use.
         terminal: where a line says what is being done, if it is one.
+        groups: the file that says which images belong together.
 
     Raises:
         UserError: where a shard is damaged.
@@ -68,6 +71,7 @@ def train(
         split: feature_table(reader, read, side, threads) for split, reader in readers.items()
     }
     columns = feature_names(kinds, side)
+    group = groups_among(groups, readers["test"].keys)
     tables = {split: table[columns] for split, table in features.items()}
     with tempfile.TemporaryDirectory(prefix="jpegprep-") as scratch, _processors(threads):
         from autogluon.tabular import TabularPredictor
@@ -115,7 +119,7 @@ def train(
         )
         controlled = time.perf_counter()
         with replacing(outputs["controls"]) as part:
-            write_controls(part, readers["test"].keys, readers["test"].labels, beside)
+            write_controls(part, readers["test"].keys, readers["test"].labels, beside, group)
             runs.write_run(
                 outputs,
                 readers,
@@ -139,6 +143,7 @@ def train(
                 },
                 threads,
                 gpu=False,
+                groups=group,
             )
 
 

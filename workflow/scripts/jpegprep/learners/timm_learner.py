@@ -24,7 +24,7 @@ from jpegprep.learners import distributed, runs
 from jpegprep.learners.complexity import complexity
 from jpegprep.learners.data import decoders, loader
 from jpegprep.learners.fitting import Classifier, fit, readers_of, trainer_of
-from jpegprep.learners.folds import parts_of_pair, places_and_groups
+from jpegprep.learners.folds import groups_among, parts_of_pair, places_and_groups
 from jpegprep.shards.shards import ShardReader, tars_of
 
 
@@ -38,7 +38,7 @@ def train(
     threads: int,
     terminal: TextIO | None = None,
     checkpoint_seconds: float = 30,
-    manifest: str | Path | None = None,
+    groups: str | Path | None = None,
 ) -> None:
     """Fine-tune, predict the test set once by the epoch that the recipe says, write the run.
 
@@ -54,8 +54,9 @@ def train(
         threads: processors to use.
         terminal: where a bar is drawn, if it is one.
         checkpoint_seconds: at least, between two checkpoints, which are written after epochs.
-        manifest: of the data set, for a recipe with ``pairs``: the run is then one of a pair, see
-            `folds.parts_of_pair`; its fold is the remainder of its seed by their number.
+        groups: the file that says which images belong together. A recipe with ``pairs`` needs it:
+            the run is then one of a pair, see `folds.parts_of_pair`; its fold is the remainder of
+            its seed by their number.
 
     Raises:
         UserError: where a shard or the weights are damaged.
@@ -68,8 +69,8 @@ def train(
     if pairs := recipe.get("pairs"):
         fold = about["seed"] % pairs["folds"]
         every = ShardReader([tar for split in SPLITS for tar in shards[split]])
-        _, groups = places_and_groups(str(manifest), every.keys)
-        parts = parts_of_pair(every.labels, groups, pairs, fold)
+        _, group = places_and_groups(str(groups), every.keys)
+        parts = parts_of_pair(every.labels, group, pairs, fold)
         rows = {name: part.tolist() for name, part in parts.items()}
         others = len(every) * (pairs["folds"] - 1) // pairs["folds"]
         drawn = {"train": {"n": len(parts["train"]), "of": others}}
@@ -128,6 +129,7 @@ def train(
         },
         threads,
         folds=None if fold is None else np.full(len(readers["test"]), fold),
+        groups=groups_among(groups, readers["test"].keys),
     )
     checkpoint.unlink(missing_ok=True)
 

@@ -5,7 +5,9 @@
 
 Each image becomes the JPEG file that the variant ``jpeg-qN-smaller`` of a study holds, with the
 metadata of its source: where that would be no smaller, or would hold less than a JPEG file of 8
-bits can (`preserving`), the image is copied byte for byte under its own name. Whatever else SOURCE
+bits can (`preserving`), the image is copied byte for byte under its own name. Shards and Parquet
+files of images become shards and Parquet files; FORMAT=folder, webdataset or parquet asks for
+another form (`formats_out`). Whatever else SOURCE
 holds is copied too, and counted. A conversion that was stopped goes on when it is called again. In
 the end TARGET holds a record of every file (`conversion_record`), which ``--verify`` compares.
 """
@@ -33,8 +35,8 @@ from jpegprep.common.errors import UserError
 from jpegprep.common.files import sha256_of, write_json
 from jpegprep.common.folder_locks import locked
 from jpegprep.common.parallel import in_order
-from jpegprep.datasets.listing import File, ignored
-from jpegprep.datasets.own_images import looks_like_image
+from jpegprep.datasets.columns import Columns
+from jpegprep.datasets.listing import File, digest_of, ignored, looks_like_image
 from jpegprep.images.images import image_format
 from jpegprep.images.preserving import (
     NO_PICTURE,
@@ -71,8 +73,22 @@ from jpegprep.shards.conversion_record import (
     unchanged,
     write_record,
 )
+from jpegprep.shards.formats_out import (
+    FOLDER,
+    FORMATS,
+    NOT_WRITTEN,
+    Files,
+    Piece,
+    format_of,
+    images_of,
+    new_format,
+    of_pieces,
+    same_format,
+    write_pieces,
+)
 from jpegprep.shards.measuring import measured
 from jpegprep.shards.places import Places
+from jpegprep.shards.shard_sources import ShardSource
 from jpegprep.shards.sources import OURS, Reading, Source, open_source
 from jpegprep.shards.verification import verify
 
@@ -101,6 +117,9 @@ class Summary:
         unread: files that are called images of formats that are not read, by their ending, copied.
         bands: files whose channels are no picture, copied.
         left_out: bytes of metadata that the JPEG files do not hold.
+        not_written: files that are no image of a class, where shards, Parquet or class folders are
+            made of something else: nothing there could hold them.
+        unwritten: likewise what is called an image of a format that is not read, by its ending.
     """
 
     images: int
@@ -115,11 +134,16 @@ class Summary:
     unread: Mapping[str, int] = field(default_factory=dict)
     bands: int = 0
     left_out: int = 0
+    not_written: int = 0
+    unwritten: Mapping[str, int] = field(default_factory=dict)
 
     def __str__(self) -> str:
         """Return it as people read it, a line each."""
         share = f" ({self.after / self.before:.1%})" if self.before else ""
-        unread = ", ".join(f"{ending} {count:,}" for ending, count in self.unread.items())
+        unread, unwritten = (
+            ", ".join(f"{ending} {count:,}" for ending, count in counts.items())
+            for counts in (self.unread, self.unwritten)
+        )
         counts = {
             "images": self.images,
             "kept as they were, since JPEG made them no smaller": self.kept,
@@ -129,6 +153,10 @@ class Summary:
             "unreadable images, copied": self.unreadable,
             "other files, copied": self.other,
             "links and unusable names, skipped": self.skipped,
+            "files without a label or no images, not written": self.not_written,
+            f"images of formats that are not read ({unwritten}), not written": sum(
+                self.unwritten.values()
+            ),
             "files whose source has gone, left": self.left,
         }
         lines = [f"{what}: {n:,}" for what, n in counts.items() if n or what == "images"]
@@ -155,12 +183,16 @@ def summary_of(target: Path) -> Summary:
 
     images, before, after, left_out = total(CONVERTED, KEPT)
     reasons = sorted((str(why), of(name, why)) for name, why in found if name == KEPT and why)
-    unread = {
-        why.removeprefix(NOT_READ).strip(): of(COPIED, why)
-        for why in sorted(why for name, why in found if name == COPIED and why)
-        if why.startswith(NOT_READ)
-    }
+    unread, unwritten = (
+        {
+            why.removeprefix(NOT_READ).strip(): of(done, why)
+            for why in sorted(why for name, why in found if name == done and why)
+            if why.startswith(NOT_READ)
+        }
+        for done in (COPIED, SKIPPED)
+    )
     unreadable, bands = of(COPIED, UNREADABLE), of(COPIED, NO_PICTURE)
+    not_written = sum(of(SKIPPED, why) for why in NOT_WRITTEN)
     return Summary(
         images=images,
         before=before,
@@ -168,12 +200,14 @@ def summary_of(target: Path) -> Summary:
         kept=of(KEPT, None),
         unreadable=unreadable,
         other=total(COPIED)[0] - unreadable - bands - sum(unread.values()),
-        skipped=total(SKIPPED)[0],
+        skipped=total(SKIPPED)[0] - not_written - sum(unwritten.values()),
         left=total(LEFT)[0],
         held=dict(reasons),
         unread=unread,
         bands=bands,
         left_out=left_out,
+        not_written=not_written,
+        unwritten=unwritten,
     )
 
 
@@ -185,33 +219,52 @@ def convert(
     keep_smaller: bool = True,
     given: Giving = NOTHING,
     measure: bool = False,
+    columns: Columns | None = None,
+    form: str | None = None,
 ) -> Summary:
     """Write a user's own images as JPEG to a folder, in the layout of their source.
 
     Names stay, but for the ending .jpg; where that name is another file's already (a.png beside
     a.jpg), the JPEG is called by the full name: a.png.jpg. Of a CSV the files that it names are
-    written, and the CSV with their new paths. SOURCE is only read. Nothing is removed from TARGET
+    written, and the CSV with their new paths; one from elsewhere stands below TARGET under its
+    whole path. SOURCE is only read. Nothing is removed from TARGET
     but what a newer version of the same file takes the place of.
 
     Args:
-        source: a folder, an archive or a CSV.
+        source: a folder, an archive, a CSV, shards or Parquet files.
         target: a folder: none yet, empty, or one that this same conversion has begun.
         quality: of JPEG, 1 to 99.
         threads: how many convert side by side; the result is the same for any number.
         keep_smaller: whether an image that JPEG makes no smaller is copied as it is.
         given: what may be given up (`preserving.giving`).
         measure: whether the values that become 0 and 255 are measured (`measuring`).
+        columns: as of `columns.choose`: what the user says of the columns of a table.
+        form: folder, webdataset or parquet: what is written; None: what the source is.
 
     Raises:
         UserError: where source or target cannot be used, another conversion writes to the target,
             or the disk is full.
     """
-    opened, target = open_source(absolute(source)), absolute(target)
+    path, target = absolute(source), absolute(target)
+    if form not in (None, *FORMATS):
+        raise UserError(f"format is {form!r}; it is {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
+
+    def variant_for(readings: Iterator[Reading]) -> str:
+        """Return what is made of images, which are read only where that is measured."""
+        ranged = given
+        if measure:
+            ranged = with_range(readings, target, quality, keep_smaller, given, threads)
+        return variant_of(quality, keep_smaller, ranged)
+
+    own = format_of(path)
+    if (form or own) != FOLDER:
+        return _convert_into(path, target, variant_for, form or own, columns, threads)
+    opened = open_source(path, columns) if own == FOLDER else ShardSource(path, columns)
+    if told := opened.told():
+        print(told, file=sys.stderr)
     listed = opened.listed()
     files = usable(listed)
-    if measure:
-        given = with_range(opened, files, target, quality, keep_smaller, given, threads)
-    variant = variant_of(quality, keep_smaller, given)
+    variant = variant_for(opened.readings(files))
     check_target(opened, target, variant)
     with begun(opened, target, variant):
         known = Known(target, [file.path for _, file in files])
@@ -223,6 +276,68 @@ def convert(
             work(opened, target, variant, plan, places.jpeg, threads, bar.update)
         _finish(opened, target, listed, gone, places)
     return summary_of(target)
+
+
+def _convert_into(
+    path: Path,
+    target: Path,
+    variant_for: Callable[[Iterator[Reading]], str],
+    form: str,
+    columns: Columns | None,
+    threads: int,
+) -> Summary:
+    """Write a user's own images into shards or Parquet files, see `convert`.
+
+    What a stopped call has written whole is not written again.
+    """
+    own = format_of(path)
+    left: list[Row] = []
+    if form == own:
+        opened: Source = (held := Files(path))
+        pieces, what = same_format(path, columns), form
+        variant = variant_for(held.images(columns))
+    else:
+        opened = open_source(path, columns) if own == FOLDER else ShardSource(path, columns)
+        files, left = images_of(opened)
+        pieces = new_format(opened, files, form)
+        # Which image is in which file follows from all of them.
+        what = f"{form}, {digest_of(file for _, file in files)[:16]}"
+        variant = variant_for(opened.readings(files))
+    if told := opened.told():
+        print(told, file=sys.stderr)
+    with begun(opened, target, f"{variant}{_FORM}{what}"):
+        writer = _Writer(target, variant)
+        earlier = Known(target, []).others()
+        written = {row.target: row for row in rows_of(earlier) if row.done == WRITTEN}
+        todo = [piece for piece in pieces if not _stands(target, piece, written)]
+        names = {piece.name for piece in pieces} - {piece.name for piece in todo}
+        tables = [of_pieces(earlier, names)]
+        with (
+            Journal(target) as journal,
+            tqdm(total=len(pieces), initial=len(names), unit=" files", disable=None) as bar,
+        ):
+            results = write_pieces(opened, todo, writer.treated, threads, writer.place_piece)
+            for piece, rows in results:
+                rows = [row._replace(variant=variant) for row in rows]
+                rows.append(writer.row_of_piece(piece))
+                journal.add(rows)
+                journal.commit()
+                tables.append(table_of(rows))
+                bar.update()
+        write_record(target, [*tables, table_of(left)])
+        shutil.rmtree(target / _UNFINISHED, ignore_errors=True)
+    return summary_of(target)
+
+
+_FORM = ", "  # between a variant and the form that is written
+
+
+def _stands(target: Path, piece: Piece, written: Mapping[str | None, Row]) -> bool:
+    """Tell whether a file was written by an earlier call, from what it would be made of now."""
+    row = written.get(stored(piece.name))
+    if row is None or (row.bytes_before, row.source_mtime_ns) != (piece.bytes, piece.mtime_ns):
+        return False
+    return intact(target, row) is not None
 
 
 def absolute(path: str | Path) -> Path:
@@ -242,8 +357,7 @@ def variant_of(quality: int, keep_smaller: bool = True, given: Giving = NOTHING)
 
 
 def with_range(
-    source: Source,
-    files: Numbered,
+    readings: Iterable[Reading],
     target: Path,
     quality: int,
     keep_smaller: bool,
@@ -256,8 +370,7 @@ def with_range(
     measured over all files.
 
     Args:
-        source: what is converted.
-        files: of the source, as of `usable`.
+        readings: the files that are converted.
         target: the folder.
         quality: as of `convert`.
         keep_smaller: likewise.
@@ -265,11 +378,12 @@ def with_range(
         threads: how many files are read side by side.
     """
     with suppress(OSError, ValueError, KeyError, UserError):
-        begun_as = json.loads((target / WHAT).read_text(encoding="utf-8"))["variant"]
+        what = json.loads((target / WHAT).read_text(encoding="utf-8"))["variant"]
+        begun_as = what.partition(_FORM)[0]
         found = replace(given, decoding=asked(begun_as)[1].decoding)
         if variant_of(quality, keep_smaller, found) == begun_as:
             return found
-    return measured(source, files, given, threads)
+    return measured(readings, given, threads)
 
 
 @contextmanager
@@ -479,7 +593,7 @@ class _Writer:
         if job.reading.large:
             return self._copied(job, job.reading.large)
         data = job.reading.read()
-        found = self._treated(file.path, data)
+        found = self.treated(file.path, data)
         place = job.jpeg if found.done == CONVERTED else file.path
         if not self._stands(place, file, found.data):
             self._place(job, place, lambda part: part.write_bytes(found.data))
@@ -515,7 +629,21 @@ class _Writer:
             target_ctime_ns=status.st_ctime_ns,
         )
 
-    def _treated(self, path: str, data: bytes) -> _Treated:
+    def place_piece(self, piece: Piece, write: Callable[[Path], None]) -> None:
+        """Write a file of many images beside, and then to its place."""
+        path, part = self._target / piece.name, self._part()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(part)
+        os.utime(part, ns=(piece.mtime_ns, piece.mtime_ns))
+        part.replace(path)
+
+    def row_of_piece(self, piece: Piece) -> Row:
+        """Return the row of a file of many images, which stands at its place."""
+        row = Row(stored(piece.source), stored(piece.name), WRITTEN, None, piece.bytes)
+        row = row._replace(sha256_after=sha256_of(self._target / piece.name))
+        return self._row(row, File(piece.source, piece.bytes, piece.mtime_ns), piece.name)
+
+    def treated(self, path: str, data: bytes) -> _Treated:
         """Return what becomes of a file."""
         if any(map(ignored, path.split("/"))):
             return _Treated(COPIED, data, HIDDEN)
@@ -607,7 +735,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Write a data set's images as JPEG files to another folder.",
     )
     parser.add_argument(
-        "source", nargs="?", help="a folder of class folders, a tar or zip of one, or a CSV"
+        "source",
+        nargs="?",
+        help="a folder of class folders, a tar or zip of one, a CSV, shards or Parquet files",
     )
     parser.add_argument(
         "target", nargs="?", help="the folder to write to: new, empty, or begun before"
@@ -630,6 +760,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }.items():
         parser.add_argument(f"--{name}", default="", help=what)
     parser.add_argument(
+        "--format", choices=FORMATS, help="what is written; otherwise what the source is"
+    )
+    for what in ("path", "label", "split", "group"):
+        parser.add_argument(
+            f"--{what}-column", metavar="NAME", help=f"of a table, which says {what}"
+        )
+    parser.add_argument(
         "--verify", metavar="TARGET", help="compare a finished target with its record, instead"
     )
     chosen = parser.parse_args(arguments)
@@ -650,6 +787,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             keep_smaller=not chosen.allow_larger,
             given=given,
             measure=measure,
+            columns=_columns(chosen),
+            form=chosen.format,
         )
         print(f"{summary}\nrecord: {absolute(chosen.target) / RECORD}")
     except UserError as error:
@@ -659,6 +798,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("stopped; call again: it goes on", file=sys.stderr)
         return 130
     return 0
+
+
+def _columns(chosen: argparse.Namespace) -> dict[str, Any]:
+    """Return what is said of columns; false is none."""
+    said = {what: getattr(chosen, f"{what}_column") for what in ("path", "label", "split", "group")}
+    return {what: name != "false" and name for what, name in said.items() if name is not None}
 
 
 def _verify(target: Path, threads: int) -> int:

@@ -23,6 +23,7 @@ from tqdm import tqdm
 from jpegprep.common.errors import UserError
 from jpegprep.common.files import sha256_of, write_json
 from jpegprep.common.parquet import read_parquet, write_parquet
+from jpegprep.datasets.columns import Columns
 from jpegprep.datasets.listing import File
 from jpegprep.datasets.own_images import name_of
 from jpegprep.images.preserving import asked, giving
@@ -95,6 +96,7 @@ def divide(
     allow_larger: bool,
     job_minutes: float,
     folder: str | Path,
+    columns: Columns | None = None,
     **words: str,
 ) -> Parts:
     """List the files of a source, and write the listing in parts; what is the same stays.
@@ -106,6 +108,7 @@ def divide(
         allow_larger: whether images that JPEG makes no smaller become JPEG, too.
         job_minutes: about how long a part takes on one core.
         folder: where the parts are written.
+        columns: as of `columns.choose`: what the user says of the columns of a CSV.
         words: what may be given up, as of `preserving.giving`; where images are to become 8 bits
             without a range, it is measured here, once for all jobs.
 
@@ -114,11 +117,14 @@ def divide(
     """
     record_file(to)
     given, measure = giving(**words)
-    source, target = open_source(absolute(images)), absolute(to)
+    source, target = open_source(absolute(images), columns), absolute(to)
+    if told := source.told():
+        print(told, file=sys.stderr)
     files = usable(source.listed())
     if measure:
         threads = os.cpu_count() or 1
-        given = with_range(source, files, target, quality, not allow_larger, given, threads)
+        readings = source.readings(files)
+        given = with_range(readings, target, quality, not allow_larger, given, threads)
     check_target(source, target, variant_of(quality, not allow_larger, given))
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -130,8 +136,8 @@ def divide(
             (i, stored(file.path), file.bytes, file.mtime_ns, stored(places.jpeg(file.path)))
             for i, file in part
         ]
-        columns = [pa.array(column) for column in zip(*rows, strict=True)]
-        table = pa.table(columns, ["number", "path", "bytes", "mtime_ns", "jpeg"])
+        values = [pa.array(column) for column in zip(*rows, strict=True)]
+        table = pa.table(values, ["number", "path", "bytes", "mtime_ns", "jpeg"])
         path, new = folder / part_name(number), folder / f".{part_name(number)}.part"
         write_parquet(table, new)
         if path.exists() and sha256_of(path) == sha256_of(new):
@@ -178,6 +184,7 @@ def convert_part(
     done: str | Path,
     given: str = "",
     threads: int = 1,
+    columns: Columns | None = None,
 ) -> None:
     """Convert the files of a part, beside other jobs that convert others.
 
@@ -190,17 +197,18 @@ def convert_part(
         done: a file that is written when the part is done.
         given: as of `Parts`.
         threads: how many convert side by side.
+        columns: as of `divide`.
 
     Raises:
         UserError: as of `convert`.
     """
     variant = f"{variant_of(quality, not allow_larger)}{given}"
-    source, target = open_source(absolute(images)), absolute(to)
+    source, target = open_source(absolute(images), columns), absolute(to)
     part = read_parquet(listing, again="it, and call snakemake convert again").to_pydict()
     paths = [restored(path) for path in part["path"]]
     jpegs = dict(zip(paths, map(restored, part["jpeg"]), strict=True))
-    columns = (part["number"], paths, part["bytes"], part["mtime_ns"])
-    files = [(number, File(*about)) for number, *about in zip(*columns, strict=True)]
+    facts = (part["number"], paths, part["bytes"], part["mtime_ns"])
+    files = [(number, File(*about)) for number, *about in zip(*facts, strict=True)]
     with begun(source, target, variant, shared=True):
         plan = plan_of(target, files, Known(target, paths, alone=True), jpegs.__getitem__)
         with tqdm(total=len(files), unit=" files", mininterval=10) as bar:
@@ -210,7 +218,13 @@ def convert_part(
 
 
 def record_conversion(
-    images: str, to: str, quality: int, allow_larger: bool, given: str = "", threads: int = 1
+    images: str,
+    to: str,
+    quality: int,
+    allow_larger: bool,
+    given: str = "",
+    threads: int = 1,
+    columns: Columns | None = None,
 ) -> str:
     """Write the record of a conversion whose parts are done, and return its summary.
 
@@ -221,12 +235,13 @@ def record_conversion(
         allow_larger: likewise.
         given: as of `Parts`.
         threads: how many convert side by side what is missing after all.
+        columns: as of `divide`.
 
     Raises:
         UserError: as of `convert`.
     """
-    variant = f"{variant_of(quality, not allow_larger)}{given}"
-    summary = convert(images, to, quality, threads, not allow_larger, asked(variant)[1])
+    given_up = asked(f"{variant_of(quality, not allow_larger)}{given}")[1]
+    summary = convert(images, to, quality, threads, not allow_larger, given_up, columns=columns)
     return f"{summary}\nrecord: {absolute(to) / RECORD}"
 
 

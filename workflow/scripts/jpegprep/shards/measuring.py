@@ -1,31 +1,28 @@
 """The range of a user's own images of more than 8 bits, where a conversion is to make them 8."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 
 from jpegprep.common.parallel import in_order
-from jpegprep.datasets.listing import File, ignored
+from jpegprep.datasets.listing import ignored
 from jpegprep.images import deep
 from jpegprep.images.decoding import USUAL, decoding_of
 from jpegprep.images.formats import not_read, opened
 from jpegprep.images.preserving import Giving
-from jpegprep.shards.sources import Reading, Source
+from jpegprep.shards.sources import Reading
 
 
-def measured(
-    source: Source, files: Sequence[tuple[int, File]], given: Giving, threads: int
-) -> Giving:
+def measured(readings: Iterable[Reading], given: Giving, threads: int) -> Giving:
     """Return what is given up, with the range of the source's images of more than 8 bits.
 
     It is the range that a manifest of the same images measures. All files are read.
 
     Args:
-        source: what is converted.
-        files: of the source, with their numbers.
+        readings: the files that are converted.
         given: with any range.
         threads: how many read side by side.
     """
-    found = in_order(_percentiles, source.readings(files), threads)
+    found = in_order(_percentiles, readings, threads)
     rows = [row for row in found if row]
     return replace(given, decoding=decoding_of({"alpha": given.alpha or USUAL.alpha}, rows))
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from jpegprep.datasets.own_images import looks_like_image
+from jpegprep.datasets.listing import looks_like_image
 
 
 class Places:

@@ -3,7 +3,6 @@
 A source lists its files once and reads those that are asked for. Another kind is another class.
 """
 
-import csv
 import tarfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
@@ -12,10 +11,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from jpegprep.common.errors import UserError
-from jpegprep.common.files import replacing
-from jpegprep.datasets.adapters import LARGEST, members, read_listed
-from jpegprep.datasets.listing import File, read_csv, text_of, walk
-from jpegprep.datasets.own_images import kind_of
+from jpegprep.datasets.archives import LARGEST, members, read_listed
+from jpegprep.datasets.columns import Columns
+from jpegprep.datasets.csv_files import Table, read_csv, write_csv
+from jpegprep.datasets.listing import File, text_of, walk
+from jpegprep.datasets.sources import kind_of
 
 # The names of what a conversion keeps at the top of its target begin so. All are hidden files:
 # whoever loads a folder of class folders takes them neither for a class nor for an image.
@@ -69,6 +69,10 @@ class Source(ABC):
     def readings(self, files: Iterable[tuple[int, File]]) -> Iterator[Reading]:
         """Yield some of the files that were listed, given with their numbers, in their order."""
 
+    def told(self) -> str:
+        """Return what was found by itself and the user should know, in words."""
+        return ""
+
     def identity(self) -> dict[str, Any]:
         """Return what tells it from another source; files of a folder have times of their own."""
         return {"source": text_of(str(self.path.resolve()))}
@@ -103,41 +107,57 @@ class FolderSource(Source):
 
 
 class CsvSource(Source):
-    """A CSV with the columns path and label; the paths are relative to its folder."""
+    """A CSV of paths and labels; the paths are relative to its folder, or absolute.
 
-    _table: tuple[list[str], list[list[str]]] | None = None
+    A file from elsewhere stands in the target under its whole path.
+    """
 
-    def __init__(self, path: Path) -> None:
-        """Take its path."""
+    _table: Table | None = None
+
+    def __init__(self, path: Path, columns: Columns | None = None) -> None:
+        """Take its path, and what the user says of its columns."""
         super().__init__(path)
         self.folder = path.parent
+        self._columns = columns
+
+    def _read(self) -> Table:
+        if self._table is None:
+            self._table = read_csv(self.path, self._columns)
+        return self._table
+
+    def told(self) -> str:
+        """Return which column says what."""
+        return self._read().told
 
     def listed(self) -> list[File]:
-        """Return the files in the order of the rows."""
-        columns, rows = read_csv(self.path)
-        self._table = columns, [row.values for row in rows]
-        return [_with_reason(row.file) for row in rows]
+        """Return the files in the order of the rows, at their places below a target."""
+        places: dict[str, str] = {}
+        files = []
+        for file in self._read().files:
+            place = file.path.lstrip("/")
+            if (other := places.setdefault(place, file.path)) != file.path:
+                raise UserError(
+                    f"{self.path}: {other!r} and {file.path!r} would both be written as "
+                    f"{place!r}; convert them apart"
+                )
+            files.append(_with_reason(file._replace(path=place)))
+        return files
 
     def readings(self, files: Iterable[tuple[int, File]]) -> Iterator[Reading]:
         """Yield files that the CSV names."""
-        return FolderSource(self.path.parent).readings(files)
+        own = self._read().files
+        for number, file in files:
+            full = self.path.parent / own[number].path
+            large = full if file.bytes > LARGEST else None
+            read = partial(read_listed, self.path.parent, own[number])
+            yield Reading(number, file, read, large)
 
     def finish(self, target: Path, places: Iterator[str | None]) -> list[str]:
         """Write the CSV again, with the places of the files that were written."""
-        if self._table is None:
-            self.listed()
-        assert self._table
-        columns, rows = self._table
-        column = [name.strip().lower() for name in columns].index("path")
-        with (
-            replacing(target / self.path.name) as part,
-            part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
-        ):
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(columns)
-            for row, place in zip(rows, places, strict=True):
-                if place is not None:
-                    writer.writerow([*row[:column], place, *row[column + 1 :]])
+        table = self._read()
+        paths = (file.path for file in table.files)
+        written = {path: place for path, place in zip(paths, places, strict=True) if place}
+        write_csv(target / self.path.name, table, written)
         return [self.path.name]
 
 
@@ -180,22 +200,31 @@ class ArchiveSource(Source):
         """Yield members in one pass over the archive, which reads no others."""
         wanted = dict(files)
         last = max(wanted, default=-1)
-        for number, member in enumerate(members(self.path, read=wanted.__contains__)):
+        for number, member in enumerate(members(self.path, lambda i, _: i in wanted)):
             if number in wanted:
                 yield Reading(number, wanted[number], partial(bytes, member.data))
             if number >= last:
                 return
 
 
-def open_source(path: Path) -> Source:
+def open_source(path: Path, columns: Columns | None = None) -> Source:
     """Return the source at an absolute path.
+
+    Args:
+        path: of the source.
+        columns: as of `columns.choose`: what the user says of the columns of a table.
 
     Raises:
         UserError: where there is none.
     """
+    kind = kind_of(path)
+    if kind == "csv":
+        return CsvSource(path, columns)
+    if kind in ("webdataset", "parquet"):
+        raise UserError(f"{path}: shards and Parquet are converted in one process: make convert")
     kinds: dict[str, Callable[[Path], Source]]
-    kinds = {"folder": FolderSource, "csv": CsvSource, "archive": ArchiveSource}
-    return kinds[kind_of(path)](path)
+    kinds = {"folder": FolderSource, "archive": ArchiveSource}
+    return kinds[kind](path)
 
 
 def _with_reason(file: File) -> File:

@@ -1,27 +1,33 @@
 """Verification: is everything in the target of a conversion as it was recorded?"""
 
 import hashlib
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
 from tqdm import tqdm
 
+from jpegprep.common.errors import UserError
 from jpegprep.common.files import sha256_of
 from jpegprep.common.parallel import in_order
-from jpegprep.datasets.adapters import LARGEST
+from jpegprep.datasets.archives import LARGEST
 from jpegprep.datasets.listing import text_of, walk
 from jpegprep.images.images import decode
 from jpegprep.shards.conversion_record import (
     COPIED,
+    NO_IMAGE,
     SKIPPED,
     UNREADABLE,
+    WRITTEN,
     Row,
     read_record,
     restored,
     rows_of,
+    stored,
 )
+from jpegprep.shards.formats_out import contents
 from jpegprep.shards.sources import AGAIN, OURS, OWN
 
 _SHOWN = 20  # findings that are shown
@@ -87,8 +93,11 @@ def verify(target: Path, threads: int = 1) -> Verification:
     record = read_record(target)
     found = Verification(target)
     expected: set[str] = set()
+    files = {row.target for row in rows_of(record) if row.done == WRITTEN}
+    inside: dict[str, dict[str, Row]] = {}
     with tqdm(total=len(record), unit=" files", disable=None) as bar:
-        for checked in in_order(_checker(target), _chunks(rows_of(record)), threads):
+        alone = _apart(rows_of(record), files, inside)
+        for checked in in_order(_checker(target), _chunks(alone), threads):
             for row, finding in checked:
                 found.files += row.done != SKIPPED
                 found.unreadable += (row.done, row.why) == (COPIED, UNREADABLE)
@@ -98,10 +107,43 @@ def verify(target: Path, threads: int = 1) -> Verification:
                 if row.target is not None:
                     expected.add(restored(row.target))
             bar.update(len(checked))
+    _look_inside(target, inside, found)
     for file in walk(target, everything=True)[0]:
         if file.path not in expected and not file.path.lstrip(".").startswith(OURS[1:]):
             found.add(f"added: {text_of(file.path)}")
     return found
+
+
+def _apart(
+    rows: Iterator[Row], files: Container[str | None], inside: dict[str, dict[str, Row]]
+) -> Iterator[Row]:
+    """Yield the rows of files; those of images in a file of many are gathered, by that file."""
+    for row in rows:
+        of = _FILE_OF_MANY.match(row.target or "")
+        if of and of[1] in files:
+            inside.setdefault(of[1], {})[of[2]] = row
+        else:
+            yield row
+
+
+_FILE_OF_MANY = re.compile(r"(.*?\.(?:tar|parquet))/(.*)", re.S)
+
+
+def _look_inside(target: Path, inside: Mapping[str, dict[str, Row]], found: Verification) -> None:
+    """Compare the images in files of many with their rows."""
+    for name, rows in inside.items():
+        found.files += len(rows)
+        try:
+            for inner, data in contents(target / restored(name)):
+                row = rows.pop(stored(inner), None)
+                finding = _wrong(row, data, f"{name}/{inner}") if row else f"added: {name}/{inner}"
+                found.images += finding is None and row is not None and row.width is not None
+                if finding:
+                    found.add(finding)
+        except (UserError, OSError) as error:
+            found.add(str(error))
+        for row in rows.values():
+            found.add(f"missing: {row.target}")
 
 
 def _chunks(rows: Iterator[Row]) -> Iterator[list[Row]]:
@@ -119,7 +161,7 @@ def _checker(target: Path) -> Callable[[list[Row]], _Checked]:
 def _finding(target: Path, row: Row) -> str | None:
     """Return what is wrong with a file, in one line."""
     if row.target is None:
-        return None if row.why in (AGAIN, OWN) else f"skipped ({row.why}): {row.source}"
+        return None if row.why in (AGAIN, OWN, NO_IMAGE) else f"skipped ({row.why}): {row.source}"
     path = target / restored(row.target)
     of = "" if row.target == row.source else f" (of {row.source})"
     name = f"{row.target}{of}"
@@ -131,6 +173,11 @@ def _finding(target: Path, row: Row) -> str | None:
         data = path.read_bytes()
     except OSError as error:
         return f"unreadable ({error.strerror}): {name}"
+    return _wrong(row, data, name)
+
+
+def _wrong(row: Row, data: bytes, name: str) -> str | None:
+    """Return what is wrong with the bytes of a file."""
     if hashlib.sha256(data).hexdigest() != row.sha256_after:
         return f"changed: {name}"
     if row.width is None:

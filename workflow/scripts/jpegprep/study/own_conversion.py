@@ -12,7 +12,7 @@ _TEXTS = ("images", "to", "depth", "range", "alpha", "frames", "metadata")
 
 
 def own_conversion(config: Mapping[str, Any], source: str) -> dict[str, Any]:
-    """Return the checked configuration of a conversion.
+    """Return the checked configuration of a conversion; ``columns`` holds what is said of them.
 
     Args:
         config: what Snakemake read: config/convert.yaml and the command line.
@@ -26,7 +26,13 @@ def own_conversion(config: Mapping[str, Any], source: str) -> dict[str, Any]:
         # What stands on the command line comes as text.
         if key in _TEXTS:
             what[key] = str(value)
+        elif key in _COLUMNS:
+            what[key] = False if str(value).lower() == "false" else str(value)
         elif isinstance(value, str):
             what[key] = yaml.safe_load(value)
     validate(what, "conversion", source)
-    return what
+    columns = {key.removesuffix("_column"): what.pop(key) for key in _COLUMNS if key in what}
+    return {**what, "columns": columns}
+
+
+_COLUMNS = ("path_column", "label_column", "split_column", "group_column")

@@ -1,6 +1,7 @@
 """The study of a user's own images: what `snakemake recommend` makes of a path."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import yaml
 
 from jpegprep.common.errors import UserError
 from jpegprep.datasets.own_images import inspect, registry_entry
+from jpegprep.datasets.sources import column_names
 from jpegprep.study.config import check_depth, check_learners, read_yaml, validate
 from jpegprep.study.study import Study
 
@@ -36,7 +38,9 @@ def own_study(
         what["depth"] = _depth(what["depth"])
     for key, value in what.items():
         # What stands on the command line comes as text, also inside of a list.
-        if isinstance(value, str) and key not in ("images", "name", "probe", "rare"):
+        if isinstance(value, str) and key in _COLUMNS:
+            what[key] = value if value.lower() != "false" else False
+        elif isinstance(value, str) and key not in ("images", "name", "probe", "rare"):
             what[key] = yaml.safe_load(value)
         elif isinstance(value, list):
             what[key] = [yaml.safe_load(x) if isinstance(x, str) else x for x in value]
@@ -51,7 +55,8 @@ def own_study(
     check_learners(what["learners"], what["ratios"], weights, source, str(path))
     _check(what, source)
     split = what["split"]
-    images = inspect(what["images"], kept_in, what["rare"])
+    columns, pattern = _columns(what, source)
+    images = inspect(what["images"], kept_in, what["rare"], columns)
     name = what.setdefault("name", images.name)
     what["images"] = images.path
     learners = {what["probe"]: what["learners"][what["probe"]]}
@@ -61,6 +66,9 @@ def own_study(
     entry = registry_entry(images, None, *parts)
     entry["split"]["duplicates"] = split["duplicates"]
     entry |= {key: what[key] for key in ("depth", "alpha", "icc") if key in what}
+    if pattern is not None:
+        entry["options"]["group"] = pattern
+    what["told"] = images.told
     study = Study(
         name=f"recommend/{name}",
         datasets={f"own-{name}": entry},
@@ -85,6 +93,40 @@ def _depth(value: Any) -> Any:
     if not isinstance(parts, dict):
         return value
     return {k: yaml.safe_load(v) if isinstance(v, str) else v for k, v in parts.items()}
+
+
+# What says which column is which, and what belongs together: text, whatever it looks like.
+_COLUMNS = ("path_column", "label_column", "split_column", "group_column", "group")
+
+
+def _columns(what: Mapping[str, Any], source: str) -> tuple[dict[str, Any], str | None]:
+    """Return what is said of columns, and the pattern of groups, if there is one.
+
+    ``group`` is a column where the images come as a table that has it, and else a pattern.
+
+    Raises:
+        UserError: where both a column and a pattern are given, or the pattern is none.
+    """
+    columns = {
+        key.removesuffix("_column"): what[key] for key in _COLUMNS[:-1] if what.get(key) is not None
+    }
+    group = what.get("group")
+    if group is None:
+        return columns, None
+    if "group" in columns:
+        raise UserError(
+            f"{source}: group is {group!r}, and group_column {columns['group']!r}; give one of them"
+        )
+    if group is False or group in column_names(what["images"]):
+        return {**columns, "group": group}, None
+    try:
+        re.compile(group)
+    except re.error as error:
+        raise UserError(
+            f"{source}: group is {group!r}, which is no column of the images' table, and no "
+            rf"pattern ({error}); a pattern is as '(?P<group>patient\d+)_'"
+        ) from None
+    return columns, str(group)
 
 
 def _sized(what: dict[str, Any]) -> None:

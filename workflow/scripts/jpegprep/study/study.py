@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jpegprep.common.layout import MANIFEST, SHARDS, SPLIT, Run
+from jpegprep.common.layout import GROUPS, MANIFEST, SHARDS, SPLIT, Run
 from jpegprep.images.variants import (
     ORIGINAL,
     noise_variants,
@@ -309,6 +309,10 @@ class Study:
     def manifests(self) -> dict[str, str]:
         """Return the path of each data set's manifest."""
         return {dataset: MANIFEST.format(dataset=dataset) for dataset in self.datasets}
+
+    def groups(self) -> dict[str, str]:
+        """Return the path of each data set's groups."""
+        return {dataset: GROUPS.format(dataset=dataset) for dataset in self.datasets}
 
     def splits(self) -> dict[str, str]:
         """Return the path of each data set's split."""

@@ -38,8 +38,8 @@ def accuracy_vs_ratio(
     table = table if dataset is None else table[table["dataset"] == dataset]
     datasets = table["dataset"].unique()
     learners = list(table["learner"].unique())
-    seeds = range_of_seeds(pd.read_csv(runs), [*_PLACE, "ratio"], "accuracy")
-    table = table.merge(seeds, how="left")
+    ranges = range_of_seeds(pd.read_csv(runs), [*_PLACE, "ratio"], "accuracy")
+    table = table.merge(ranges, how="left")
     with panels(len(datasets)) as (figure, axes):
         for axis, dataset in zip(axes, datasets, strict=True):
             panel = table[table["dataset"] == dataset]
