@@ -124,14 +124,18 @@ def test_a_killed_one_goes_on(tmp_path, fresh, source):
         (["alpha=green"], 'error: config/convert.yaml: alpha is "green"; alpha is copy'),
         (["qualty=5"], "error: config/convert.yaml: the key qualty is unknown; did you mean"),
         (["to={here}/other"], "other: holds files, and no conversion of"),
-        (["to={source}/inside"], "which is only read; name a folder elsewhere"),
+        (
+            ["images={here}/own", "to={here}/own/inside"],
+            "which is only read; name a folder elsewhere",
+        ),
     ],
 )
 def test_mistakes_are_one_line(tmp_path, fresh, source, arguments, message):
     """Before anything runs."""
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "mine.txt").write_text("mine")
-    given = [argument.format(here=tmp_path, source=source) for argument in arguments]
+    tree(tmp_path / "own", rich_files())
+    given = [argument.format(here=tmp_path) for argument in arguments]
     run = fresh.snakemake(*asked(source, tmp_path / "target", *given))
     assert message in one_line(run)
     assert not (tmp_path / "target").exists()

@@ -1,7 +1,8 @@
 # The study, the names of paths, and what every rule file uses.
 #
 # Requires: `config`, a study as workflow/schemas/study.schema.yaml describes it.
-# Gives: STUDY, CONVERSION, RESULTS, pathvars, and functions from wildcards to paths and parameters.
+# Gives: STUDY, CONVERSION, CONVERSION_RECORD, RESULTS, pathvars, and functions from wildcards to paths
+#        and parameters.
 import json
 import time
 
@@ -38,11 +39,13 @@ SNAKEFILE = str(ROOT / "workflow/Snakefile")
 SOURCE = " + ".join(map(str, workflow.overwrite_configfiles)) or f"config/{DEFAULT}"
 # What config/recommend.yaml says, where the study is one of a user's own images.
 OWN = None
-# What config/convert.yaml says, where a user's own images are converted; the study is the default.
-CONVERSION = None
+# What config/convert.yaml says, where a user's own images are converted, and the record of it; the
+# study is the default.
+CONVERSION = CONVERSION_RECORD = None
 try:
     if "to" in config:
         CONVERSION = own_conversion(config, SOURCE)
+        CONVERSION_RECORD = record_file(CONVERSION["to"])
         default = "config/config.yaml"
         STUDY = load_study(read_yaml(ROOT / default), default, ROOT / "config")
     elif "images" in config:
@@ -112,7 +115,7 @@ def run_files(*names):
 def everything():
     """Return what a call without a target makes: all of the study, or a conversion's record."""
     if CONVERSION:
-        return record_file(CONVERSION["to"])
+        return CONVERSION_RECORD
     return [
         STUDY.file("report.html"),
         # Snakemake makes no lost file again that only others need: these are wanted themselves,

@@ -55,7 +55,7 @@ if CONVERSION:
             parts=expand(PART, part=range(PARTS.parts)),
             done=expand(rules.convert_part.output.done, part=range(PARTS.parts)),
         output:
-            update(record_file(CONVERSION["to"])),
+            update(CONVERSION_RECORD),
         log:
             f"<logs>/record_conversion/{CONVERSION_NAME}.log",
         benchmark:
