@@ -106,7 +106,7 @@ class Counting:
     def __init__(self, reader: ShardReader) -> None:
         """Read from `reader`."""
         self._reader = reader
-        self.labels = reader.labels
+        self.labels, self.decoding = reader.labels, reader.decoding
         self.reads = [0] * len(reader)
 
     def __len__(self) -> int:

@@ -150,7 +150,7 @@ def test_the_figure_has_both_lines_and_all_ratios(targets: list[Path], tmp_path:
         accuracy_vs_bytes(targets[0], target)
     text = words(drawn[0])
     assert text.count("0.9") >= 2 and text.count("0.3") >= 2
-    assert {"4:4:4", "4:2:0", "pets: n = 400, 3 seeds"} <= set(text)
+    assert {"4:4:4", "4:2:0", "pets: n = 400, 3 repeats"} <= set(text)
     assert drawn[0].read_bytes() == drawn[1].read_bytes()
     with Image.open(drawn[2]) as image:
         assert image.width == 700

@@ -20,8 +20,9 @@ from jpegprep.shards.treatments import treat_shard
 Files = Callable[..., list[bytes]]
 
 MANIFEST = [
-    *("key", "class", "member", "bytes", "sha256", "format", "width", "height", "mode", "quality"),
-    *("standard_tables", "subsampling", "orientation", "problems", "duplicate_of", "handling"),
+    *("key", "class", "member", "group", "bytes", "sha256", "format", "width", "height", "mode"),
+    *("quality", "standard_tables", "subsampling", "orientation", "scale", "low", "high"),
+    *("profile", "problems", "duplicate_of", "handling"),
 ]
 ASIDE = {"outside", "link", "unlisted", "too large", "not an image", "truncated"}
 DIGITS = "a column of text whose cells begin with digits is aligned as numbers"

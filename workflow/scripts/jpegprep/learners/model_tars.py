@@ -23,6 +23,11 @@ def unpack_model(model: str | Path, folder: Path) -> None:
     """
     try:
         with tarfile.open(verified(model)) as tar:
-            tar.extractall(folder, filter="data")
+            for member in tar:  # Python 3.11 has tarfile's filters from 3.11.4 on
+                parts = Path(member.name).parts
+                plain = member.isfile() or member.isdir()
+                if not plain or ".." in parts or Path(member.name).is_absolute():
+                    raise tarfile.TarError(f"{member.name} is no file below it")
+                tar.extract(member, folder, set_attrs=False)
     except (OSError, tarfile.TarError) as error:
         raise UserError(f"{model}: damaged ({error}); remove it: its run is made again") from None

@@ -138,7 +138,7 @@ def seeds_of(rows: pd.DataFrame) -> str:
     if "crossfitted" in rows:
         crossed = rows["crossfitted"].astype(bool)
     elif "interval" in rows:
-        crossed = rows["interval"].str.contains("cross-fitted")
+        crossed = rows["interval"].astype(str).str.contains("cross-fitted")
     parts = [(rows["seeds"][~crossed], "seed"), (rows["seeds"][crossed], "repeat")]
     return ", ".join(_counted(counts, of) for counts, of in parts if len(counts))
 
