@@ -131,6 +131,19 @@ def class_of(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
+def ending_in(path: str | Path, ending: str) -> list[File]:
+    """Return the files of a folder with an ending, or a single file, as files from their folder.
+
+    Raises:
+        UserError: where something cannot be read.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return [file for file in walk(path)[0] if file.path.lower().endswith(ending)]
+    status = path.stat()
+    return [File(path.name, status.st_size, status.st_mtime_ns)]
+
+
 def walk(folder: str | Path, everything: bool = False) -> tuple[list[File], list[str]]:
     """Return the files below a folder and the folders without any, sorted; no link is followed.
 

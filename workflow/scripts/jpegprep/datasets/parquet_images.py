@@ -17,11 +17,11 @@ from jpegprep.datasets.columns import Columns, Contents, choose, option, told
 from jpegprep.datasets.listing import (
     SPLIT_NAMES,
     File,
+    ending_in,
     looks_like_image,
     read_listing,
     split_in,
     splits_of,
-    walk,
 )
 from jpegprep.images.images import image_format
 
@@ -63,11 +63,7 @@ def parquet_files(path: str | Path) -> list[File]:
     Raises:
         UserError: where something cannot be read.
     """
-    path = Path(path)
-    if path.is_dir():
-        return [file for file in walk(path)[0] if file.path.lower().endswith(".parquet")]
-    status = path.stat()
-    return [File(path.name, status.st_size, status.st_mtime_ns)]
+    return ending_in(path, ".parquet")
 
 
 def parquet_columns(path: str | Path) -> list[str]:
@@ -94,11 +90,7 @@ def opened(path: Path) -> Any:
     try:
         return pq.ParquetFile(path)
     except (OSError, pa.ArrowException) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(
-            f"{path}: cannot be read as Parquet ({reason}); it is truncated or damaged: make it "
-            "again"
-        ) from None
+        raise _unreadable(path, error) from None
 
 
 def features_of(schema: Any) -> dict[str, Any]:
@@ -330,11 +322,15 @@ def batches(
                 row += 1
             yield found
     except (OSError, pa.ArrowException) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(
-            f"{path}: cannot be read as Parquet ({reason}); it is truncated or damaged: make it "
-            "again"
-        ) from None
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: Exception) -> UserError:
+    """Return what is said of a file that pyarrow does not read."""
+    reason = str(error).splitlines()[0]
+    return UserError(
+        f"{path}: cannot be read as Parquet ({reason}); it is truncated or damaged: make it again"
+    )
 
 
 def member_name(path: str | None, data: bytes) -> str:

@@ -17,12 +17,12 @@ from jpegprep.datasets.listing import (
     SPLIT_NAMES,
     File,
     called_image,
+    ending_in,
     ignored,
     looks_like_image,
     read_listing,
     split_in,
     splits_of,
-    walk,
 )
 
 _CLASSES = ("cls", "cls.txt")  # endings of labels
@@ -106,11 +106,7 @@ def shard_files(path: str | Path) -> list[File]:
     Raises:
         UserError: where something cannot be read.
     """
-    path = Path(path)
-    if path.is_dir():
-        return [file for file in walk(path)[0] if file.path.lower().endswith(".tar")]
-    status = path.stat()
-    return [File(path.name, status.st_size, status.st_mtime_ns)]
+    return ending_in(path, ".tar")
 
 
 def inspect_shards(path: str | Path, files: Sequence[File], columns: Columns) -> Contents:
