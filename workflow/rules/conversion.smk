@@ -8,10 +8,13 @@ from jpegprep.shards.conversion_parts import divide, divided, part_name, watch, 
 
 localrules:
     convert,
-    record_conversion,
 
 
 if CONVERSION:
+
+    localrules:
+        record_conversion,
+
     CONVERTED = {
         key: CONVERSION[key] for key in ("images", "to", "quality", "allow_larger", "columns")
     }
