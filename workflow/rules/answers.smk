@@ -170,28 +170,33 @@ if OWN:
         script:
             "../scripts/call.py"
 
+    # This and the audit are of what the probe proposes at first: they need not wait for the pairs of
+    # networks, and fill the processors beside the last of them.
     rule look_larger:
         input:
-            folders=lambda wildcards: flat(compared_shards()),
+            folders=lambda wildcards: flat(compared_shards(wildcards.answered)),
             weights=own_weights("safetensors"),
             sidecar=own_weights("json"),
             groups=STUDY.groups()[OWN_DATASET],
         output:
-            directory(STUDY.file("larger")),
+            directory(STUDY.file("larger/{answered}")),
         log:
-            f"<logs>/look_larger/{STUDY.name}.log",
+            f"<logs>/look_larger/{STUDY.name}/{{answered}}.log",
         benchmark:
-            f"<benchmarks>/look_larger/{STUDY.name}.tsv"
+            f"<benchmarks>/look_larger/{STUDY.name}/{{answered}}.tsv"
+        wildcard_constraints:
+            answered=PATTERN,
+        priority: 1
         conda:
             "../../envs/learners_timm.yaml"
-        threads: lambda wildcards: training_threads(wildcards, alone())
+        threads: training_threads
         resources:
-            gpu=alone(),
+            gpu=1,
             mem_mb=8000,
             runtime=60,
         params:
             **calls("learners.larger:look_larger", "learners_timm.yaml"),
-            variants=lambda wildcards: [*map(STUDY.variant, compared_shards())],
+            variants=lambda wildcards: [*map(STUDY.variant, compared_shards(wildcards.answered))],
             dataset=OWN_DATASET,
             learner=OWN["probe"],
             recipe={**STUDY.recipe(OWN["probe"]), "image_size": OWN["larger_size"]},
@@ -203,21 +208,22 @@ if OWN:
 
     rule audit_headers:
         input:
-            shards=lambda wildcards: flat(compared_shards()),
+            shards=lambda wildcards: flat(compared_shards(wildcards.answered)),
             groups=STUDY.groups()[OWN_DATASET],
             split=STUDY.splits()[OWN_DATASET],
         output:
-            STUDY.file("audit.json"),
+            STUDY.file("audit/{answered}.json"),
         log:
-            f"<logs>/audit_headers/{STUDY.name}.log",
+            f"<logs>/audit_headers/{STUDY.name}/{{answered}}.log",
         benchmark:
-            f"<benchmarks>/audit_headers/{STUDY.name}.tsv"
+            f"<benchmarks>/audit_headers/{STUDY.name}/{{answered}}.tsv"
+        wildcard_constraints:
+            answered=PATTERN,
         conda:
             "../../envs/evaluation.yaml"
-        threads: 2
         params:
             **calls("evaluation.audit:audit", "evaluation.yaml"),
-            shapes=lambda wildcards: shapes({"shards": compared_shards()}),
+            shapes=lambda wildcards: shapes({"shards": compared_shards(wildcards.answered)}),
         script:
             "../scripts/call.py"
 
@@ -233,10 +239,13 @@ if OWN:
             manifest=STUDY.manifests()[OWN_DATASET],
             split=STUDY.splits()[OWN_DATASET],
             rounds=lambda wildcards: judged(),
-            larger=lambda wildcards: (
-                [STUDY.file("larger")] if newly_planned()["larger"] and answered_ratio() else []
-            ),
-            audit=STUDY.file("audit.json"),
+            larger=lambda wildcards: larger_look(answered_ratio()),
+            audit=lambda wildcards: header_audit(answered_ratio()),
+            # These two are asked for early, since they mostly are the same.
+            early=lambda wildcards: [
+                *larger_look(proposed()["ratio"]),
+                header_audit(proposed()["ratio"]),
+            ],
             groups=STUDY.groups()[OWN_DATASET].replace(".parquet", ".json"),
         output:
             [STUDY.file(f"recommendation.{kind}") for kind in ("md", "json", "svg", "png")],

@@ -25,7 +25,7 @@ from jpegprep.common.layout import (
     WEIGHTS,
     Run,
 )
-from jpegprep.images.variants import PATTERN
+from jpegprep.images.variants import PATTERN, ratio_of_variant
 from jpegprep.results.catalogue import results_of
 from jpegprep.shards.conversion_parts import record_file
 from jpegprep.study.config import load_study, read_yaml
@@ -201,6 +201,16 @@ def image_threads(wildcards):
     if OWN:
         return 16
     return 4 if STUDY.datasets[wildcards.dataset]["images"] > 5000 else 1
+
+
+def beside_weights(wildcards):
+    """Return as many threads as `image_threads`; on one machine the weights' job keeps one core."""
+    cores = workflow.resource_settings.cores
+    return (
+        max(1, min(image_threads(wildcards), cores - 1))
+        if OWN and cores
+        else image_threads(wildcards)
+    )
 
 
 def training_threads(wildcards, each=1):
@@ -397,10 +407,22 @@ def probed_features():
     }
 
 
-def compared_shards():
-    """Return the shards of the original and of the ratio of the answer, if there is one."""
-    ratios = [1.0, *filter(None, [answered_ratio()])]
+def compared_shards(variant):
+    """Return the shards of the original and of a variant, which may be the original, by ratio."""
+    ratios = dict.fromkeys([1.0, ratio_of_variant(variant)])
     return {ratio: STUDY.shards(OWN_DATASET, ratio) for ratio in ratios}
+
+
+def larger_look(ratio):
+    """Return the folder of the look at a larger size, if one is planned and there is a ratio."""
+    if ratio is None or not newly_planned()["larger"]:
+        return []
+    return [STUDY.file(f"larger/{STUDY.variant(ratio)}")]
+
+
+def header_audit(ratio):
+    """Return the audit of the headers before and after compression; of no ratio, before it."""
+    return STUDY.file(f"audit/{STUDY.variant(ratio or 1.0)}.json")
 
 
 def own_weights(kind):
