@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import zipfile
 
 import pandas as pd
@@ -88,6 +89,22 @@ def test_asked_again_nothing_runs_and_a_changed_image_is_noticed(asked):
     image.write_bytes(content + b"\0")
     assert project.planned(*about)["build_manifest"] == 1
     image.write_bytes(content)
+
+
+@slow
+def test_more_minutes_train_the_pairs_that_were_left_out(asked):
+    """Where a new plan has pairs and the old one had none, they are trained and judged."""
+    project, images = asked
+    folder = project.path("results/recommend/mine-yours")
+    kept = (folder / "plan.json").read_bytes()
+    shutil.copytree(folder / "pairs", folder / "kept")
+    shutil.rmtree(folder / "pairs")
+    plan = json.loads(kept)
+    (folder / "plan.json").write_text(json.dumps(plan | {"minutes": plan["minutes"] - 1}))
+    jobs = project.planned("recommend", "--config", f"images={images}")
+    assert {"judge_pairs", "make_recommendation"} <= set(jobs)
+    (folder / "plan.json").write_bytes(kept)
+    (folder / "kept").rename(folder / "pairs")
 
 
 def test_columns_are_found_and_said_and_a_patient_is_a_group(tmp_path, fresh):

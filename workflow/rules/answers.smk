@@ -170,7 +170,7 @@ if OWN:
         script:
             "../scripts/call.py"
 
-    # This and the audit are of what the probe proposes at first: they need not wait for the pairs of
+    # This and the audit are at first of what the probe proposes: they do not wait for the pairs of
     # networks, and fill the processors beside the last of them.
     rule look_larger:
         input:
@@ -241,11 +241,6 @@ if OWN:
             rounds=lambda wildcards: judged(),
             larger=lambda wildcards: larger_look(answered_ratio()),
             audit=lambda wildcards: header_audit(answered_ratio()),
-            # These two are asked for early, since they mostly are the same.
-            early=lambda wildcards: [
-                *larger_look(proposed()["ratio"]),
-                header_audit(proposed()["ratio"]),
-            ],
             groups=STUDY.groups()[OWN_DATASET].replace(".parquet", ".json"),
         output:
             [STUDY.file(f"recommendation.{kind}") for kind in ("md", "json", "svg", "png")],

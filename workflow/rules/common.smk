@@ -330,13 +330,21 @@ def proposed():
 
 
 def judged():
-    """Return the files of what the pairs of networks said, ratio after ratio; maybe none."""
+    """Return the files of what the pairs of networks said, ratio after ratio; maybe none.
+
+    The last one may still have to be made, and is then an input like any other: a job that asks a
+    checkpoint for a file that is not there counts as up to date, whatever else of it is stale
+    (Snakemake 9.27). Once it is made, what depends on it is asked again.
+    """
     if not (OWN["confirm"] and proposed()["shown"] and newly_planned()["pairs"]):
         return []
     files = []
     while True:
-        files += checkpoints.judge_pairs.get(round=len(files)).output
-        if json.loads(Path(files[-1]).read_text(encoding="utf-8"))["next"] is None:
+        files.append(STUDY.file(f"pairs/round{len(files)}.json"))
+        if not Path(files[-1]).exists():
+            return files
+        found = checkpoints.judge_pairs.get(round=len(files) - 1).output[0]
+        if json.loads(Path(found).read_text(encoding="utf-8"))["next"] is None:
             return files
 
 
@@ -349,11 +357,12 @@ def judged_ratio(wildcards):
 
 
 def answered_ratio():
-    """Return the ratio that the answer is about; None, where none is proposed."""
-    files = judged()
+    """Return the ratio that the answer is about, as far as pairs have judged; None, where none is."""
+    files = [file for file in judged() if Path(file).exists()]
     if not files:
         return proposed()["ratio"]
-    return json.loads(Path(files[-1]).read_text(encoding="utf-8"))["ratio"]
+    found = json.loads(Path(files[-1]).read_text(encoding="utf-8"))
+    return found["ratio"] if found["next"] is None else found["next"]
 
 
 def paired(compressed=False, again=False):
