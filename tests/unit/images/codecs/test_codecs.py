@@ -65,6 +65,7 @@ def test_the_same_bytes_twice_and_on_two_threads(store: str) -> None:
 # What each library writes when it is called with nothing but its own words.
 BARE: dict[str, Callable[[Image.Image], bytes]] = {
     "jpeg-q30": lambda image: encoded(image, "JPEG", quality=30),
+    "jpeg-q30-opt": lambda image: encoded(image, "JPEG", quality=30, optimize=True),
     "jpeg-q75-444": lambda image: encoded(image, "JPEG", quality=75, subsampling=0),
     "webp-q40": lambda image: encoded(image, "WEBP", quality=40),
     "webp-lossless": lambda image: encoded(image, "WEBP", lossless=True),

@@ -5,12 +5,13 @@ right. The paper's are JPEG: ``jpeg-q30`` is JPEG at quality 30; a compression r
 variant ``jpeg-q{100 r}``, and r = 1 is ``original``, the publisher's bytes untouched (section
 II-A). In general a store is
 
-    [s<side>-] <codec>-<setting> [-opt] [-smaller]
+    [s<side>-] <codec>-<setting> [-smaller]
 
 ``s256`` makes the shorter side at most 256 pixels; codecs and their settings are those of
-`codecs.registry` (``jpeg-q30-444``: full chroma; ``webp-q40``, ``jxl-d2``, ``webp-lossless``);
-``opt`` codes the same coefficients in fewer bytes; ``smaller`` keeps the source of each image that
-all that makes no smaller. ``original-opt`` and ``original-jxl`` are the source in fewer bytes,
+`codecs.registry` (``jpeg-q30-444``: full chroma; ``jpeg-q30-opt``: the same pixels, Huffman tables
+of the file's own; ``webp-q40``, ``jxl-d2``, ``webp-lossless``); ``smaller`` keeps the source of
+each image that all that makes no smaller. ``original-opt`` and ``original-jxl`` are the source
+in fewer bytes,
 without loss. ``noise`` is multiplicative Gaussian noise (paper, section III-A), ``noise-additive``
 and ``noise-shared`` are other readings of the paper's sentence, ``noise-jpeg-q30`` is JPEG of the
 noisy image, and ``noise-denoised`` what a filter makes of it.
@@ -26,10 +27,7 @@ from jpegprep.images.codecs.registry import CODECS
 NOISE = "noise"
 # Readings of the paper's "image + image * gaussian_noise", and the variants of their noise.
 READINGS = {"multiplicative": NOISE, "additive": "noise-additive", "shared": "noise-shared"}
-_CODED = "|".join(
-    f"{name}-(?:{codec.ABOUT.settings}){'(?:-opt)?' if codec.ABOUT.optimized else ''}"
-    for name, codec in CODECS.items()
-)
+_CODED = "|".join(f"{name}-(?:{codec.ABOUT.settings})" for name, codec in CODECS.items())
 _TREATED = re.compile(
     rf"(?:s(?P<side>[1-9]\d{{1,3}})-)?(?P<coded>{_CODED})(?P<smaller>-smaller)?"
     rf"|{ORIGINAL}-(?P<lossless>opt|jxl)"
@@ -79,7 +77,7 @@ class Coded:
 class Optimized:
     """The same file in fewer bytes, with identical pixels and metadata (`lossless`).
 
-    Of a JPEG the quantized coefficients stay as they are.
+    Of a JPEG the quantized coefficients stay as they are; it becomes a progressive one.
     """
 
 
@@ -162,10 +160,8 @@ def parse_variant(name: str) -> tuple[Treatment, ...]:
 
 def _store(side: str | None, coded: str, smaller: bool) -> tuple[Treatment, ...]:
     codec, _, setting = coded.partition("-")
-    bare = setting.removesuffix("-opt")
     steps: list[Treatment] = [Resized(int(side))] if side else []
-    steps.append(Coded(codec, bare))
-    steps += [Optimized()] if bare != setting else []
+    steps.append(Coded(codec, setting))
     return tuple([*steps, Smaller()] if smaller else steps)
 
 

@@ -29,7 +29,6 @@ class About:
         modes: of Pillow's images that it stores as they are; others become RGB.
         metadata: what its files hold of a source's metadata.
         jpeg: whether its files are JPEG.
-        optimized: whether its files can be made smaller with the same coefficients (``-opt``).
     """
 
     name: str
@@ -47,7 +46,6 @@ class About:
     modes: frozenset[str] = frozenset({"L", "RGB"})
     metadata: frozenset[str] = frozenset({EXIF, XMP, ICC})
     jpeg: bool = False
-    optimized: bool = False
 
     def holds(self, metadata: Any, mode: str) -> bool:
         """Tell whether a file can hold the metadata of an image of a Pillow mode."""

@@ -16,9 +16,9 @@ from jpegprep.images.codecs.codec import (
 ABOUT = About(
     name="jpeg",
     title="JPEG",
-    settings=f"{QUALITY}(?:-444)?",
+    settings=f"{QUALITY}(?:-444)?(?:-opt)?",
     example="q30",
-    scale="the Independent JPEG Group's quality, 1 to 99; -444: chroma at full resolution",
+    scale="the Independent JPEG Group's quality, 1 to 99; -444: full chroma; -opt: own tables",
     extension="jpg",
     packages=("opencv-python-headless",),
     licence="libjpeg-turbo: IJG and BSD-3-Clause; Pillow: MIT-CMU; OpenCV: Apache-2.0",
@@ -29,17 +29,20 @@ ABOUT = About(
     modes=frozenset({"L", "RGB", "CMYK"}),
     metadata=frozenset({EXIF, XMP, ICC, SEGMENTS}),
     jpeg=True,
-    optimized=True,
 )
 
 
 def encode(picture: Picture, setting: str, metadata: Any = None) -> bytes:
-    """Encode as ``Image.save(quality=quality)`` does; where OpenCV writes the same bytes, by it."""
+    """Encode as ``Image.save(quality=quality)`` does; where OpenCV writes the same bytes, by it.
+
+    With ``-opt`` as ``optimize=True`` has it: Huffman tables of the file's own, the same pixels.
+    """
     from jpegprep.images.images import encode_jpeg
 
-    quality, full_chroma = quality_of(setting), setting.endswith("-444")
+    quality, full_chroma = quality_of(setting), "-444" in setting
+    own_tables = setting.endswith("-opt")
     if picture.bgr is None:
-        data = encode_jpeg(picture.image, quality, full_chroma)
+        data = encode_jpeg(picture.image, quality, full_chroma, own_tables)
     else:
         import cv2
 
@@ -47,6 +50,8 @@ def encode(picture: Picture, setting: str, metadata: Any = None) -> bytes:
         if full_chroma:
             factor = cv2.IMWRITE_JPEG_SAMPLING_FACTOR
             settings += [factor, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+        if own_tables:
+            settings += [cv2.IMWRITE_JPEG_OPTIMIZE, 1]
         data = cv2.imencode(".jpg", picture.bgr, settings)[1].tobytes()
     return data
 
