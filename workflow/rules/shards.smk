@@ -62,7 +62,7 @@ else:
         benchmark:
             "<benchmarks>/shard_variant/{dataset}/{variant}.tsv"
         wildcard_constraints:
-            variant=f"(?!original)({PATTERN})",
+            variant=f"(?!original(/|$))({PATTERN})",
         conda:
             "../../envs/shards.yaml"
         threads: image_threads

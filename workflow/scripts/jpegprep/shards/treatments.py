@@ -150,13 +150,14 @@ def treat_shard_each(
     """
     reader = ShardReader([original])
     chunks = list(_chunks(reader.sizes.tolist()))
-    treat_chunk = partial(_treat_chunk, reader, [parse_variant(variant) for variant in variants])
+    steps = [parse_variant(variant) for variant in variants]
+    treat_chunk = partial(_treat_chunk, reader, steps)
     facts = read_index(original)[1]
     how = recorded(facts.get("decoding"))
     with ExitStack() as stack:
         writers = [
-            stack.enter_context(writing_shard(target, variant, encoder(), facts["shards"], how))
-            for variant, target in zip(variants, targets, strict=True)
+            stack.enter_context(writing_shard(target, variant, encoder(of), facts["shards"], how))
+            for variant, of, target in zip(variants, steps, targets, strict=True)
         ]
         for of_chunk in in_order(treat_chunk, chunks, min(threads, len(chunks))):
             for writer, packed in zip(writers, of_chunk, strict=True):
