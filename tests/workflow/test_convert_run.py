@@ -118,6 +118,7 @@ def test_a_killed_one_goes_on(tmp_path, fresh, source):
     ("arguments", "message"),
     [
         (["images={here}/none"], "none is neither a folder, nor an archive, nor a CSV"),
+        (["quality=101"], "error: config/convert.yaml: quality is 101; quality is that of JPEG"),
         (["to={here}/{{x}}"], "{x}: Snakemake takes what stands in braces for a wildcard"),
         (["depth=8", "range=5"], "error: range is '5'; it is measured, full, or LOW,HIGH"),
         (["qualty=5"], "error: config/convert.yaml: the key qualty is unknown; did you mean"),
