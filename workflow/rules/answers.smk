@@ -227,8 +227,25 @@ if OWN:
         script:
             "../scripts/call.py"
 
+    rule measure_free_savings:
+        input:
+            folder=STUDY.shards(OWN_DATASET, 1.0),
+        output:
+            STUDY.file("free.json"),
+        log:
+            f"<logs>/measure_free_savings/{STUDY.name}.log",
+        benchmark:
+            f"<benchmarks>/measure_free_savings/{STUDY.name}.tsv"
+        conda:
+            "../../envs/shards.yaml"
+        params:
+            **calls("shards.savings:measure_own", "shards.yaml"),
+        script:
+            "../scripts/call.py"
+
     rule make_recommendation:
         input:
+            free=STUDY.file("free.json"),
             proposal=STUDY.file("proposal.json"),
             plan=STUDY.file("plan.json"),
             differences=STUDY.table("differences"),
