@@ -16,6 +16,7 @@ import pandas as pd
 from jpegprep.answers.page import markdown
 from jpegprep.answers.verdicts import CANNOT_TELL, verdict
 from jpegprep.common.files import write_json, write_text
+from jpegprep.common.layout import ORIGINAL
 from jpegprep.common.parquet import read_parquet
 from jpegprep.common.records import read_run
 from jpegprep.datasets.manifest import read_decoding
@@ -32,7 +33,6 @@ from jpegprep.evaluation.audit import warning
 from jpegprep.evaluation.decision import against_original
 from jpegprep.evaluation.losses import class_rows, read_ratios
 from jpegprep.evaluation.stats import accuracy_interval, difference_interval
-from jpegprep.images.variants import ORIGINAL
 from jpegprep.learners.runs import read_predictions
 
 

@@ -60,7 +60,7 @@ def restored(data: bytes) -> bytes:
 
     try:
         return bytes(imagecodecs.jpegxl_decode_jpeg(data, numthreads=1))
-    except imagecodecs.JpegxlError as error:
+    except (imagecodecs.JpegxlError, ValueError) as error:
         raise ValueError(f"made of no JPEG: {error}") from None
 
 
