@@ -71,6 +71,22 @@ def test_the_answer_is_there_in_words_numbers_and_pictures(asked):
 
 
 @slow
+def test_more_minutes_train_the_pairs_that_were_left_out(asked):
+    """Where a new plan has pairs and the old one had none, they are trained and judged."""
+    project, images = asked
+    folder = project.path("results/recommend/mine-yours")
+    kept = (folder / "plan.json").read_bytes()
+    shutil.copytree(folder / "pairs", folder / "kept")
+    shutil.rmtree(folder / "pairs")
+    plan = json.loads(kept)
+    (folder / "plan.json").write_text(json.dumps(plan | {"minutes": plan["minutes"] - 1}))
+    jobs = project.planned("recommend", "--config", f"images={images}")
+    assert {"judge_pairs", "make_recommendation"} <= set(jobs)
+    (folder / "plan.json").write_bytes(kept)
+    (folder / "kept").rename(folder / "pairs")
+
+
+@slow
 def test_asked_again_nothing_runs_and_a_changed_image_is_noticed(asked):
     """The images are known by names, sizes and times; other margins train nothing anew."""
     project, images = asked
@@ -89,22 +105,6 @@ def test_asked_again_nothing_runs_and_a_changed_image_is_noticed(asked):
     image.write_bytes(content + b"\0")
     assert project.planned(*about)["build_manifest"] == 1
     image.write_bytes(content)
-
-
-@slow
-def test_more_minutes_train_the_pairs_that_were_left_out(asked):
-    """Where a new plan has pairs and the old one had none, they are trained and judged."""
-    project, images = asked
-    folder = project.path("results/recommend/mine-yours")
-    kept = (folder / "plan.json").read_bytes()
-    shutil.copytree(folder / "pairs", folder / "kept")
-    shutil.rmtree(folder / "pairs")
-    plan = json.loads(kept)
-    (folder / "plan.json").write_text(json.dumps(plan | {"minutes": plan["minutes"] - 1}))
-    jobs = project.planned("recommend", "--config", f"images={images}")
-    assert {"judge_pairs", "make_recommendation"} <= set(jobs)
-    (folder / "plan.json").write_bytes(kept)
-    (folder / "kept").rename(folder / "pairs")
 
 
 def test_columns_are_found_and_said_and_a_patient_is_a_group(tmp_path, fresh):
