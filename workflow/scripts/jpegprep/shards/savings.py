@@ -17,7 +17,7 @@ from jpegprep.images.lossless import optimized
 from jpegprep.shards.shards import ShardReader, splits_of
 
 # Images that are written anew at most: of the originals, of each other ratio, of a user's own.
-_OF_ORIGINALS, _OF_RATIO, _OF_OWN = 2000, 300, 200
+_OF_ORIGINALS, _OF_RATIO, _OF_OWN = 2000, 100, 200
 _SECONDS_OF_OWN = 20.0
 _95 = 1.96  # of the normal distribution
 
