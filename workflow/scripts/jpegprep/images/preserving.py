@@ -11,6 +11,7 @@ from typing import NamedTuple
 from PIL import Image
 
 from jpegprep.common.errors import UserError
+from jpegprep.common.layout import ORIGINAL
 from jpegprep.images import deep
 from jpegprep.images.codecs.codec import About
 from jpegprep.images.codecs.registry import CODECS
@@ -29,7 +30,6 @@ from jpegprep.images.opencv import has_profile
 from jpegprep.images.recompress import coded, pictured, transcoded, treat
 from jpegprep.images.variants import (
     NOISE,
-    ORIGINAL,
     Coded,
     Optimized,
     Resized,

@@ -10,6 +10,7 @@ from typing import Any
 
 from jpegprep.common.errors import UserError
 from jpegprep.common.files import replacing_folder
+from jpegprep.common.layout import ORIGINAL
 from jpegprep.common.parallel import in_order
 from jpegprep.common.parquet import read_parquet
 from jpegprep.datasets.adapters import read_samples
@@ -17,7 +18,7 @@ from jpegprep.datasets.manifest import read_decoding
 from jpegprep.images.decoding import recorded
 from jpegprep.images.images import codec
 from jpegprep.images.recompress import encoder, treat_each
-from jpegprep.images.variants import ORIGINAL, Treatment, parse_variant
+from jpegprep.images.variants import Treatment, parse_variant
 from jpegprep.shards.shards import Packed, ShardReader, pack, read_index, splits_of, writing_shard
 
 
