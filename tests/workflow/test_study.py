@@ -194,6 +194,7 @@ def test_the_report_shows_each_result_by_one_label(project):
         "Figure 2: accuracy against ratio",
         "Figure 3 in numbers: epochs and rates",
         "Figure 3: accuracy against epoch",
+        "Free savings",
         "Images that flip: photo-patches",
         "Noise: photo-patches",
         "Originals against originals",
@@ -216,6 +217,8 @@ def test_the_report_shows_each_result_by_one_label(project):
         "Trained at one ratio, tested at another",  # the table
         "What is wrong with the images",
         "What training on compressed images wins back",
+        "Where the bytes are",  # the figure
+        "Where the bytes are",  # the table
     ]
     assert all(len(json.loads(text)) == 1 for text in labels)
 
