@@ -286,8 +286,11 @@ def _without_loss(
     """Return the same image in fewer bytes; `optimized` compares the pixels of both files."""
     if isinstance(step, Optimized):
         new = optimized(data, metadata=not given.metadata)
-        left_out = metadata_of(image, data).held if given.metadata else 0
-        return Made(new, None, size, left_out) if len(new) < len(data) else Made(None, None, size)
+        if len(new) == len(data):
+            return Made(None, None, size)
+        # A PNG keeps its metadata, whether they are given up or not.
+        left_out = metadata_of(image, data).held - metadata_of(opened(new), new).held
+        return Made(new, None, size, left_out)
     if why := _more_than_jpeg(image, data, NOTHING):
         return Made(None, why, size)
     if not data.startswith(b"\xff\xd8\xff") and has_profile(data):
