@@ -180,7 +180,7 @@ def quality_of_variant(variant: str) -> int | None:
 
 def in_words(store: str) -> str:
     """Return a store as a headline has it: ``JPEG quality 50, shorter side at most 320 px``."""
-    words = []
+    words: list[str] = []
     for step in parse_variant(store):
         match step:
             case Coded(codec, setting):

@@ -152,10 +152,10 @@ def recommended(probe: pd.DataFrame, facts: Mapping[str, Any], *targets: str | P
                 label=label,
                 **interval_line(i),
             )
-        for _, row in probe.iterrows():
+        for rung in probe.to_dict("records"):
             axis.annotate(
-                store_of(row["variant"]).removesuffix("-opt"),
-                (100 * row["relative_size"], 100 * row["low"]),
+                store_of(rung["variant"]).removesuffix("-opt"),
+                (100 * rung["relative_size"], 100 * rung["low"]),
                 xytext=(0, -3),
                 textcoords="offset points",
                 rotation=90,
