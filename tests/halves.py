@@ -2,7 +2,7 @@
 
 Each folder of images is divided in two at random, class by class, copies together. `recommend` is
 run on each half. What it proposes there is then tried on the other half: five pairs of networks are
-fine-tuned at that ratio (and at those of ``--ratios``), and the probe looks at all ratios. A row
+fine-tuned on that store (and those of ``--stores``), and the probe looks at all stores. A row
 says what a half proposes, whether the other bears it out, and how many bytes were left lying.
 """
 
@@ -25,11 +25,11 @@ from scipy import stats
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow/scripts"))
 
-from jpegprep.answers.verdicts import USE, USE_PROBE  # noqa: E402 (after the path to it)
+from jpegprep.answers.proposal import rungs  # noqa: E402 (after the path to it)
+from jpegprep.answers.verdicts import USE, USE_PROBE  # noqa: E402
 from jpegprep.common.layout import ORIGINAL, Run  # noqa: E402
 from jpegprep.common.records import read_run  # noqa: E402
 from jpegprep.common.table_files import write_table  # noqa: E402
-from jpegprep.evaluation.decision import against_original  # noqa: E402
 from jpegprep.evaluation.stats import (  # noqa: E402
     Difference,
     difference_interval,
@@ -67,18 +67,15 @@ class Half:
         return found
 
     def probe(self) -> pd.DataFrame:
-        """Return the probe's differences from the original, a row a ratio, descending."""
-        table = against_original(self._file("tables/differences.csv"))
-        table = table[table["learner"] == PROBE]
-        sizes = pd.read_csv(self._file("tables/size_vs_ratio.csv")).set_index("ratio")
-        table = table.set_index("ratio").sort_index(ascending=False)
-        return table.assign(saved=1 - sizes["relative_size"])
+        """Return the probe's differences from the original, a row a variant, down the ladder."""
+        tables = self._file("tables/differences.csv"), self._file("tables/stores.csv")
+        table = rungs(tables[0], PROBE, tables[1]).set_index("variant")
+        return table.assign(saved=1 - table["relative_size"])
 
-    def pairs(self, quality: int, seeds: Sequence[int] = range(PAIRS)) -> Difference | None:
-        """Fine-tune pairs of networks at a quality; None where the plan has none."""
+    def pairs(self, variant: str, seeds: Sequence[int] = range(PAIRS)) -> Difference | None:
+        """Fine-tune pairs of networks on a variant; None where the plan has none."""
         if self.recommendation["plan"]["pairs"] is None:
             return None
-        variant = f"jpeg-q{quality}-smaller" if quality < 100 else ORIGINAL
         sides = [self._runs(variant, seeds), self._runs(ORIGINAL, range(PAIRS))]
         self.snakemake(*(str(run) for side in sides for run in side))
         record = read_run(self.work / sides[1][0])
@@ -128,30 +125,30 @@ def divide(images: Path, target: Path, seed: int = 0) -> tuple[Path, Path]:
     return halves
 
 
-def tried(name: str, half: str, here: Half, there: Half, ratios: Sequence[float]) -> list[Any]:
-    """Return rows: what `here` proposes, tried `there`; and the pairs there at further ratios."""
+def tried(name: str, half: str, here: Half, there: Half, stores: Sequence[str]) -> list[Any]:
+    """Return rows: what `here` proposes, tried `there`; and the pairs there of further stores."""
     answer, _, probe = here.recommendation, there.recommendation, there.probe()
-    margin, quality = answer["margin"], answer["quality"]
+    margin, proposal = answer["margin"], answer["store"]
     bears = (probe["difference"] >= -margin).cummin() & (probe["saved"] >= 0.05)
     could = float(probe.loc[bears, "saved"].max()) if bears.any() else 0.0
     row = {"set": name, "half": half, "images": answer["probe"]["n"], "verdict": answer["verdict"]}
-    row |= {"quality": quality, "seconds": answer["seconds"], "could_save": could}
+    row |= {"seconds": answer["seconds"], "could_save": could}
     row["saved"] = 0.0
     rows = []
-    if quality is not None:
-        row["saved"] = float(probe.loc[quality / 100, "saved"])
+    if proposal is not None:
+        row["saved"] = float(probe.loc[f"{proposal}-smaller", "saved"])
         row |= {f"probe_{end}": answer["probe"][end] for end in ("difference", "low", "high")}
-    for ratio in dict.fromkeys([*([quality / 100] if quality else []), *ratios]):
-        of_there = probe.loc[ratio]
+    for store in dict.fromkeys([*([proposal] if proposal else []), *stores]):
+        of_there = probe.loc[f"{store}-smaller"]
         found = {f"there_{end}": of_there[end] for end in ("difference", "low", "high")}
-        pairs = there.pairs(round(100 * ratio))
+        pairs = there.pairs(f"{store}-smaller")
         if pairs:
             found |= {f"pairs_{end}": getattr(pairs, end) for end in ("difference", "low", "high")}
             found |= {"pairs_n": pairs.spread.images, "bears_out": _bears_out(pairs, margin)}
-        proposed = quality is not None and ratio == quality / 100
+        proposed = store == proposal
         own = row if proposed else {"set": name, "half": half}
-        rows.append({**own, "ratio": ratio, "proposed": proposed, **found})
-    return rows if quality is not None else [{**row, "proposed": False}, *rows]
+        rows.append({**own, "store": store, "proposed": proposed, **found})
+    return rows if proposal is not None else [{**row, "proposed": False}, *rows]
 
 
 def _bears_out(pairs: Difference, margin: float) -> str:
@@ -165,7 +162,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sets", nargs="+", metavar="NAME=FOLDER")
     parser.add_argument("--work", type=Path, default=Path("results/halves"))
-    parser.add_argument("--ratios", type=float, nargs="*", default=[], help="to be tried, too")
+    parser.add_argument("--stores", nargs="*", default=[], help="to be tried, too")
     parser.add_argument("--options", nargs="*", default=[], help="of recommend, as minutes=5")
     given = parser.parse_args()
     rows, same = [], []
@@ -180,7 +177,7 @@ def main() -> None:
             for half, images in zip("ab", folders, strict=True)
         ]
         for half, here, there in (("a", *halves), ("b", *reversed(halves))):
-            rows += tried(name, half, here, there, given.ratios)
+            rows += tried(name, half, here, there, given.stores)
         same += [difference.p for half in halves for difference in half.same()]
         _write(pd.DataFrame(rows), same, given.work)
 
@@ -197,7 +194,7 @@ def _write(table: pd.DataFrame, same: Sequence[float], target: Path) -> None:
             "set": f"{row['set']} {row['half']}",
             "images": row.get("images"),
             "verdict": row.get("verdict", ""),
-            "ratio": row.get("ratio"),
+            "store": row.get("store"),
             "saved": "" if pd.isna(row.get("saved")) else f"{row['saved']:.1%}",
             "probe here": points(row, "probe"),
             "probe there": points(row, "there"),
@@ -230,16 +227,16 @@ def _summary(table: pd.DataFrame, same: Sequence[float]) -> str:
     if len(every) > 2:
         apart = 100 * (every["pairs_difference"] - every["there_difference"])
         lines.append(
-            f"networks less probe, same images and ratio: {apart.mean():+.2f} points on the mean "
+            f"networks less probe, same images and store: {apart.mean():+.2f} points on the mean "
             f"of {len(every)}, s.d. {apart.std(ddof=1):.2f}"
         )
     if same:
         below = sum(p < 0.05 for p in same)
         lines.append(f"same against same: p < 0.05 in {below} of {len(same)} pairs")
     lines.append(
-        "Intervals of 95 %. Here: the half that proposes; there: the other. Could save: at the "
-        "smallest ratio at which, and at all larger ones, the probe there estimates no loss of the "
-        "margin; the estimate itself is uncertain."
+        "Intervals of 95 %. Here: the half that proposes; there: the other. Could save: with "
+        "the fewest bytes for which, and for all with more, the probe there estimates no loss of "
+        "the margin; the estimate itself is uncertain."
     )
     return "; ".join(lines)
 

@@ -36,7 +36,7 @@ def asked(tmp_path_factory):
 
 
 def _quick(config):
-    config["ratios"] = [1.0, 0.5, 0.1]
+    config["stores"] = ["jpeg-q50-opt", "jpeg-q10-opt"]
     config["margin"] = 0.1  # what 90 images can show
     config |= {"image_size": 64, "larger_size": 96}
     config["learners"]["tf_efficientnet_lite0"]["recipe"] |= {"epochs": 3, "batch_size": 16}
@@ -94,9 +94,9 @@ def test_asked_again_nothing_runs_and_a_changed_image_is_noticed(asked):
     assert project.planned(*about) == {}
     jobs = project.planned(*about, "margin=0.25")
     assert not {"train_timm", "shard_variants", "extract_features", "train_probe"} & set(jobs)
-    assert "propose_ratio" in jobs
+    assert "propose_store" in jobs
     # 0.05 is the least saving, too, and the margin was that of a class.
-    assert "propose_ratio" in project.planned(*about, "margin=0.05")
+    assert "propose_store" in project.planned(*about, "margin=0.05")
     later = {"plan_minutes", "judge_pairs", "make_recommendation", "recommend"}
     assert "plan_minutes" in project.planned(*about, "minutes=16")
     assert not set(project.planned(*about, "minutes=16")) - later

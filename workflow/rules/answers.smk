@@ -97,19 +97,36 @@ if OWN:
         script:
             "../scripts/call.py"
 
-    # A checkpoint: at which ratio networks are fine-tuned, the probe says.
-    checkpoint propose_ratio:
+    rule measure_stores:
+        input:
+            folders=[SHARDS.format(dataset=OWN_DATASET, variant=x) for x in STUDY.variants()],
+            manifest=STUDY.manifests()[OWN_DATASET],
+        output:
+            STUDY.table("stores"),
+        log:
+            f"<logs>/measure_stores/{STUDY.name}.log",
+        benchmark:
+            f"<benchmarks>/measure_stores/{STUDY.name}.tsv"
+        conda:
+            "../../envs/shards.yaml"
+        params:
+            **calls("shards.sizes:measure_stores", "shards.yaml"),
+        script:
+            "../scripts/call.py"
+
+    # A checkpoint: for which store networks are fine-tuned, the probe says.
+    checkpoint propose_store:
         input:
             differences=STUDY.table("differences"),
-            sizes=STUDY.table("size_vs_ratio"),
+            sizes=STUDY.table("stores"),
             predictions=flat(probed("predictions.parquet")),
             split=STUDY.splits()[OWN_DATASET],
         output:
             STUDY.file("proposal.json"),
         log:
-            f"<logs>/propose_ratio/{STUDY.name}.log",
+            f"<logs>/propose_store/{STUDY.name}.log",
         benchmark:
-            f"<benchmarks>/propose_ratio/{STUDY.name}.tsv"
+            f"<benchmarks>/propose_store/{STUDY.name}.tsv"
         conda:
             "../../envs/results.yaml"
         params:
@@ -119,13 +136,13 @@ if OWN:
         script:
             "../scripts/call.py"
 
-    # Another: where the networks are shown to lose, the next round is of the next larger ratio.
+    # Another: where the networks are shown to lose, the next round is of the next store up the ladder.
     checkpoint judge_pairs:
         input:
             original=paired(),
             again=paired(again=True),
             compressed=paired(compressed=True),
-            sizes=STUDY.table("size_vs_ratio"),
+            sizes=STUDY.table("stores"),
         output:
             STUDY.file("pairs/round{round}.json"),
         log:
@@ -138,7 +155,7 @@ if OWN:
             "../../envs/evaluation.yaml"
         params:
             **calls("answers.pairs:judge", "evaluation.yaml"),
-            ratio=judged_ratio,
+            variant=judged_store,
             given={key: OWN[key] for key in ("margin", "least_saving")},
             minutes=lambda wildcards, output: OWN["minutes"],
             started=lambda wildcards, output: STARTED,
@@ -196,7 +213,7 @@ if OWN:
             runtime=60,
         params:
             **calls("learners.larger:look_larger", "learners_timm.yaml"),
-            variants=lambda wildcards: [*map(STUDY.variant, compared_shards(wildcards.answered))],
+            variants=lambda wildcards: [*compared_shards(wildcards.answered)],
             dataset=OWN_DATASET,
             learner=OWN["probe"],
             recipe={**STUDY.recipe(OWN["probe"]), "image_size": OWN["larger_size"]},
@@ -250,14 +267,14 @@ if OWN:
             plan=STUDY.file("plan.json"),
             differences=STUDY.table("differences"),
             accuracy=STUDY.table("accuracy"),
-            sizes=STUDY.table("size_vs_ratio"),
+            sizes=STUDY.table("stores"),
             uses=STUDY.table("uses"),
             predictions=flat(probed("predictions.parquet")),
             manifest=STUDY.manifests()[OWN_DATASET],
             split=STUDY.splits()[OWN_DATASET],
             rounds=lambda wildcards: judged(),
-            larger=lambda wildcards: larger_look(answered_ratio()),
-            audit=lambda wildcards: header_audit(answered_ratio()),
+            larger=lambda wildcards: larger_look(answered()),
+            audit=lambda wildcards: header_audit(answered()),
             groups=STUDY.groups()[OWN_DATASET].replace(".parquet", ".json"),
         output:
             [STUDY.file(f"recommendation.{kind}") for kind in ("md", "json", "svg", "png")],

@@ -18,6 +18,7 @@ from jpegprep.common.layout import (
     GROUPS,
     LOGS,
     MANIFEST,
+    ORIGINAL,
     ORIGINALS,
     RUN,
     SHARDS,
@@ -25,7 +26,7 @@ from jpegprep.common.layout import (
     WEIGHTS,
     Run,
 )
-from jpegprep.images.variants import PATTERN, ratio_of_variant
+from jpegprep.images.variants import PATTERN
 from jpegprep.results.catalogue import results_of
 from jpegprep.shards.conversion_parts import record_file
 from jpegprep.study.config import load_study, read_yaml
@@ -325,12 +326,12 @@ def latest_benchmark(wildcards):
 
 def proposed():
     """Return what the probe proposes (`answers.proposal`)."""
-    file = checkpoints.propose_ratio.get().output[0]
+    file = checkpoints.propose_store.get().output[0]
     return json.loads(Path(file).read_text(encoding="utf-8"))
 
 
 def judged():
-    """Return the files of what the pairs of networks said, ratio after ratio; maybe none.
+    """Return the files of what the pairs of networks said, store after store; maybe none.
 
     The last one may still have to be made, and is then an input like any other: a job that asks a
     checkpoint for a file that is not there counts as up to date, whatever else of it is stale
@@ -348,21 +349,21 @@ def judged():
             return files
 
 
-def judged_ratio(wildcards):
-    """Return the ratio of a round of pairs: the proposed one, or what the round before says."""
+def judged_store(wildcards):
+    """Return the variant of a round of pairs: the proposed one, or what the round before says."""
     if wildcards.round == "0":
-        return proposed()["ratio"]
+        return proposed()["variant"]
     before = checkpoints.judge_pairs.get(round=int(wildcards.round) - 1).output[0]
     return json.loads(Path(before).read_text(encoding="utf-8"))["next"]
 
 
-def answered_ratio():
-    """Return the ratio that the answer is about, as far as pairs have judged; None, where none is."""
+def answered():
+    """Return the variant that the answer is about, as far as pairs have judged; maybe None."""
     files = [file for file in judged() if Path(file).exists()]
     if not files:
-        return proposed()["ratio"]
+        return proposed()["variant"]
     found = json.loads(Path(files[-1]).read_text(encoding="utf-8"))
-    return found["ratio"] if found["next"] is None else found["next"]
+    return found["variant"] if found["next"] is None else found["next"]
 
 
 def paired(compressed=False, again=False):
@@ -372,7 +373,7 @@ def paired(compressed=False, again=False):
     """
 
     def records(wildcards):
-        variant = STUDY.variant(judged_ratio(wildcards) if compressed else 1.0)
+        variant = judged_store(wildcards) if compressed else ORIGINAL
         seeds = range(OWN["pairs"] * again, OWN["pairs"] * (1 + again))
         return [Run(OWN_DATASET, variant, OWN["confirm"], seed).file("run.json") for seed in seeds]
 
@@ -396,42 +397,42 @@ def pair_jobs():
 
 
 def probed(file):
-    """Return a file of the probe's runs, by ratio one a seed."""
+    """Return a file of the probe's runs, by variant one a seed."""
     return {
-        ratio: [
-            Run(OWN_DATASET, STUDY.variant(ratio), OWN["probe"], seed).file(file)
+        variant: [
+            Run(OWN_DATASET, variant, OWN["probe"], seed).file(file)
             for seed in STUDY.learner_seeds(OWN["probe"])
         ]
-        for ratio in STUDY.ratios
+        for variant in STUDY.variants()
     }
 
 
 def probed_features():
-    """Return the features of the probe, by ratio."""
+    """Return the features of the probe, by variant."""
     return {
-        ratio: FEATURES.format(
-            dataset=OWN_DATASET, variant=STUDY.variant(ratio), learner=OWN["probe"]
-        )
-        for ratio in STUDY.ratios
+        variant: FEATURES.format(dataset=OWN_DATASET, variant=variant, learner=OWN["probe"])
+        for variant in STUDY.variants()
     }
 
 
 def compared_shards(variant):
-    """Return the shards of the original and of a variant, which may be the original, by ratio."""
-    ratios = dict.fromkeys([1.0, ratio_of_variant(variant)])
-    return {ratio: STUDY.shards(OWN_DATASET, ratio) for ratio in ratios}
+    """Return the shards of the original and of a variant, which may be the original, by variant."""
+    return {
+        name: SHARDS.format(dataset=OWN_DATASET, variant=name)
+        for name in dict.fromkeys([ORIGINAL, variant])
+    }
 
 
-def larger_look(ratio):
-    """Return the folder of the look at a larger size, if one is planned and there is a ratio."""
-    if ratio is None or not newly_planned()["larger"]:
+def larger_look(variant):
+    """Return the folder of the look at a larger size, if one is planned and there is a variant."""
+    if variant is None or not newly_planned()["larger"]:
         return []
-    return [STUDY.file(f"larger/{STUDY.variant(ratio)}")]
+    return [STUDY.file(f"larger/{variant}")]
 
 
-def header_audit(ratio):
-    """Return the audit of the headers before and after compression; of no ratio, before it."""
-    return STUDY.file(f"audit/{STUDY.variant(ratio or 1.0)}.json")
+def header_audit(variant):
+    """Return the audit of the headers before and after compression; of no variant, before it."""
+    return STUDY.file(f"audit/{variant or ORIGINAL}.json")
 
 
 def own_weights(kind):

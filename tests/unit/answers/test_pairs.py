@@ -9,13 +9,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jpegprep.answers.pairs import judge, next_ratio
+from jpegprep.answers.pairs import judge, next_up
 from jpegprep.common.errors import UserError
 from jpegprep.common.records import write_record
 from jpegprep.learners.runs import write_predictions
 
 PAIRS, IMAGES = 5, 100
-SIZES = {1.0: 1.0, 0.9: 0.97, 0.8: 0.8, 0.7: 0.7, 0.5: 0.5}
+HALF = "jpeg-q50-smaller"
+SIZES = {"original": 1.0, "jpeg-q90-smaller": 0.97, "jpeg-q80-smaller": 0.8}
+SIZES |= {"jpeg-q70-smaller": 0.7, HALF: 0.5}
 
 
 def network(folder: Path, pair: int, wrong: int, first: int = 0) -> Path:
@@ -34,10 +36,10 @@ def network(folder: Path, pair: int, wrong: int, first: int = 0) -> Path:
     return folder / "run.json"
 
 
-def judged(folder: Path, wrong: list[int], ratio: float = 0.5, **changes: Any) -> dict[str, Any]:
+def judged(folder: Path, wrong: list[int], variant: str = HALF, **changes: Any) -> dict[str, Any]:
     """Compare pairs whose networks of the originals are wrong on 10 images each."""
     sizes = folder / "sizes.csv"
-    pd.DataFrame({"ratio": SIZES.keys(), "relative_size": SIZES.values()}).to_csv(sizes)
+    pd.DataFrame({"variant": SIZES.keys(), "relative_size": SIZES.values()}).to_csv(sizes)
     sides = {
         "original": [network(folder / f"o{k}", k, 10) for k in range(PAIRS)],
         "again": [network(folder / f"a{k}", k, 10 + k % 2) for k in range(PAIRS)],
@@ -45,8 +47,8 @@ def judged(folder: Path, wrong: list[int], ratio: float = 0.5, **changes: Any) -
     }
     arguments: dict[str, Any] = {"minutes": 15, "started": time.time(), **sides, **changes}
     target = folder / "round0.json"
-    told = judge(ratio, sizes, 0.05, 0.05, target=target, **arguments)
-    assert told.startswith(f"pairs at ratio {ratio:g}: ")
+    told = judge(variant, sizes, 0.05, 0.05, target=target, **arguments)
+    assert told.startswith(f"pairs of {variant.removesuffix('-smaller')}: ")
     return json.loads(target.read_text())
 
 
@@ -67,15 +69,15 @@ def test_where_they_lose_the_next_larger_ratio_is_tried(tmp_path: Path) -> None:
     """The next that saves 5 %; after 0.8 none does, since 0.9 saves 3 %."""
     (tmp_path / "a").mkdir()
     found = judged(tmp_path / "a", [25, 26, 24, 25, 27])
-    assert (found["loses"], found["next"]) == (True, 0.7)
-    found = judged(tmp_path, [25, 26, 24, 25, 27], ratio=0.8)
+    assert (found["loses"], found["next"]) == (True, "jpeg-q70-smaller")
+    found = judged(tmp_path, [25, 26, 24, 25, 27], variant="jpeg-q80-smaller")
     assert (found["loses"], found["next"], found["out_of_time"]) == (True, None, False)
 
 
 def test_the_original_is_no_ratio_to_try() -> None:
     """Also where nothing need be saved."""
-    assert next_ratio(0.9, pd.Series(SIZES), 0.0) is None
-    assert next_ratio(0.7, pd.Series(SIZES), 0.0) == 0.8
+    assert next_up("jpeg-q90-smaller", pd.Series(SIZES), 0.0) is None
+    assert next_up("jpeg-q70-smaller", pd.Series(SIZES), 0.0) == "jpeg-q80-smaller"
 
 
 def test_a_loss_that_is_not_sure_ends_the_search_too(tmp_path: Path) -> None:

@@ -33,6 +33,11 @@ ALONE: dict[str, Any] = {"images": N, "groups": N, "largest": 1, "said": 0, "cop
 ALONE |= {"pairs": 0, "conflicts": 0, "plain": 0, "looked": True, "tightened": [], "torn": None}
 
 
+def name(ratio: float) -> str:
+    """Return a variant of a user's own images."""
+    return "original" if ratio == 1 else f"jpeg-q{100 * ratio:.0f}-smaller"
+
+
 class Folder:
     """The files that a recommendation is made from."""
 
@@ -43,7 +48,8 @@ class Folder:
         self.ratios = sorted(probe, reverse=True)
         rows = [
             {
-                **{"dataset": "own-photos", "learner": "probe", "variant": "v", "ratio": ratio},
+                **{"dataset": "own-photos", "learner": "probe", "variant": name(ratio)},
+                "ratio": ratio,
                 **{"other_learner": "probe", "other_variant": "original", "seeds": 5, "n": N},
                 **{"difference": d / 100, "low": low / 100, "high": high / 100, "p_holm": 0.5},
                 **{"seed_variance": 0, "image_variance": 0.03, "rest_variance": 0, "p": 0.4},
@@ -71,19 +77,22 @@ class Folder:
 
     def accuracy(self, low: float) -> None:
         """Write the probe's accuracy on the originals, with the lower bound of its interval."""
-        accuracy = [("own-photos", "probe", 1.0, 4, N, low + 0.02, low, low + 0.04)]
-        names = ["dataset", "learner", "ratio", "seeds", "n", "accuracy", "low", "high"]
+        accuracy = [("own-photos", "probe", "original", 4, N, low + 0.02, low, low + 0.04)]
+        names = ["dataset", "learner", "variant", "seeds", "n", "accuracy", "low", "high"]
         pd.DataFrame(accuracy, columns=names).to_csv(self.path / "accuracy.csv", index=False)
 
     def sizes(self, relative: dict[float, float]) -> None:
         """Write the sizes of originals of JPEG quality 75."""
         table = pd.DataFrame(
-            {"ratio": [1.0, *relative], "relative_size": [1.0, *relative.values()]}
-        )
+            {
+                "variant": [name(ratio) for ratio in (1.0, *relative)],
+                "relative_size": [1.0, *relative.values()],
+            }
+        ).sort_values("relative_size", ascending=False)
         table["bytes"] = (table["relative_size"] * 10 * 2**20).astype(int)
         facts = {"source_format": "JPEG", "source_quality": 75.0}
         facts |= {"source_quality_p10": 75.0, "source_quality_p90": 96.0}
-        table.assign(dataset="own-photos", **facts).to_csv(self.path / "sizes.csv", index=False)
+        table.assign(**facts).to_csv(self.path / "sizes.csv", index=False)
 
     def predicted(self, ratio: float) -> list[Path]:
         """Write the predictions of two repeats: all right, but for the dogs from `dogs_lost` on."""
@@ -100,7 +109,7 @@ class Folder:
     def proposal(self, least: float = 0.05) -> dict[str, Any]:
         """Propose, and return it."""
         tables = self.path / "differences.csv", self.path / "sizes.csv"
-        predictions = {ratio: self.predicted(ratio) for ratio in (1.0, *self.ratios)}
+        predictions = {name(ratio): self.predicted(ratio) for ratio in (1.0, *self.ratios)}
         split = self.path / "split.parquet"
         target = self.path / "proposal.json"
         propose(*tables, predictions, split, "probe", 0.01, 0.1, least, target)
@@ -108,8 +117,8 @@ class Folder:
 
     def uses(self) -> Path:
         """Write what each ratio costs beyond top-1: in every measure what the probe loses."""
-        rows = pd.read_csv(self.path / "differences.csv")[["ratio", "difference", "low", "high"]]
-        table = rows[["ratio"]].assign(seeds=4, n=N)
+        rows = pd.read_csv(self.path / "differences.csv")[["variant", "difference", "low", "high"]]
+        table = rows[["variant"]].assign(seeds=4, n=N)
         for name in ("balanced", "log_loss", "on_originals", "generalization_gap"):
             for end, column in (("", "difference"), ("_low", "low"), ("_high", "high")):
                 table[f"{name}{end}"] = rows[column]
@@ -118,7 +127,7 @@ class Folder:
 
     def round(self, ratio: float, difference: float, low: float, high: float, **facts: Any) -> Path:
         """Write what five pairs of networks said of a ratio, in points."""
-        found: dict[str, Any] = {"ratio": ratio, "next": None, "out_of_time": False}
+        found: dict[str, Any] = {"variant": name(ratio), "next": None, "out_of_time": False}
         found |= {"loses": high <= -1, "learner": "lite0", "image_size": 160, "epochs": 3}
         found |= {"train_images": 300, "runs": {"original": ["runs/original/seed0/run.json"]}}
         side = {"accuracy": 0.8, "low": 0.78, "high": 0.82}
@@ -171,7 +180,7 @@ class Folder:
             *(self.path / name for name in ("proposal.json", "plan.json")),
             *(self.path / f"{name}.csv" for name in ("differences", "accuracy", "sizes")),
             self.uses(),
-            {ratio: self.predicted(ratio) for ratio in (1.0, *self.ratios)},
+            {name(ratio): self.predicted(ratio) for ratio in (1.0, *self.ratios)},
             *(self.path / f"{name}.parquet" for name in ("manifest", "split")),
             *(self.path / f"{name}.json" for name in ("audit", "groups", "free")),
             *targets,
@@ -191,13 +200,17 @@ GOOD = {0.9: (0, -0.3, 0.3), 0.5: (0.1, -0.4, 0.6), 0.3: (-0.4, -1.4, 0.6), 0.1:
 WIDE = {0.9: (0.5, -2, 3), 0.5: (-0.5, -3, 2), 0.3: (-2, -4.5, 0.5)}
 POOR = {0.9: (-1.5, -3, 0), 0.5: (-5, -6, -4)}
 BAD = {0.9: (-3, -4, -2), 0.5: (-5, -6, -4)}
-BY_PROBE = "JPEG quality 50 at 160 px, by the probe; fine-tuned networks have not shown it"
+GUESS = "not shown; JPEG quality 50 is the best guess for networks that see 160 px"
+BY_PROBE = (
+    "JPEG quality 50, for networks that see 160 px, by the probe; fine-tuned networks have not "
+    "shown it"
+)
 
 
 def test_the_ratio_that_is_shown_is_proposed(tmp_path: Path) -> None:
     """0.5 is the last whose interval lies above the margin; 0.3 would take more images."""
     found = Folder(tmp_path, GOOD).proposal()
-    assert (found["ratio"], found["shown"], found["next"]) == (0.5, True, 0.3)
+    assert (found["variant"], found["shown"], found["next"]) == (name(0.5), True, name(0.3))
     assert found["saved"] == 0.75
     assert found["images_needed"] > N
 
@@ -220,16 +233,16 @@ def test_free_savings_stand_before_what_costs(tmp_path: Path) -> None:
 def test_where_nothing_is_shown_the_estimate_proposes(tmp_path: Path) -> None:
     """0.5 is the last whose estimate lies above the margin."""
     found = Folder(tmp_path, WIDE).proposal()
-    assert (found["ratio"], found["shown"]) == (0.5, False)
+    assert (found["variant"], found["shown"]) == (name(0.5), False)
 
 
 def test_nothing_is_proposed_where_all_lose_or_nothing_is_saved(tmp_path: Path) -> None:
     """A loss everywhere, or images as small as they get, are left alone."""
     (tmp_path / "bad").mkdir()
-    assert Folder(tmp_path / "bad", BAD).proposal()["ratio"] is None
+    assert Folder(tmp_path / "bad", BAD).proposal()["variant"] is None
     folder = Folder(tmp_path, GOOD)
     folder.sizes({0.9: 1.0, 0.5: 0.99, 0.3: 0.98, 0.1: 0.97})
-    assert folder.proposal()["ratio"] is None
+    assert folder.proposal()["variant"] is None
 
 
 @pytest.mark.parametrize(
@@ -237,11 +250,16 @@ def test_nothing_is_proposed_where_all_lose_or_nothing_is_saved(tmp_path: Path) 
     [
         (GOOD, (0, -0.5, 0.5), "use", "use JPEG quality 50 (for networks that see 160 px)"),
         (GOOD, (-0.8, -1.4, -0.2), "use-probe", BY_PROBE),
-        (GOOD, (-3, -8, 2), "not-shown", "not shown; JPEG quality 50 is the best guess at 160 px"),
+        (GOOD, (-3, -8, 2), "not-shown", GUESS),
         (GOOD, None, "use-probe", BY_PROBE),
-        (GOOD, (-3, -4, -2), "loses", "quality 50 loses too much at 160 px"),
-        (WIDE, None, "not-shown", "not shown; JPEG quality 50 is the best guess at 160 px"),
-        (POOR, None, "not-shown", "not shown; JPEG quality 90 is the best guess at 160 px"),
+        (
+            GOOD,
+            (-3, -4, -2),
+            "loses",
+            "JPEG quality 50 loses too much for networks that see 160 px",
+        ),
+        (WIDE, None, "not-shown", GUESS),
+        (POOR, None, "not-shown", GUESS.replace("50", "90")),
         (BAD, None, "leave", "leave the images as they are"),
     ],
 )
@@ -256,7 +274,7 @@ def test_each_verdict_needs_its_evidence(
     assert (facts["verdict"], facts["pairs"]) == (verdict, 5 * bool(pairs))
     assert facts["seconds"] == pytest.approx(600, abs=60)
     assert text.startswith(f"# photos: {title}\n")
-    converts = "make convert IMAGES='/data/my photos' TO=/path/to/new/folder QUALITY=50" in text
+    converts = "make convert IMAGES='/data/my photos' TO=/path/to/new/folder STORE=jpeg-q50" in text
     assert converts == (verdict in ("use", "use-probe"))
 
 
@@ -264,11 +282,11 @@ def test_where_networks_lose_the_answer_is_of_the_larger_ratio(tmp_path: Path) -
     """0.5 was shown by the probe; the pairs lose there, and show 0.9."""
     folder = Folder(tmp_path, GOOD)
     folder.proposal()
-    rounds = [folder.round(0.5, -3, -4, -2, next=0.9), folder.round(0.9, 0, -0.5, 0.5)]
+    rounds = [folder.round(0.5, -3, -4, -2, next=name(0.9)), folder.round(0.9, 0, -0.5, 0.5)]
     facts, text = folder.recommendation(*rounds)
     assert (facts["verdict"], facts["quality"]) == ("use", 90)
     assert facts["saved"] == pytest.approx(0.55)
-    assert "**Quality 50** was shown by the probe, but the fine-tuned networks lose -3.0" in text
+    assert "**jpeg-q50** was shown by the probe, but the fine-tuned networks lose -3.0" in text
 
 
 def test_networks_that_saw_less_do_not_speak_of_the_size_asked_about(tmp_path: Path) -> None:
@@ -295,10 +313,10 @@ def test_after_a_loss_the_probe_alone_is_not_believed(tmp_path: Path) -> None:
     """At 0.9 the pairs show nothing either way; at 0.5 they had lost."""
     folder = Folder(tmp_path, GOOD)
     folder.proposal()
-    rounds = [folder.round(0.5, -3, -4, -2, next=0.9), folder.round(0.9, 0, -1.5, 1.5)]
+    rounds = [folder.round(0.5, -3, -4, -2, next=name(0.9)), folder.round(0.9, 0, -1.5, 1.5)]
     facts, text = folder.recommendation(*rounds)
     assert (facts["verdict"], facts["quality"]) == ("not-shown", 90)
-    assert " QUALITY=" not in text
+    assert " STORE=jpeg" not in text
 
 
 def test_networks_that_lose_when_time_is_over_are_said_to(tmp_path: Path) -> None:
@@ -307,7 +325,7 @@ def test_networks_that_lose_when_time_is_over_are_said_to(tmp_path: Path) -> Non
     folder.proposal()
     facts, text = folder.recommendation(folder.round(0.5, -3, -4, -2, out_of_time=True))
     assert facts["verdict"] == "loses"
-    assert "The minutes were over before the next larger quality was tried" in text
+    assert "The minutes were over before the next store was tried" in text
 
 
 @pytest.mark.parametrize("lost", [0, 40])
@@ -327,11 +345,13 @@ def test_a_ratio_that_loses_a_class_is_not_proposed(tmp_path: Path) -> None:
     folder = Folder(tmp_path, GOOD)
     folder.dogs_lost = 0.5
     found = folder.proposal()
-    assert (found["ratio"], found["lost"], found["lost_classes"]) == (0.9, 0.5, ["dog"])
+    assert (found["variant"], found["lost"]) == (name(0.9), name(0.5))
+    assert found["lost_classes"] == ["dog"]
     facts, text = folder.recommendation()
     assert facts["verdict"] == "use-probe"
     assert (
-        "at ratio 0.5 the probe is shown to lose 10 points or more of the accuracy on dog" in text
+        "with `jpeg-q50` the probe is shown to lose 10 points or more of the accuracy on dog"
+        in text
     )
 
 
@@ -352,11 +372,12 @@ def test_where_the_largest_ratio_loses_a_class_the_images_are_left(tmp_path: Pat
     """Nothing is proposed, and the page says which class."""
     folder = Folder(tmp_path, GOOD)
     folder.dogs_lost = 0.9
-    assert folder.proposal()["ratio"] is None
+    assert folder.proposal()["variant"] is None
     facts, text = folder.recommendation()
     assert facts["verdict"] == "leave"
     assert (
-        "at ratio 0.9 the probe is shown to lose 10 points or more of the accuracy on dog" in text
+        "with `jpeg-q90` the probe is shown to lose 10 points or more of the accuracy on dog"
+        in text
     )
 
 
@@ -369,7 +390,7 @@ def test_a_network_that_learnt_nothing_tells_nothing(tmp_path: Path) -> None:
     assert facts["verdict"] == "cannot-tell"
     assert facts["quality"] is facts["saved"] is facts["command"] is None
     assert text.startswith("# photos: cannot tell; the network does not tell these classes apart")
-    assert " QUALITY=" not in text
+    assert " STORE=jpeg" not in text
 
 
 def test_the_page_says_what_is_saved_and_what_it_costs(tmp_path: Path) -> None:
@@ -443,10 +464,12 @@ def test_files_that_give_the_labels_away_are_warned_of(tmp_path: Path) -> None:
     ]
     headers = {"n": 100, "leaks": False, "found": [], "columns": []}
     headers |= {f"balanced_accuracy{end}": 0.5 for end in ("", "_low", "_high", "_sure_low")}
-    ratios = [{"ratio": 0.5, "leaks": False, "without_bytes": headers, "all_headers": headers}]
-    ratios[0]["kept"] = {**kept, "classes": rows}
+    variants = [
+        {"variant": name(0.5), "leaks": False, "without_bytes": headers, "all_headers": headers}
+    ]
+    variants[0]["kept"] = {**kept, "classes": rows}
     chance = {"accuracy": 0.5, "balanced_accuracy": 0.5}
-    audit = {"reason": "", "chance": chance, "ratios": ratios}
+    audit = {"reason": "", "chance": chance, "variants": variants}
     facts, text = folder.recommendation(audit=audit)
     assert "cat" in facts["audit"]["warning"]
     assert f"**Do the files give the labels away?** {facts['audit']['warning']}" in text
@@ -504,5 +527,5 @@ def test_the_command_says_which_columns(tmp_path: Path) -> None:
     what = {"told": "path from 'image_id', label from 'my label'"}
     what |= {"label_column": "my label", "split_column": False, "path_column": None}
     facts, text = shown(tmp_path).recommendation(what=what)
-    assert facts["command"].endswith("QUALITY=50 LABEL_COLUMN='my label' SPLIT_COLUMN=false")
+    assert facts["command"].endswith("STORE=jpeg-q50 LABEL_COLUMN='my label' SPLIT_COLUMN=false")
     assert "Of the table: path from 'image_id', label from 'my label'." in text

@@ -14,9 +14,9 @@ N, FOLDS = 400, 5
 LABELS = np.repeat([0, 1], [360, 40])
 
 
-def write(folder: Path, ratio: float, features: np.ndarray, weight: float) -> dict[str, Path]:
+def write(folder: Path, variant: str, features: np.ndarray, weight: float) -> dict[str, Path]:
     """Write features of two columns, and models that add them up, the second one by a weight."""
-    files = {name: folder / f"{name}-{ratio}" for name in ("features", "model", "predictions")}
+    files = {name: folder / f"{name}-{variant}" for name in ("features", "model", "predictions")}
     fold = np.arange(N) % FOLDS
     with files["features"].open("wb") as file:
         parts = np.split(features.astype(np.float32), [200, 250])
@@ -49,14 +49,14 @@ def row(tmp_path: Path) -> "pd.Series[float]":
     compressed = np.stack([signal, np.full(N, 3.0)], axis=1)
     compressed[360:380, 0] = -1
     files = {
-        1.0: write(tmp_path, 1.0, originals, weight=1),
-        0.5: write(tmp_path, 0.5, compressed, weight=0),
+        "original": write(tmp_path, "original", originals, weight=1),
+        "jpeg-q50": write(tmp_path, "jpeg-q50", compressed, weight=0),
     }
     target = tmp_path / "uses.csv"
     measure_uses(
-        {ratio: of["features"] for ratio, of in files.items()},
-        {ratio: [of["model"]] for ratio, of in files.items()},
-        {ratio: [of["predictions"]] for ratio, of in files.items()},
+        {name: of["features"] for name, of in files.items()},
+        {name: [of["model"]] for name, of in files.items()},
+        {name: [of["predictions"]] for name, of in files.items()},
         target,
     )
     return pd.read_csv(target).iloc[0]
@@ -64,7 +64,7 @@ def row(tmp_path: Path) -> "pd.Series[float]":
 
 def test_models_are_tested_on_what_they_were_not_trained_on(row: "pd.Series[float]") -> None:
     """The originals' model is lost on the compressed images; the other one reads both."""
-    assert (row["ratio"], row["seeds"], row["n"]) == (0.5, 1, N)
+    assert (row["variant"], row["seeds"], row["n"]) == ("jpeg-q50", 1, N)
     assert row["original_original_accuracy"] == 1
     assert row["original_compressed_accuracy"] == 0.1  # all are said to be rare, which 40 are
     assert row["compressed_compressed_accuracy"] == 0.95

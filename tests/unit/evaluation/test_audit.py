@@ -78,13 +78,12 @@ class Dataset:
         """The split."""
         return self.folder / "split.parquet"
 
-    def audited(self, threads: int = 1, **variants: str) -> dict[str, Any]:
-        """Audit the originals and variants, given as ``r50="jpeg-q50"`` for a ratio of 0.5."""
-        shards = {1.0: self.folder / "original"}
-        for ratio, variant in variants.items():
-            target = shards[int(ratio[1:]) / 100] = self.folder / variant
-            if not target.exists():
-                write_variant_shards(shards[1.0], variant, target)
+    def audited(self, *variants: str, threads: int = 1) -> dict[str, Any]:
+        """Audit the originals and variants."""
+        shards = {name: self.folder / name for name in ("original", *variants)}
+        for variant in variants:
+            if not shards[variant].exists():
+                write_variant_shards(shards["original"], variant, shards[variant])
         audit(shards, self.groups, self.split, self.folder / "audit.json", threads)
         found: dict[str, Any] = json.loads((self.folder / "audit.json").read_text("utf-8"))
         return found
@@ -107,9 +106,9 @@ def make(tmp_path: Path) -> Make:
     return lambda images: Dataset(tmp_path / "data", images)
 
 
-def leaks(found: dict[str, Any]) -> dict[float, bool]:
-    """Return at which ratios labels leak."""
-    return {of["ratio"]: of["leaks"] for of in found["ratios"]}
+def leaks(found: dict[str, Any]) -> list[bool]:
+    """Return of which variants labels leak."""
+    return [of["leaks"] for of in found["variants"]]
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +120,7 @@ def cameras(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, dict[str
         for k, (name, quality) in enumerate([("cat", 60), ("dog", 95)])
     ]
     dataset = Dataset(tmp_path_factory.mktemp("cameras"), images)
-    return dataset, dataset.audited(r30="jpeg-q30")
+    return dataset, dataset.audited("jpeg-q30")
 
 
 def test_two_encoders_leak_before_compression_and_not_after(
@@ -129,8 +128,8 @@ def test_two_encoders_leak_before_compression_and_not_after(
 ) -> None:
     """The quality of the source tells the class; all files of one quality do not."""
     _, found = cameras
-    assert leaks(found) == {1.0: True, 0.3: False}
-    before, after = (of["without_bytes"] for of in found["ratios"])
+    assert leaks(found) == [True, False]
+    before, after = (of["without_bytes"] for of in found["variants"])
     assert before["accuracy"] == before["balanced_accuracy"] == 1
     quality = {"jpeg_quality", "luma_table_sum", "chroma_table_sum", "standard_tables"}
     assert {column["name"] for column in before["columns"]} <= quality
@@ -138,7 +137,7 @@ def test_two_encoders_leak_before_compression_and_not_after(
     text = warning(found)
     assert "jpeg quality" in text
     assert "100% of the images of a class on average before compression (95 % interval" in text
-    assert f"chance 50%), {after['balanced_accuracy']:.0%} at ratio 0.3. A network" in text
+    assert f"chance 50%), {after['balanced_accuracy']:.0%} with jpeg-q30. A network" in text
 
 
 def test_the_structure_is_as_documented(cameras: tuple[Dataset, dict[str, Any]]) -> None:
@@ -149,8 +148,8 @@ def test_the_structure_is_as_documented(cameras: tuple[Dataset, dict[str, Any]])
     assert found["reason"] == ""
     assert (found["classes_left_out"], found["folds"]) == (0, 5)
     assert found["chance"] == {"accuracy": 0.5, "balanced_accuracy": 0.5}
-    for of in found["ratios"]:
-        assert list(of) == ["ratio", "leaks", "all_headers", "without_bytes", "kept"]
+    for of in found["variants"]:
+        assert list(of) == ["variant", "leaks", "all_headers", "without_bytes", "kept"]
         for told in (of["all_headers"], of["without_bytes"]):
             assert list(told) == [
                 *("n", "accuracy", "accuracy_low", "accuracy_high", "balanced_accuracy"),
@@ -164,8 +163,8 @@ def test_the_structure_is_as_documented(cameras: tuple[Dataset, dict[str, Any]])
             assert balanced == sorted(balanced)
             assert {column["name"] for column in told["columns"]} <= set(NAMES)
         assert not {column["name"] for column in of["without_bytes"]["columns"]} & set(OF_BYTES)
-    assert found["ratios"][0]["kept"] is None
-    assert found["ratios"][1]["kept"] == {
+    assert found["variants"][0]["kept"] is None
+    assert found["variants"][1]["kept"] == {
         **{"n": 80, "count": 0, "share": 0.0, "classes": [], "differs": False}
     }
 
@@ -174,7 +173,7 @@ def test_any_number_of_threads_gives_the_same(cameras: tuple[Dataset, dict[str, 
     """Two threads write the file of one, byte for byte."""
     dataset, found = cameras
     before = (dataset.folder / "audit.json").read_bytes()
-    assert dataset.audited(threads=2, r30="jpeg-q30") == found
+    assert dataset.audited("jpeg-q30", threads=2) == found
     assert (dataset.folder / "audit.json").read_bytes() == before
 
 
@@ -188,8 +187,8 @@ def test_random_labels_do_not_leak(make: Make, seed: int) -> None:
         how = {"quality": int(rng.choice([50, 75, 95]))} if kind == "JPEG" else {}
         images.append((f"class {rng.integers(3)}", encoded(i, kind, side, **how)))
     found = make(images).audited()
-    assert leaks(found) == {1.0: False}
-    for told in (found["ratios"][0][name] for name in ("all_headers", "without_bytes")):
+    assert leaks(found) == [False]
+    for told in (found["variants"][0][name] for name in ("all_headers", "without_bytes")):
         assert told["balanced_accuracy_low"] < 1 / 3
         assert not told["found"]
     assert warning(found) == ""
@@ -201,7 +200,7 @@ def test_the_format_leaks(make: Make) -> None:
     found = make(
         [(kind, encoded(100 * k + i, kind)) for i in range(20) for k, kind in enumerate(kinds)]
     )
-    told = found.audited()["ratios"][0]["without_bytes"]
+    told = found.audited()["variants"][0]["without_bytes"]
     assert told["balanced_accuracy"] == 1
     assert told["leaks"]
     assert {entry["class"] for entry in told["found"]} == set(kinds)
@@ -210,7 +209,7 @@ def test_the_format_leaks(make: Make) -> None:
 def test_what_only_the_bytes_tell_is_no_leak(make: Make) -> None:
     """Pictures of more detail take more bytes at equal settings: that is content."""
     found = make([(f"{d}", encoded(100 * d + i, detail=d)) for i in range(30) for d in (0, 1)])
-    told = found.audited()["ratios"][0]
+    told = found.audited()["variants"][0]
     assert told["all_headers"]["leaks"]
     assert told["all_headers"]["columns"][0]["name"] in OF_BYTES
     assert not told["without_bytes"]["leaks"]
@@ -226,9 +225,9 @@ def test_images_kept_in_one_class_are_said(make: Make) -> None:
             *[("png", encoded(100 + i, "PNG")) for i in range(60)],
         ]
     )
-    found = dataset.audited(r50="jpeg-q50-smaller")
-    assert leaks(found) == {1.0: True, 0.5: True}
-    kept = found["ratios"][1]["kept"]
+    found = dataset.audited("jpeg-q50-smaller")
+    assert leaks(found) == [True, True]
+    kept = found["variants"][1]["kept"]
     assert (kept["n"], kept["count"], kept["share"]) == (90, 30, 0.333333)
     assert kept["differs"]
     tars = [tar for of in splits_of(dataset.folder / "jpeg-q50-smaller").values() for tar in of]
@@ -237,7 +236,7 @@ def test_images_kept_in_one_class_are_said(make: Make) -> None:
     assert (told["small"]["share"], told["small"]["count"], told["small"]["n"]) == (1, 30, 30)
     assert (told["png"]["share"], told["png"]["count"], told["png"]["n"]) == (0, 0, 60)
     assert told["small"]["differs"] and told["png"]["differs"]
-    assert "At ratio 0.5 compression left 100% of the images of class 'small'" in warning(found)
+    assert "With jpeg-q50 compression left 100% of the images of class 'small'" in warning(found)
     assert "33% of all images" in warning(found)
 
 
@@ -248,10 +247,10 @@ def test_kept_images_of_all_classes_are_no_worry(make: Make) -> None:
         for i in range(30)
         for k, name in enumerate("ab")
     ]
-    found = make(images).audited(r50="jpeg-q50-smaller")
-    kept = found["ratios"][1]["kept"]
+    found = make(images).audited("jpeg-q50-smaller")
+    kept = found["variants"][1]["kept"]
     assert (kept["count"], kept["differs"], kept["classes"]) == (20, False, [])
-    assert leaks(found) == {1.0: False, 0.5: False}
+    assert leaks(found) == [False, False]
     assert warning(found) == ""
 
 
@@ -262,15 +261,15 @@ def test_one_class_of_another_source_is_found_among_many(make: Make) -> None:
         for i in range(20)
         for k in range(10)
     ]
-    found = make(images).audited(r30="jpeg-q30")
-    told = found["ratios"][0]["without_bytes"]
+    found = make(images).audited("jpeg-q30")
+    told = found["variants"][0]["without_bytes"]
     assert told["balanced_accuracy"] < 0.3
     (entry,) = told["found"]
     assert (entry["class"], entry["n"], entry["found"], entry["falsely_found"]) == (
         *("class 3", 20, 1, 0),
     )
-    assert leaks(found) == {1.0: True, 0.3: False}
-    assert "takes 0% of the others, not clearly so at ratio 0.3. A network" in warning(found)
+    assert leaks(found) == [True, False]
+    assert "takes 0% of the others, not clearly so with jpeg-q30. A network" in warning(found)
     assert "100% of the images of class 'class 3' before compression, for which" in warning(found)
 
 
@@ -284,9 +283,9 @@ def test_a_rare_class_counts_as_much_as_others(make: Make, own: bool) -> None:
     ]
     found = make(images).audited()
     assert found["chance"] == {"accuracy": round(80 / 172, 6), "balanced_accuracy": 0.333333}
-    told = found["ratios"][0]["without_bytes"]
+    told = found["variants"][0]["without_bytes"]
     assert [entry["class"] for entry in told["found"]] == (["rare"] if own else [])
-    assert leaks(found) == {1.0: own}
+    assert leaks(found) == [own]
     if own:
         assert told["balanced_accuracy"] > 0.5
 
@@ -299,9 +298,9 @@ def test_three_images_a_class_prove_nothing(make: Make, own: bool) -> None:
         for i in range(3)
         for k, name in enumerate("ab")
     ]
-    found = make(images).audited(r50="jpeg-q50-smaller")
+    found = make(images).audited("jpeg-q50-smaller")
     assert found["audited"] == 6
-    assert leaks(found) == {1.0: False, 0.5: False}
+    assert leaks(found) == [False, False]
     assert warning(found) == ""
 
 
@@ -311,7 +310,7 @@ def test_fewer_than_two_classes_are_no_audit(
 ) -> None:
     """One class, one and a single image of another, or single images: the file says why."""
     images = [(name, encoded(i + 10 * k)) for k, name in enumerate("ab") for i in range(counts[k])]
-    found = make(images).audited(r50="jpeg-q50")
+    found = make(images).audited("jpeg-q50")
     reason = found.pop("reason")
     assert reason.startswith("one class has" if audited else "no class has")
     assert found == {
@@ -328,11 +327,11 @@ def test_copies_count_once(make: Make) -> None:
         *[("b", encoded(100 + i)) for i in range(12)],
         *[("copies", encoded(200, side=40))] * 30,
     ]
-    found = make(images).audited(r50="jpeg-q50")
+    found = make(images).audited("jpeg-q50")
     assert (found["images"], found["distinct"], found["audited"]) == (54, 25, 24)
     assert (found["classes"], found["classes_left_out"]) == (2, 1)
-    assert found["ratios"][1]["kept"]["n"] == 25
-    assert leaks(found) == {1.0: False, 0.5: False}
+    assert found["variants"][1]["kept"]["n"] == 25
+    assert leaks(found) == [False, False]
 
 
 def test_equal_files_of_two_classes_are_in_one_fold(make: Make) -> None:
@@ -340,9 +339,9 @@ def test_equal_files_of_two_classes_are_in_one_fold(make: Make) -> None:
     images = [(name, encoded(i, side=16 + i)) for i in range(20) for name in "ab"]
     found = make(images).audited()
     assert found["distinct"] == 40
-    told = found["ratios"][0]["all_headers"]
+    told = found["variants"][0]["all_headers"]
     assert told["accuracy"] == 0.5  # a pair gets one prediction, which is right once
-    assert leaks(found) == {1.0: False}
+    assert leaks(found) == [False]
 
 
 def test_of_many_images_a_sample_is_read(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -350,12 +349,12 @@ def test_of_many_images_a_sample_is_read(make: Make, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(module, "_MOST_IMAGES", 40)
     images = [(name, encoded(100 * k + i)) for k, name in enumerate("aab") for i in range(40)]
     dataset = make(images)
-    found = dataset.audited(r50="jpeg-q50")
+    found = dataset.audited("jpeg-q50")
     assert (found["images"], found["distinct"], found["audited"]) == (120, 120, 40)
     assert found["chance"]["accuracy"] == round(27 / 40, 6)
-    assert [of["without_bytes"]["n"] for of in found["ratios"]] == [40, 40]
-    assert found["ratios"][1]["kept"]["n"] == 120
-    assert dataset.audited(r50="jpeg-q50") == found
+    assert [of["without_bytes"]["n"] for of in found["variants"]] == [40, 40]
+    assert found["variants"][1]["kept"]["n"] == 120
+    assert dataset.audited("jpeg-q50") == found
 
 
 def test_the_balanced_interval_is_the_plain_one_of_equal_classes() -> None:
@@ -376,11 +375,11 @@ def test_the_balanced_interval_covers_with_a_rare_class() -> None:
     assert np.mean([low <= shares.mean() <= high for low, high in intervals]) >= 0.95
 
 
-def test_other_images_at_a_ratio_are_named(make: Make, tmp_path: Path) -> None:
-    """Shards of another data set under a ratio are one line that says what to remove."""
+def test_other_images_of_a_variant_are_named(make: Make, tmp_path: Path) -> None:
+    """Shards of another data set under a variant are one line that says what to remove."""
     dataset = make([("a", encoded(0)), ("b", encoded(1))])
     other = Dataset(tmp_path / "other", dataset.images * 2)
-    shards = {1.0: dataset.folder / "original", 0.5: other.folder / "original"}
+    shards = {"original": dataset.folder / "original", "jpeg-q50": other.folder / "original"}
     with pytest.raises(UserError, match=r"other.*: holds other images than .*; remove it"):
         audit(shards, dataset.groups, dataset.split, tmp_path / "audit.json", 1)
     assert not (tmp_path / "audit.json").exists()

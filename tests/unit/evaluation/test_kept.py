@@ -50,6 +50,6 @@ def test_chance_alone_is_rarely_a_difference() -> None:
 
 def test_the_sentence_names_the_class_that_differs_most_surely() -> None:
     """Class, its share and that of all stand in it."""
-    text = uneven_in_words(0.3, of({"camera": (60, 100), "scanner": (0, 100)}))
+    text = uneven_in_words("at ratio 0.3", of({"camera": (60, 100), "scanner": (0, 100)}))
     assert text.startswith("At ratio 0.3 compression left ") and "30% of all images" in text
     assert "'scanner'" in text or "'camera'" in text

@@ -54,7 +54,7 @@ def test_files_become_predictions_by_ratio(tmp_path: Path) -> None:
             predictions(tmp_path / f"{ratio}-{seed}.parquet", ["k0", "k1"], [2, 0], [seed, 1])
             for seed in range(2)
         ]
-        for ratio in (0.3, 1.0)
+        for ratio in (1.0, 0.3)
     }
     read_back = read_ratios(files, split(tmp_path / "split.parquet"))
     assert list(read_back.predicted) == [1.0, 0.3]

@@ -29,15 +29,15 @@ def study_of(what: dict[str, Any], tmp_path: Path) -> Any:
     return own_study(what, "config/recommend.yaml", ROOT / "config", tmp_path / "names")
 
 
-def test_the_study_probes_all_ratios(what: dict[str, Any], tmp_path: Path) -> None:
-    """Four repeats of the probe at ten ratios; at which networks run, the probe will say."""
+def test_the_study_probes_all_stores(what: dict[str, Any], tmp_path: Path) -> None:
+    """Four repeats of the probe on ten; of which networks are fine-tuned, the probe will say."""
     study, checked = study_of(what, tmp_path)
     assert study.name == "recommend/my-photos"
     assert checked["name"] == "my-photos"
     assert len(study.runs()) == 40
     assert {run.learner for run in study.runs()} == {"probe"}
     assert set(study.learners) == {"probe", "tf_efficientnet_lite0"}
-    assert study.variants()[:2] == ["original", "jpeg-q90-smaller"]
+    assert study.variants()[:2] == ["original", "jpeg-q90-opt-smaller"]
     entry = study.datasets["own-my-photos"]
     assert (entry["classes"], entry["images"]) == (2, 40)
     assert entry["split"]["duplicates"] == "together"
@@ -45,11 +45,18 @@ def test_the_study_probes_all_ratios(what: dict[str, Any], tmp_path: Path) -> No
 
 def test_the_command_lines_text_is_read(what: dict[str, Any], tmp_path: Path) -> None:
     """Snakemake hands on some values as text: lists, numbers and false."""
-    text = {"ratios": ["1.0", "0.5"], "confirm": "false", "margin": "0.02", "name": "holiday"}
+    text = {
+        "stores": "jpeg-q50, s48-webp-q40",
+        "codecs": "jpeg webp",
+        "confirm": "false",
+        "margin": "0.02",
+        "name": "holiday",
+    }
     study, checked = study_of({**what, **text}, tmp_path)
     assert study.name == "recommend/holiday"
     assert study.margin == 0.02
-    assert checked["confirm"] is False and checked["ratios"] == [1.0, 0.5]
+    assert checked["confirm"] is False and checked["codecs"] == ["jpeg", "webp"]
+    assert study.variants() == ["original", "jpeg-q50-smaller", "s48-webp-q40-smaller"]
     assert {run.learner for run in study.runs()} == {"probe"}
 
 
@@ -94,7 +101,10 @@ def test_one_size_and_one_network_are_asked_about(what: dict[str, Any], tmp_path
         ({"margni": 0.02}, "the key margni is unknown; did you mean margin?"),
         ({"probe": "tf_efficientnet_lite0"}, "probe is 'tf_efficientnet_lite0'; name a learner"),
         ({"confirm": "b0"}, "confirm is 'b0'; name a learner of framework timm"),
-        ({"ratios": [0.5, 0.3]}, "1.0, the original, is among them"),
+        ({"stores": ["jpeg-q500"]}, "stores: variant 'jpeg-q500' is unknown; a variant is"),
+        ({"stores": ["original-opt"]}, "stores has 'original-opt'; name stores that change"),
+        ({"stores": []}, "stores is []; stores is ladder, or names of stores"),
+        ({"codecs": ["gif"]}, 'codecs[0] is "gif"'),
         ({"images": "/nowhere/at/all"}, "is neither a folder, nor an archive, nor a CSV"),
         ({"minutes": 0}, "minutes is 0; the time budget is"),
         ({"pairs": 3}, "pairs is 3; pairs is how many pairs of networks"),

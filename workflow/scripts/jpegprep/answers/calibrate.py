@@ -22,7 +22,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.stats import multivariate_normal, norm
 
-from jpegprep.answers.pairs import facts_of_pairs, next_ratio
+from jpegprep.answers.pairs import facts_of_pairs, next_up
 from jpegprep.answers.proposal import choose
 from jpegprep.answers.verdicts import (
     CANNOT_TELL,
@@ -60,7 +60,7 @@ Numbers = npt.NDArray[np.float64]
 RATIOS = [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1]
 VERDICTS = [USE, USE_PROBE, NOT_SHOWN, LOSES, LEAVE, CANNOT_TELL]
 _REPEATS = 4  # of the probe
-_SIZES = pd.Series({1.0: 1.0, **{ratio: ratio for ratio in RATIOS}})
+_SIZES = pd.Series({ratio: ratio for ratio in RATIOS})
 _CLASS_MARGIN, _LEAST_SAVING = 0.1, 0.05
 _CLASSES = 10
 
@@ -327,7 +327,13 @@ def _proposal(cell: Cell, right: Correct, differences: Sequence[Difference]) -> 
     """Return what `propose` makes of the probe's answers, (10, repeats, n)."""
     rows = [
         {
-            **{"ratio": ratio, "seeds": _REPEATS, "n": cell.images, "crossfitted": True},
+            **{
+                "variant": ratio,
+                "relative_size": _SIZES[ratio],
+                "seeds": _REPEATS,
+                "n": cell.images,
+                "crossfitted": True,
+            },
             **{"difference": found.difference, "low": found.low, "high": found.high},
             **{"seed_variance": found.spread.seed, "image_variance": found.spread.image},
             "rest_variance": found.spread.rest,
@@ -344,7 +350,7 @@ def _proposal(cell: Cell, right: Correct, differences: Sequence[Difference]) -> 
         lost = lost_classes(
             Predictions(keys, labels.astype(np.int32), by_ratio, names, True), _CLASS_MARGIN
         )
-    return choose(pd.DataFrame(rows), _SIZES, lost, cell.margin, _LEAST_SAVING)
+    return choose(pd.DataFrame(rows), lost, cell.margin, _LEAST_SAVING)
 
 
 def _labels(images: int, rare: int) -> Labels:
@@ -374,15 +380,15 @@ def _recommended(
     _, low, high, _ = accuracy_interval(study.probe[0], crossfitted=True, groups=groups)
     proposal = _proposal(cell, study.probe, differences)
     facts = {"original_low": low, "chance": cell.chance}
-    told, ratio = verdict(proposal, facts, None, cell.margin), proposal["ratio"]
+    told, ratio = verdict(proposal, facts, None, cell.margin), proposal["variant"]
     tried: list[Difference] = []
     larger = None if told == CANNOT_TELL else ratio
     while larger is not None:
         ratio = larger
         tried.append(study.confirm(ratio))
         pairs = facts_of_pairs(tried[-1]) | {"contradicted": len(tried) > 1, "smaller": False}
-        told = verdict({**proposal, "ratio": ratio}, facts, pairs, cell.margin)
-        larger = next_ratio(ratio, _SIZES, _LEAST_SAVING) if told == LOSES else None
+        told = verdict({**proposal, "variant": ratio}, facts, pairs, cell.margin)
+        larger = next_up(ratio, _SIZES, _LEAST_SAVING) if told == LOSES else None
     at = RATIOS.index(ratio) if ratio is not None else 0
     covered = [*map(_covers, differences, probe.loss)]
     return {
@@ -397,7 +403,7 @@ def _recommended(
         "shown": differences[place].low > -cell.margin,
         "accuracy_covered": low <= cell.accuracy <= high,
         "difference_covered": np.mean(covered),
-        "pairs_covered": _covers(tried[0], networks.loss[RATIOS.index(proposal["ratio"])])
+        "pairs_covered": _covers(tried[0], networks.loss[RATIOS.index(proposal["variant"])])
         if tried
         else np.nan,
         "tried": bool(tried),

@@ -16,6 +16,7 @@ from jpegprep.answers.verdicts import (
     USE_PROBE,
 )
 from jpegprep.evaluation.decision import PAIRED_TEST, in_points, points
+from jpegprep.images.variants import in_words, store_of
 
 Facts = Mapping[str, Any]  # as recommendation.json has them
 
@@ -24,17 +25,13 @@ def markdown(
     name: str,
     facts: Facts,
     probe: pd.DataFrame,
-    uses: pd.DataFrame,
-    sizes: Mapping[float, Mapping[Any, Any]],
 ) -> str:
     """Return recommendation.md.
 
     Args:
         name: of the images.
         facts: what `recommend` gathered.
-        probe: the rows of the table of differences that are the probe's.
-        uses: the table of `uses.measure_uses`.
-        sizes: the rows of the table of sizes, by ratio.
+        probe: what `proposal.rungs` returns, with the columns of `uses.measure_uses`.
     """
     parts = [
         f"# {name}: {_headline(facts)}",
@@ -43,10 +40,10 @@ def markdown(
         _costs(facts),
         *_warnings(facts),
         *_next_steps(facts, probe),
-        "## Every ratio, by the probe",
-        _ratios(probe, uses, sizes),
+        "## Every store, by the probe",
+        _rungs(probe),
         _about_the_probe(facts),
-        "![Difference of accuracy and bytes against ratio](recommendation.svg)",
+        "![Difference of accuracy against bytes](recommendation.svg)",
         *_classes(facts),
         "## The images and the time",
         _images(facts),
@@ -59,13 +56,14 @@ def markdown(
 
 
 def _headline(facts: Facts) -> str:
-    quality, size = facts["quality"], facts["image_size"]
+    size = facts["image_size"]
+    store = in_words(facts["store"]) if facts["store"] else ""
     return {
-        USE: f"use JPEG quality {quality} (for networks that see {size} px)",
-        USE_PROBE: f"JPEG quality {quality} at {size} px, by the probe; "
+        USE: f"use {store} (for networks that see {size} px)",
+        USE_PROBE: f"{store}, for networks that see {size} px, by the probe; "
         "fine-tuned networks have not shown it",
-        NOT_SHOWN: f"not shown; JPEG quality {quality} is the best guess at {size} px",
-        LOSES: f"quality {quality} loses too much at {size} px",
+        NOT_SHOWN: f"not shown; {store} is the best guess for networks that see {size} px",
+        LOSES: f"{store} loses too much for networks that see {size} px",
         LEAVE: "leave the images as they are",
         CANNOT_TELL: f"cannot tell; the network does not tell these classes apart at {size} px",
     }[facts["verdict"]]
@@ -84,7 +82,7 @@ def _reasons(facts: Facts) -> str:
         quality = facts["source"]["quality"]
         already = "" if quality is None else f" They are JPEG of quality {quality:.0f} already."
         return (
-            f"The largest ratio that saves what is worth it is shown to lose {margin} or more of "
+            f"The first store that saves what is worth it is shown to lose {margin} or more of "
             f"accuracy, or more of a class than is accepted; or none saves so much.{already} That "
             "is the probe's word: where it says so, no networks are fine-tuned."
         )
@@ -93,6 +91,12 @@ def _reasons(facts: Facts) -> str:
         f"({facts['original_bytes'] / (1 << 20):,.1f} → "
         f"{facts['compressed_bytes'] / (1 << 20):,.1f} MiB of the images that were used)."
     )
+    if whole := facts["of_own_size"]:
+        saved += (
+            " The pixels that it leaves out are gone. Stored at their own size, as "
+            f"`{whole['store']}`, the images take {whole['saved']:.1%} less: "
+            f"{_points(whole)} points by the probe."
+        )
     return (
         saved
         + {
@@ -151,7 +155,7 @@ def _free(free: Facts) -> str:
 
 
 def _costs(facts: Facts) -> str:
-    if facts["quality"] is None:
+    if facts["store"] is None:
         return ""
     probe, lines = facts["probe"], []
     lines.append(
@@ -211,15 +215,13 @@ def _warnings(facts: Facts) -> list[str]:
     parts = []
     margin = in_points(facts["margin"])
     for one in facts["contradicted"]:
-        if round(100 * one["ratio"]) != facts["quality"]:
+        if (name := store_of(one["variant"])) != facts["store"]:
             parts.append(
-                f"**Quality {100 * one['ratio']:.0f}** was shown by the probe, but the fine-tuned "
-                f"networks lose {_points(one['difference'])} points there."
+                f"**{name}** was shown by the probe, but the fine-tuned networks lose "
+                f"{_points(one['difference'])} points there."
             )
         elif one["out_of_time"]:
-            parts.append(
-                "The minutes were over before the next larger quality was tried: raise `minutes`."
-            )
+            parts.append("The minutes were over before the next store was tried: raise `minutes`.")
     if (larger := facts["larger"]) and larger["high"] <= -facts["margin"]:
         parts.append(
             f"**Not at {larger['image_size']} px**: there the probe is shown to lose {margin} or "
@@ -228,9 +230,9 @@ def _warnings(facts: Facts) -> list[str]:
     if classes := facts["lost"]["classes"]:
         named = ", ".join(classes[:5]) + (f" and {len(classes) - 5} more" if classes[5:] else "")
         parts.append(
-            f"**Classes that are lost**: at ratio {facts['lost']['ratio']:g} the probe is shown "
-            f"to lose {in_points(facts['class_margin'])} or more of the accuracy on {named} "
-            "(corrected for the number of classes). It and smaller ratios are not proposed."
+            f"**Classes that are lost**: with `{store_of(facts['lost']['variant'])}` the probe is "
+            f"shown to lose {in_points(facts['class_margin'])} or more of the accuracy on {named} "
+            "(corrected for the number of classes). It and all of fewer bytes are not proposed."
         )
     parts += _about_groups(facts["groups"])
     if facts["verdict"] != CANNOT_TELL and (unknown := facts["unknown_classes"]):
@@ -283,8 +285,9 @@ def _next_steps(facts: Facts, probe: pd.DataFrame) -> list[str]:
     plan = facts["plan"]
     if answer in (USE, USE_PROBE, NOT_SHOWN) and needed["images"]:
         more.append(
-            f"**What would show more**: {needed['images']:,} images would show ratio "
-            f"{needed['ratio']:g} with a chance of 80 %, if the probe's estimate is the truth."
+            f"**What would show more**: {needed['images']:,} images would show "
+            f"`{store_of(needed['variant'])}` with a chance of 80 %, if the probe's estimate is "
+            "the truth."
         )
         if plan["images"] < needed["images"] <= plan["of"]:
             longer = plan["seconds"]["look"] * (needed["images"] / plan["images"] - 1)
@@ -294,10 +297,9 @@ def _next_steps(facts: Facts, probe: pd.DataFrame) -> list[str]:
                 f"{looked:,.0f} `minutes` would be enough for that many."
             )
     if answer == NOT_SHOWN and not facts["pairs"]:
-        ratio = facts["quality"] / 100
-        margin = _shown_margin(probe, ratio)
+        margin = _shown_margin(probe, facts["store"])
         more.append(
-            f"What the probe excludes at ratio {ratio:g} is a loss of {in_points(margin)} "
+            f"What the probe excludes with `{facts['store']}` is a loss of {in_points(margin)} "
             "(a margin chosen now, after the data, proves nothing)."
         )
     if more:
@@ -316,22 +318,18 @@ def _next_steps(facts: Facts, probe: pd.DataFrame) -> list[str]:
     return parts
 
 
-def _shown_margin(probe: pd.DataFrame, ratio: float) -> float:
-    """Return the margin, in half points, at which a ratio and all larger ones would be shown."""
-    lows = probe.loc[probe["ratio"] >= ratio, "low"].tolist()
+def _shown_margin(probe: pd.DataFrame, store: str) -> float:
+    """Return the margin, in half points, at which a store and all of more bytes would be shown."""
+    place = probe["variant"].map(store_of).tolist().index(store)
+    lows = probe["low"].tolist()[: place + 1]
     return (floor(-200 * min(lows)) + 1) / 200
 
 
-def _ratios(
-    probe: pd.DataFrame, uses: pd.DataFrame, sizes: Mapping[float, Mapping[Any, Any]]
-) -> str:
-    rows = probe.merge(uses.drop(columns=["seeds", "n"]), on="ratio", validate="one_to_one")
-    rows = rows.sort_values("ratio", ascending=False)
+def _rungs(rows: pd.DataFrame) -> str:
     shown = pd.DataFrame(
         {
-            "ratio": rows["ratio"],
-            "JPEG quality": (100 * rows["ratio"]).round().astype(int),
-            "bytes": [f"{sizes[ratio]['relative_size']:.1%}" for ratio in rows["ratio"].tolist()],
+            "store": rows["variant"].map(store_of),
+            "bytes": rows["relative_size"].map("{:.1%}".format),
             "difference, points": points(rows),
             "p (Holm)": rows["p_holm"].map("{:.3f}".format),
             "balanced": _column(rows, "balanced"),

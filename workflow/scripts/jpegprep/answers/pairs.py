@@ -1,4 +1,4 @@
-"""What pairs of fine-tuned networks say of a ratio, and whether a larger one is to be tried."""
+"""What pairs of fine-tuned networks say of a store, and whether a larger one is to be tried."""
 
 import time
 from collections.abc import Sequence
@@ -9,14 +9,16 @@ import numpy as np
 import pandas as pd
 
 from jpegprep.common.files import write_json
+from jpegprep.common.layout import ORIGINAL
 from jpegprep.common.records import read_run
 from jpegprep.evaluation.accuracy import groups_of, same_images
 from jpegprep.evaluation.stats import Correct, Difference, pairs_difference
+from jpegprep.images.variants import store_of
 from jpegprep.learners.runs import read_predictions
 
 
 def judge(
-    ratio: float,
+    variant: str,
     sizes: str | Path,
     least_saving: float,
     margin: float,
@@ -29,21 +31,21 @@ def judge(
 ) -> str:
     """Compare the networks of each pair, and those of the originals with one another.
 
-    Where they are shown to lose the margin, the next larger ratio is to be tried that saves what is
-    worth it; larger ratios need no correction, since the probe has excluded the loss at each.
+    Where they are shown to lose the margin, the next store up the ladder is to be tried that saves
+    what is worth it: no correction is needed, since the probe has excluded the loss at each.
 
     Args:
-        ratio: at which the compressed side was trained and tested.
-        sizes: the table of `sizes.measure`.
-        least_saving: the share of bytes below which a ratio is not worth it.
+        variant: on which the compressed side was trained and tested.
+        sizes: the table of `sizes.measure_stores`.
+        least_saving: the share of bytes below which a store is not worth it.
         margin: the loss of accuracy that is accepted, a fraction.
         original: run.json of the networks of the originals, one a pair.
         again: likewise, trained once more with other seeds.
-        compressed: likewise of the ratio's.
+        compressed: likewise of the variant's.
         minutes: the time budget.
         started: when the work began, in seconds since 1970.
-        target: the JSON to write: ``ratio``, ``loses``, ``next`` (ratio, or null), ``out_of_time``
-            (a next one would be tried, were there time), ``learner``, ``image_size``, ``epochs``,
+        target: the JSON to write: ``variant``, ``loses``, ``next`` (or null), ``out_of_time`` (a
+            next one would be tried, were there time), ``learner``, ``image_size``, ``epochs``,
             ``train_images``; ``difference`` and, of the originals with one another, ``same`` (see
             `facts_of_pairs`); ``original`` and ``compressed`` (``accuracy``, ``low``, ``high``);
             ``runs``.
@@ -67,13 +69,13 @@ def judge(
     shared = record["train"]["n"] / record["train"]["of"]
     found = pairs_difference(correct["compressed"], correct["original"], shared, groups=groups)
     same = pairs_difference(correct["again"], correct["original"], shared, groups=groups)
-    relative = pd.read_csv(sizes).set_index("ratio")["relative_size"]
-    larger = next_ratio(ratio, relative, least_saving) if found.high <= -margin else None
+    relative = pd.read_csv(sizes).set_index("variant")["relative_size"]
+    larger = next_up(variant, relative, least_saving) if found.high <= -margin else None
     late = larger is not None and time.time() - started > 60 * minutes
     write_json(
         target,
         {
-            "ratio": ratio,
+            "variant": variant,
             "loses": found.high <= -margin,
             "next": None if late else larger,
             "out_of_time": late,
@@ -89,7 +91,7 @@ def judge(
         },
     )
     points = [f"{100 * x:+.1f}" for x in (found.difference, found.low, found.high)]
-    return f"pairs at ratio {ratio:g}: {points[0]} points [{points[1]}, {points[2]}]"
+    return f"pairs of {store_of(variant)}: {points[0]} points [{points[1]}, {points[2]}]"
 
 
 def _answers(record: str | Path) -> pd.DataFrame:
@@ -116,14 +118,14 @@ def facts_of_pairs(found: Difference) -> dict[str, Any]:
     return facts | {name: getattr(found, name) for name in ("difference", "low", "high", "p")}
 
 
-def next_ratio(ratio: float, relative: "pd.Series[float]", least_saving: float) -> float | None:
-    """Return the next larger ratio that saves so much, or None.
+def next_up(variant: Any, relative: "pd.Series[float]", least_saving: float) -> Any:
+    """Return the next variant up the ladder that saves so much, or None.
 
     Args:
-        ratio: that was tried.
-        relative: the size of each ratio's images over the original's, by ratio.
+        variant: that was tried.
+        relative: the size of each one's images over the original's, from most bytes to fewest.
         least_saving: the share of bytes.
     """
-    larger = (relative.index > ratio) & (relative.index < 1)
-    worth = relative[larger & (1 - relative >= least_saving)]
-    return None if worth.empty else float(worth.index.min())
+    larger = relative.iloc[: relative.index.get_loc(variant)].drop(ORIGINAL, errors="ignore")
+    worth = larger[1 - larger >= least_saving]
+    return None if worth.empty else worth.index[-1]

@@ -1,4 +1,4 @@
-"""The recommendation for a user's own images: which quality, what it saves, what it costs.
+"""The recommendation for a user's own images: which store, what it saves, what it costs.
 
 What is known is gathered here; `verdicts` says what may be said of it, `page` says it.
 """
@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from jpegprep.answers.page import markdown
+from jpegprep.answers.proposal import rungs
 from jpegprep.answers.verdicts import CANNOT_TELL, verdict
 from jpegprep.common.files import write_json, write_text
 from jpegprep.common.layout import ORIGINAL
@@ -30,9 +31,9 @@ from jpegprep.datasets.problems import (
 )
 from jpegprep.evaluation.accuracy import groups_of
 from jpegprep.evaluation.audit import warning
-from jpegprep.evaluation.decision import against_original
 from jpegprep.evaluation.losses import class_rows, read_ratios
 from jpegprep.evaluation.stats import accuracy_interval, difference_interval
+from jpegprep.images.variants import is_resized, quality_of_variant, store_of
 from jpegprep.learners.runs import read_predictions
 
 
@@ -45,7 +46,7 @@ def recommend(
     accuracy: str | Path,
     sizes: str | Path,
     uses: str | Path,
-    predictions: Mapping[float, Sequence[str | Path]],
+    predictions: Mapping[str, Sequence[str | Path]],
     manifest: str | Path,
     split: str | Path,
     audit: str | Path,
@@ -66,28 +67,27 @@ def recommend(
         plan: what `budget.plan_minutes` wrote.
         differences: the study's table.
         accuracy: likewise.
-        sizes: likewise.
+        sizes: the table of `sizes.measure_stores`.
         uses: what `uses.measure_uses` wrote.
-        predictions: of the probe, by ratio a file a seed.
+        predictions: of the probe, by variant a file a seed, the original's first.
         manifest: of the images.
         split: likewise.
         audit: what `audit.audit` wrote.
         groups: the facts that `groups.find_groups` wrote.
         free: what `savings.measure_own` wrote.
         targets: recommendation.md, .json, and the figure as .svg and .png.
-        rounds: what `pairs.judge` wrote of one ratio after the other; none, where no networks were
+        rounds: what `pairs.judge` wrote of one store after the other; none, where no networks were
             fine-tuned.
         larger: the folder of `larger.look_larger`, or nothing.
     """
     proposed, planned = _json(proposal), _json(plan)
-    compared = against_original(differences)
-    probe = compared[compared["learner"] == what["probe"]]
-    table = pd.read_csv(sizes)
-    size_of: dict[float, dict[Any, Any]] = {row["ratio"]: row for row in table.to_dict("records")}
+    probe = rungs(differences, what["probe"], sizes).merge(
+        pd.read_csv(uses).drop(columns=["seeds", "n"]), on="variant", validate="one_to_one"
+    )
+    size_of = pd.read_csv(sizes).set_index("variant").to_dict("index")
     tried = [_json(path) for path in rounds]
-    ratio = tried[-1]["ratio"] if tried else proposed["ratio"]
-    used = pd.read_csv(uses)
-    found = _probe(probe, pd.read_csv(accuracy), used, what["probe"], ratio, split)
+    variant = tried[-1]["variant"] if tried else proposed["variant"]
+    found = _probe(probe, pd.read_csv(accuracy), what["probe"], variant, split)
     pairs = tried[-1] if tried else None
     evidence = None
     if pairs:
@@ -95,49 +95,51 @@ def recommend(
         evidence["smaller"] = pairs["image_size"] < what["image_size"]
     told = verdict(proposed, found, evidence, what["margin"])
     if told == CANNOT_TELL:
-        ratio = None  # nobody is to take a number for an answer
+        variant = None  # nobody is to take a number for an answer
     audited = _json(audit)
     found_in_manifest = _manifest(manifest, split)
     facts: dict[str, Any] = {
         "images": what["images"],
         "verdict": told,
-        "quality": None if ratio is None else round(100 * ratio),
+        "store": None if variant is None else store_of(variant),
+        "quality": None if variant is None else quality_of_variant(variant),
         "margin": what["margin"],
         "class_margin": what["class_margin"],
         "image_size": what["image_size"],
-        "original_bytes": int(size_of[1.0]["bytes"]),
-        "compressed_bytes": None if ratio is None else int(size_of[ratio]["bytes"]),
-        "saved": None if ratio is None else 1 - size_of[ratio]["relative_size"],
+        "original_bytes": int(size_of[ORIGINAL]["bytes"]),
+        "compressed_bytes": None if variant is None else int(size_of[variant]["bytes"]),
+        "saved": None if variant is None else 1 - size_of[variant]["relative_size"],
+        "of_own_size": _of_own_size(probe, variant, what["margin"]),
         "probe": found,
         "pairs": pairs["difference"]["pairs"] if pairs else 0,
         "fine_tuned": pairs,
         "contradicted": [one for one in tried if one["loses"]],
-        "larger": _larger(larger, ratio),
-        "lost": {"ratio": proposed["lost"], "classes": proposed["lost_classes"]},
+        "larger": _larger(larger, variant),
+        "lost": {"variant": proposed["lost"], "classes": proposed["lost_classes"]},
         "needed": {
-            "ratio": proposed["next"],
+            "variant": proposed["next"],
             "images": proposed["images_needed"],
         },
-        "classes": [] if ratio is None else _classes(predictions, split, ratio),
+        "classes": [] if variant is None else _classes(predictions, split, variant),
         "unknown_classes": _unknown_classes(predictions, split, what["class_margin"]),
         "audit": {"warning": warning(audited), "reason": audited["reason"]},
-        "source": _source(size_of[1.0]),
+        "source": _source(size_of[ORIGINAL]),
         "manifest": found_in_manifest,
         "told": what["told"],
         "groups": _json(groups) | {"pairs_file": str(Path(groups).with_suffix(".pairs.png"))},
         "plan": {name: value for name, value in planned.items() if name != "speed"},
         "seconds": round(time.time() - started),
         "free": _json(free) | {"command": _command(what, "STORE=original-opt")},
-        "command": None if ratio is None else _command(what, f"QUALITY={round(100 * ratio)}"),
+        "command": None if variant is None else _command(what, f"STORE={store_of(variant)}"),
         "giving_up": giving_up(found_in_manifest),
-        "runs": _runs(predictions, tried, ratio),
+        "runs": _runs(predictions, tried, variant),
     }
     from jpegprep.results.figures.accuracy import recommended  # `propose` draws nothing
 
     text, numbers, *figures = targets
-    recommended(probe, table, facts, *figures)
+    recommended(probe, facts, *figures)
     write_json(numbers, facts)
-    page = markdown(what["name"], facts, probe, used, size_of)
+    page = markdown(what["name"], facts, probe)
     write_text(text, page)
     return f"{page.splitlines()[0].removeprefix('# ')}; see {text}"
 
@@ -150,31 +152,50 @@ def _json(path: str | Path) -> dict[str, Any]:
 def _probe(
     probe: pd.DataFrame,
     accuracy: pd.DataFrame,
-    uses: pd.DataFrame,
     learner: str,
-    ratio: float | None,
+    variant: str | None,
     split: str | Path,
 ) -> dict[str, Any]:
-    """Return what the probe found on the originals and at a ratio."""
-    own = accuracy[(accuracy["learner"] == learner) & (accuracy["ratio"] == 1.0)].iloc[0]
+    """Return what the probe found on the originals and on a variant."""
+    own = accuracy[(accuracy["learner"] == learner) & (accuracy["variant"] == ORIGINAL)].iloc[0]
     found: dict[str, Any] = {"n": int(own["n"]), "repeats": int(own["seeds"])}
     found |= {"original": float(own["accuracy"])}
     found |= {f"original_{end}": float(own[end]) for end in ("low", "high")}
     labels = read_parquet(split, ["label"]).to_pandas()["label"]
     found["chance"] = float(labels.value_counts(normalize=True).max())
-    if ratio is not None:
-        row = probe[probe["ratio"] == ratio].iloc[0]
+    if variant is not None:
+        row = probe[probe["variant"] == variant].iloc[0]
         found |= {name: float(row[name]) for name in ("difference", "low", "high", "p")}
-        beyond = uses[uses["ratio"] == ratio].iloc[0]
         for name in ("balanced", "log_loss", "on_originals", "generalization_gap"):
-            ends = (beyond[name], beyond[f"{name}_low"], beyond[f"{name}_high"])
+            ends = (row[name], row[f"{name}_low"], row[f"{name}_high"])
             found[name] = dict(zip(("difference", "low", "high"), map(float, ends), strict=True))
     return found
 
 
-def _larger(folders: Sequence[str | Path], ratio: float | None) -> dict[str, Any] | None:
+def _of_own_size(probe: pd.DataFrame, variant: str | None, margin: float) -> dict[str, Any] | None:
+    """Return the store of the fewest bytes that keeps the images' size, where the answer does not.
+
+    It stands above the answer on the ladder, and is shown by the probe as all are down to it.
+    """
+    if variant is None or not is_resized(variant):
+        return None
+    above = probe[: probe["variant"].tolist().index(variant)]
+    shown = above[(above["low"] > -margin).cummin()]
+    whole = shown[~shown["variant"].map(is_resized)].tail(1).to_dict("records")
+    return (
+        {
+            "store": store_of(whole[0]["variant"]),
+            "saved": 1 - whole[0]["relative_size"],
+            **{name: whole[0][name] for name in ("difference", "low", "high")},
+        }
+        if whole
+        else None
+    )
+
+
+def _larger(folders: Sequence[str | Path], variant: str | None) -> dict[str, Any] | None:
     """Return what the probe found at a larger size of images."""
-    if not folders or ratio is None:
+    if not folders or variant is None:
         return None
     sides: dict[bool, list[Any]] = {True: [], False: []}
     groups = None
@@ -197,21 +218,21 @@ def _larger(folders: Sequence[str | Path], ratio: float | None) -> dict[str, Any
 
 
 def _classes(
-    predictions: Mapping[float, Sequence[str | Path]], split: str | Path, ratio: float
+    predictions: Mapping[str, Sequence[str | Path]], split: str | Path, variant: str
 ) -> list[dict[str, Any]]:
     """Return the five classes that lose most by the probe, each with its interval."""
-    rows = class_rows("", "", read_ratios({r: predictions[r] for r in (1.0, ratio)}, split))
+    rows = class_rows("", "", read_ratios({x: predictions[x] for x in (ORIGINAL, variant)}, split))
     worst = rows[rows["difference"] < 0].dropna(subset="low").sort_values("difference").head(5)
     names = ("class", "n", "original_accuracy", "accuracy", "difference", "low", "high")
     return [{name: row[name] for name in names} for row in worst.to_dict("records")]
 
 
 def _unknown_classes(
-    predictions: Mapping[float, Sequence[str | Path]], split: str | Path, margin: float
+    predictions: Mapping[str, Sequence[str | Path]], split: str | Path, margin: float
 ) -> list[dict[str, Any]]:
     """Return the classes that could not be seen to lose the margin: they hardly have so much."""
-    found = read_ratios({1.0: predictions[1.0]}, split)
-    correct = found.correct(1.0)
+    found = read_ratios({ORIGINAL: predictions[ORIGINAL]}, split)
+    correct = found.of_originals
     of_class = [correct[:, found.labels == label] for label in range(len(found.classes))]
     return [
         {"class": name, "n": right.shape[1], "original_accuracy": float(right.mean())}
@@ -262,13 +283,13 @@ def _manifest(manifest: str | Path, split: str | Path) -> dict[str, Any]:
 
 
 def _runs(
-    predictions: Mapping[float, Sequence[str | Path]],
+    predictions: Mapping[str, Sequence[str | Path]],
     tried: Sequence[Mapping[str, Any]],
-    ratio: float | None,
+    variant: str | None,
 ) -> list[str]:
     """Return the run.json of all that the numbers are of."""
-    ratios = [1.0] if ratio is None else [1.0, ratio]
-    found = [str(Path(path).with_name("run.json")) for r in ratios for path in predictions[r]]
+    sides = [ORIGINAL] if variant is None else [ORIGINAL, variant]
+    found = [str(Path(path).with_name("run.json")) for x in sides for path in predictions[x]]
     for one in tried:
         found += [run for runs in one["runs"].values() for run in runs]
     return list(dict.fromkeys(found))
@@ -295,7 +316,7 @@ def giving_up(found: Mapping[str, Any]) -> str:
 
 
 def _command(what: Mapping[str, Any], to: str) -> str:
-    """Return the command that converts the images, ``QUALITY=50`` or ``STORE=original-opt``."""
+    """Return the command that converts the images, as ``STORE=original-opt``."""
     command = f"make convert IMAGES={shlex.quote(what['images'])} TO=/path/to/new/folder"
     said = [
         f" {key.upper()}={shlex.quote(str(what[key]).lower() if not what[key] else what[key])}"

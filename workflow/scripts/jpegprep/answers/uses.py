@@ -1,7 +1,7 @@
-"""What a ratio costs beyond top-1: in both uses of the images, by class, and in log-loss.
+"""What a store costs beyond top-1: in both uses of the images, by class, and in log-loss.
 
-Later images are compressed, too, or they are not. The probe's models of each ratio are tested on
-images of that ratio, on the originals, and its models of the originals on that ratio's: their
+Later images are compressed, too, or they are not. The probe's models of each store are tested on
+images of that store, on the originals, and its models of the originals on that store's: their
 features are there already.
 """
 
@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from jpegprep.common.files import replacing
+from jpegprep.common.layout import ORIGINAL
 from jpegprep.common.parquet import read_parquet
 from jpegprep.evaluation.accuracy import groups_of
 from jpegprep.evaluation.gaps import gaps_of
@@ -27,18 +28,18 @@ Labels = npt.NDArray[np.int64]  # (n,)
 
 
 def measure_uses(
-    features: Mapping[float, str | Path],
-    models: Mapping[float, Sequence[str | Path]],
-    predictions: Mapping[float, Sequence[str | Path]],
+    features: Mapping[str, str | Path],
+    models: Mapping[str, Sequence[str | Path]],
+    predictions: Mapping[str, Sequence[str | Path]],
     target: str | Path,
 ) -> None:
-    """Write what each ratio costs, a row a ratio below 1.
+    """Write what each store costs, a row a variant but the original.
 
     Args:
-        features: of all images at each ratio, of the probe.
-        models: at each ratio the probe's model.npz, one a seed.
+        features: of all images of each variant, of the probe.
+        models: of each variant the probe's model.npz, one a seed.
         predictions: likewise its predictions.parquet.
-        target: the CSV to write: ratio, seeds, n, the columns of `gaps.gaps_of`, and
+        target: the CSV to write: variant, seeds, n, the columns of `gaps.gaps_of`, and
             ``balanced``, ``balanced_low``, ``balanced_high`` (the difference of balanced accuracy,
             a fraction) and ``log_loss``… (the difference of log-loss, in nats: above 0 it is
             worse).
@@ -46,22 +47,22 @@ def measure_uses(
     Raises:
         UserError: where a file is damaged.
     """
-    tested = read_predictions(predictions[1.0][0])
+    tested = read_predictions(predictions[ORIGINAL][0])
     labels, groups = tested["label"].to_numpy(), groups_of([tested])
-    originals, of_originals = all_features(features[1.0]), _read(predictions[1.0])
+    originals, of_originals = all_features(features[ORIGINAL]), _read(predictions[ORIGINAL])
     rows = []
-    for ratio in sorted(features, reverse=True):
-        if ratio == 1:
+    for variant in features:
+        if variant == ORIGINAL:
             continue
-        compressed, of_compressed = all_features(features[ratio]), _read(predictions[ratio])
+        compressed, of_compressed = all_features(features[variant]), _read(predictions[variant])
         found = {
             "original_original": of_originals,
-            "original_compressed": _predicted(models[1.0], compressed),
+            "original_compressed": _predicted(models[ORIGINAL], compressed),
             "compressed_compressed": of_compressed,
-            "compressed_original": _predicted(models[ratio], originals),
+            "compressed_original": _predicted(models[variant], originals),
         }
         right = {sides: found[sides].argmax(axis=2) == labels for sides in found}
-        row: dict[str, Any] = {"ratio": ratio, "seeds": len(of_originals), "n": len(labels)}
+        row: dict[str, Any] = {"variant": variant, "seeds": len(of_originals), "n": len(labels)}
         row |= gaps_of(right, crossfitted=True, groups=groups)
         change = right["compressed_compressed"].astype(float) - right["original_original"]
         worse = _log_loss(of_compressed, labels) - _log_loss(of_originals, labels)

@@ -9,16 +9,18 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from math import ceil
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from jpegprep.common.errors import UserError
 from jpegprep.common.files import write_json
 from jpegprep.common.layout import SPLITS
-from jpegprep.datasets.archives import members
+from jpegprep.datasets.archives import members, read_listed
 from jpegprep.datasets.columns import Columns, Contents
 from jpegprep.datasets.csv_files import read_csv
 from jpegprep.datasets.listing import (
@@ -36,9 +38,10 @@ from jpegprep.datasets.parquet_images import inspect_parquet
 from jpegprep.datasets.problems import FEWEST
 from jpegprep.datasets.sources import kind_of, scan
 from jpegprep.datasets.webdataset import inspect_shards
-from jpegprep.images.formats import not_read
+from jpegprep.images.formats import not_read, opened
 
 _SHARD_BYTES = 1 << 28  # 256 MiB
+_SAMPLE = 60  # images whose headers are read
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ class OwnImages:
         columns: of shards and Parquet, what stands where, as their adapters ask it.
         asked: of a CSV, what the user says of its columns.
         told: what was found by itself, in words.
+        sides: the shorter sides of a sample of the images, in pixels; of shards and Parquet none.
     """
 
     path: str
@@ -77,6 +81,7 @@ class OwnImages:
     columns: Mapping[str, str] = field(default_factory=dict)
     asked: Mapping[str, Any] = field(default_factory=dict)
     told: str = ""
+    sides: tuple[int, ...] = ()
 
 
 def inspect(
@@ -234,7 +239,9 @@ def _folder(path: Path, rare: str) -> OwnImages:
     links = sum(file.problem == "link" for file in files)
     images = [(text_of(file.path), file.bytes) for file in files if not file.problem]
     found = _in_folders(path, images, list(map(text_of, empty)), links)
-    return _checked(path, "folder", digest_of(files), found, rare)
+    images_of = _sampled([file for file in files if looks_like_image(file.path)])
+    sides = _sides([partial(read_listed, path, file) for file in images_of])
+    return replace(_checked(path, "folder", digest_of(files), found, rare), sides=sides)
 
 
 def _kept(
@@ -251,7 +258,8 @@ def _kept(
         write_json(kept, asdict(read()))
     found = json.loads(kept.read_text(encoding="utf-8"))
     amounts = {split: (count, size) for split, (count, size) in found["amounts"].items()}
-    return OwnImages(**{**found, "classes": tuple(found["classes"]), "amounts": amounts})
+    listed = {name: tuple(found[name]) for name in ("classes", "sides")}
+    return OwnImages(**{**found, **listed, "amounts": amounts})
 
 
 def _read_archive(path: Path, digest: str, rare: str) -> OwnImages:
@@ -262,7 +270,11 @@ def _read_archive(path: Path, digest: str, rare: str) -> OwnImages:
         raise UserError(f"images={reason}; it is truncated or damaged: make it again") from None
     links = sum(member.problem == "link" for member in named)
     images = [(member.name, member.size) for member in named if not member.problem]
-    return _checked(path, "archive", digest, _in_folders(path, images, [], links), rare)
+    taken = set(_sampled([i for i, member in enumerate(named) if looks_like_image(member.name)]))
+    of_sample = members(path, lambda number, name: number in taken)
+    sides = _sides([partial(bytes, member.data) for member in of_sample if member.data])
+    found = _checked(path, "archive", digest, _in_folders(path, images, [], links), rare)
+    return replace(found, sides=sides)
 
 
 def _csv(path: Path, rare: str, asked: Columns) -> OwnImages:
@@ -274,7 +286,9 @@ def _csv(path: Path, rare: str, asked: Columns) -> OwnImages:
     if not found.counts:
         raise UserError(f"images={path} names no image{_not_followed(len(table.files))}")
     images = _checked(path, "csv", digest_of(table.files), found, rare)
-    return replace(images, asked=dict(asked), told=table.told)
+    of_sample = _sampled([file for file in table.files if not file.problem])
+    sides = _sides([partial(read_listed, path.parent, file) for file in of_sample])
+    return replace(images, asked=dict(asked), told=table.told, sides=sides)
 
 
 def _of_labels(path: Path, kind: str, digest: str, held: Contents, rare: str) -> OwnImages:
@@ -285,6 +299,23 @@ def _of_labels(path: Path, kind: str, digest: str, held: Contents, rare: str) ->
         raise UserError(f"images={path}: no image has a label")
     images = _checked(path, kind, digest, found, rare)
     return replace(images, columns=held.columns, told=held.told)
+
+
+_Of = TypeVar("_Of")
+
+
+def _sampled(images: Sequence[_Of]) -> list[_Of]:
+    """Return some of the images, at even distances."""
+    return list(images[:: max(1, len(images) // _SAMPLE)])
+
+
+def _sides(files: Sequence[Callable[[], bytes]]) -> tuple[int, ...]:
+    """Return the shorter sides of images, by their headers; not of what cannot be read."""
+    found = []
+    for read in files:
+        with suppress(Exception), opened(read()) as image:
+            found.append(min(image.size))
+    return tuple(found)
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,12 @@ from statsmodels.stats.proportion import proportion_confint
 
 from jpegprep.common.errors import UserError
 from jpegprep.common.files import write_json
+from jpegprep.common.layout import ORIGINAL
 from jpegprep.common.parallel import in_order
 from jpegprep.common.parquet import read_parquet
 from jpegprep.evaluation.kept import kept_by_class, uneven_in_words
 from jpegprep.evaluation.stats import CROSSFITTED_FACTOR, accuracy_interval
+from jpegprep.images.variants import store_of
 from jpegprep.learners.folds import FOLDS, folds_of, places_and_groups
 from jpegprep.shards.headers import NAMES, OF_BYTES, header_features
 from jpegprep.shards.shards import ShardReader, splits_of
@@ -48,13 +50,13 @@ Labels = npt.NDArray[np.int64]
 
 
 def audit(
-    shards: Mapping[float, str | Path],
+    shards: Mapping[str, str | Path],
     groups: str | Path,
     split: str | Path,
     target: str | Path,
     threads: int,
 ) -> None:
-    """Predict the classes from headers alone at each ratio, and write what came of it as JSON.
+    """Predict the classes from headers alone, of each variant, and write what came of it as JSON.
 
     A random forest is cross-validated in five folds on the images of all splits, each class of the
     same weight. Of images that have equal bytes before compression and the same class one counts;
@@ -63,7 +65,7 @@ def audit(
     result is the same for any number of threads.
 
     Args:
-        shards: of each ratio the folder of its shards; 1.0, the original, is among them.
+        shards: of each variant the folder of its shards; the original's comes first.
         groups: the file that says which images belong together, and which have equal bytes.
         split: the parquet file that gives each image its class.
         target: the file to write, an object with these keys. ``reason``: why there is no audit, or
@@ -71,32 +73,32 @@ def audit(
             predicted. ``classes``: audited; ``classes_left_out``: with a single image. The rest is
             missing where there is no audit. ``folds``; ``rule``: when it ``leaks``, in words.
             ``chance``: the ``accuracy`` of naming the largest class, and the ``balanced_accuracy``
-            of any guess (one over the classes). ``ratios``: a list, of each ``ratio`` whether it
-            ``leaks`` (without bytes), what `_predictions` tells of ``all_headers`` and
+            of any guess (one over the classes). ``variants``: a list, of each ``variant`` whether
+            it ``leaks`` (without bytes), what `_predictions` tells of ``all_headers`` and
             ``without_bytes`` (file size is partly content), and what `kept_by_class` tells of the
-            distinct images: ``kept``, null at 1.0.
+            distinct images: ``kept``, null of the original.
         threads: how many read files; the forests grow in one.
 
     Raises:
         UserError: where shards are damaged, differ in their images, or lack a row of the groups or
             the split.
     """
-    tars = {ratio: [t for of in splits_of(f).values() for t in of] for ratio, f in shards.items()}
-    readers = {ratio: ShardReader(of) for ratio, of in tars.items()}
-    for ratio, reader in readers.items():
-        if not np.array_equal(reader.keys, readers[1.0].keys):
+    tars = {name: [t for of in splits_of(f).values() for t in of] for name, f in shards.items()}
+    readers = {name: ShardReader(of) for name, of in tars.items()}
+    for name, reader in readers.items():
+        if not np.array_equal(reader.keys, readers[ORIGINAL].keys):
             raise UserError(
-                f"{shards[ratio]}: holds other images than {shards[1.0]}; remove it: its shards "
-                "are made again"
+                f"{shards[name]}: holds other images than {shards[ORIGINAL]}; remove it: its "
+                "shards are made again"
             )
-    table = _distinct(readers[1.0].keys, groups, split)
+    table = _distinct(readers[ORIGINAL].keys, groups, split)
     counts = table["class"].value_counts()
     known = table[table["class"].map(counts) > 1]
     drawn = _sample(known)
     names, labels = np.unique(drawn["class"].to_numpy(dtype=str), return_inverse=True)
     result: dict[str, Any] = {
         "reason": "",
-        **{"images": len(readers[1.0]), "distinct": len(table), "audited": len(drawn)},
+        **{"images": len(readers[ORIGINAL]), "distinct": len(table), "audited": len(drawn)},
         **{"classes": len(names), "classes_left_out": int((counts < 2).sum())},
     }
     if len(names) < 2:
@@ -110,20 +112,20 @@ def audit(
     chance = float(np.bincount(labels).max() / len(labels))
     result |= {"folds": FOLDS, "rule": _RULE}
     result["chance"] = {"accuracy": _round(chance), "balanced_accuracy": _round(1 / len(names))}
-    ratios = []
-    for ratio, reader in readers.items():
+    variants = []
+    for variant, reader in readers.items():
         features = _features(reader, drawn.index.to_numpy(), threads)
         told = {
             name: _predictions(features[:, columns], columns, labels, fold, names)
             for name, columns in _COLUMNS.items()
         }
         kept = None
-        if ratio != 1:
-            same = same_files(shards[ratio], shards[1.0])["same"].to_numpy()
+        if variant != ORIGINAL:
+            same = same_files(shards[variant], shards[ORIGINAL])["same"].to_numpy()
             kept = kept_by_class(same[table.index], table["class"].to_numpy(dtype=str))
         leaks = told["without_bytes"]["leaks"]
-        ratios.append({"ratio": ratio, "leaks": leaks, **told, "kept": kept})
-    write_json(target, {**result, "ratios": ratios})
+        variants.append({"variant": variant, "leaks": leaks, **told, "kept": kept})
+    write_json(target, {**result, "variants": variants})
 
 
 def warning(audit: Mapping[str, Any]) -> str:
@@ -139,27 +141,27 @@ def warning(audit: Mapping[str, Any]) -> str:
     if audit["reason"]:
         return ""
     chance = audit["chance"]["balanced_accuracy"]
-    return " ".join(_of_leaks(audit["ratios"], chance) + _of_kept(audit["ratios"]))
+    return " ".join(_of_leaks(audit["variants"], chance) + _of_kept(audit["variants"]))
 
 
-def _of_leaks(ratios: Sequence[Mapping[str, Any]], chance: float) -> list[str]:
-    leaking = [of for of in ratios if of["leaks"]]
+def _of_leaks(variants: Sequence[Mapping[str, Any]], chance: float) -> list[str]:
+    leaking = [of for of in variants if of["leaks"]]
     if not leaking:
         return []
-    first = max(leaking, key=lambda of: of["ratio"])
+    first = leaking[0]
     told = first["without_bytes"]
     columns = _listed([column["name"].replace("_", " ") for column in told["columns"]])
-    where = "before compression" if first["ratio"] == 1 else f"at ratio {first['ratio']}"
-    after = [of for of in ratios if of["ratio"] < first["ratio"]]
+    where = "before compression" if first["variant"] == ORIGINAL else _with(first)
+    after = variants[list(variants).index(first) + 1 :]
     if _above_chance(told, chance):
         share, low, high = (told[f"balanced_accuracy{of}"] for of in ("", "_low", "_high"))
         what = (
             f"{share:.0%} of the images of a class on average {where} (95 % interval {low:.0%} to "
             f"{high:.0%}; chance {chance:.0%})"
         )
-        shares = [(of["without_bytes"]["balanced_accuracy"], of["ratio"]) for of in after]
-        for share, ratio in sorted({min(shares), max(shares)}) if shares else ():
-            what += f", {share:.0%} at ratio {ratio}"
+        shares = [(of["without_bytes"]["balanced_accuracy"], _with(of)) for of in after]
+        for share, told_of in sorted({min(shares), max(shares)}) if shares else ():
+            what += f", {share:.0%} {told_of}"
     else:
         found = told["found"][0]
         what = (
@@ -167,8 +169,8 @@ def _of_leaks(ratios: Sequence[Mapping[str, Any]], chance: float) -> list[str]:
             f"takes {found['falsely_found']:.0%} of the others"
         )
         for leaks, verb in ((True, "still"), (False, "not clearly")):
-            if alike := [str(of["ratio"]) for of in after if of["leaks"] == leaks]:
-                what += f", {verb} so at ratio {_listed(alike)}"
+            if alike := [_with(of) for of in after if of["leaks"] == leaks]:
+                what += f", {verb} so {_listed(alike)}"
     return [
         f"File headers give the class away: mostly from {columns}, and without the sizes of the "
         f"files, a random forest finds {what}.",
@@ -178,20 +180,21 @@ def _of_leaks(ratios: Sequence[Mapping[str, Any]], chance: float) -> list[str]:
     ]
 
 
+def _with(of: Mapping[str, Any]) -> str:
+    return f"with {store_of(of['variant'])}"
+
+
 def _listed(words: Sequence[str]) -> str:
     *others, last = words
     return f"{', '.join(others)} and {last}" if others else last
 
 
-def _of_kept(ratios: Sequence[Mapping[str, Any]]) -> list[str]:
-    uneven = [of for of in ratios if of["kept"] and of["kept"]["differs"]]
+def _of_kept(variants: Sequence[Mapping[str, Any]]) -> list[str]:
+    uneven = [of for of in variants if of["kept"] and of["kept"]["differs"]]
     if not uneven:
         return []
-    ratio, kept = max(
-        ((of["ratio"], of["kept"]) for of in uneven),
-        key=lambda pair: abs(pair[1]["classes"][0]["share"] - pair[1]["share"]),
-    )
-    return [uneven_in_words(ratio, kept)]
+    most = max(uneven, key=lambda of: abs(of["kept"]["classes"][0]["share"] - of["kept"]["share"]))
+    return [uneven_in_words(_with(most), most["kept"])]
 
 
 # The columns of each set of features, by their place in `NAMES`.

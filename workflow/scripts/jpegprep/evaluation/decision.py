@@ -45,9 +45,9 @@ class Decision:
         seeds: the seeds that would, with these images; None where no number would.
     """
 
-    shown: float | None
-    blocked: float | None
-    candidate: float | None
+    shown: Any
+    blocked: Any
+    candidate: Any
     images: int | None
     seeds: int | None
 
@@ -65,20 +65,31 @@ def decide(differences: pd.DataFrame, margin: float) -> Decision:
         differences: rows of `evaluation.compare` of one data set and learner, against its original.
         margin: the loss of accuracy that is accepted, a fraction.
     """
-    rows = differences.sort_values("ratio", ascending=False)
-    shown = _last_before(rows, rows["low"] > -margin)
-    candidate = _last_before(rows, rows["difference"] > -margin)
-    below = rows[rows["ratio"] < (1.0 if shown is None else shown)]
+    return decide_in_order(differences.sort_values("ratio", ascending=False), margin, "ratio")
+
+
+def decide_in_order(rows: pd.DataFrame, margin: float, key: str) -> Decision:
+    """Decide non-inferiority as `decide` does, in the order of the rows.
+
+    The order must not come from the accuracies: it may come from the bytes.
+
+    Args:
+        rows: of `evaluation.compare`, as of `decide`.
+        margin: likewise.
+        key: the column that names a row, as ``ratio`` or ``variant``.
+    """
+    passed = (rows["low"] > -margin).cummin()
+    shown = _last(rows[passed], key)
+    candidate = _last(rows[(rows["difference"] > -margin).cummin()], key)
+    below = rows[~passed]
     if below.empty:
         return Decision(shown, None, candidate, None, None)
     row = below.iloc[0]
-    return Decision(shown, float(row["ratio"]), candidate, *_needed(row, margin))
+    return Decision(shown, row[key], candidate, *_needed(row, margin))
 
 
-def _last_before(rows: pd.DataFrame, passed: "pd.Series[bool]") -> float | None:
-    """Return the ratio of the last row before the first that did not pass."""
-    run = rows[passed.cummin()]
-    return None if run.empty else float(run["ratio"].iloc[-1])
+def _last(rows: pd.DataFrame, key: str) -> Any:
+    return None if rows.empty else rows[key].iloc[-1]
 
 
 def _needed(row: "pd.Series[Any]", margin: float) -> tuple[int | None, int | None]:

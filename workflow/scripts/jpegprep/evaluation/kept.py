@@ -49,17 +49,17 @@ def kept_by_class(same: npt.NDArray[np.bool_], classes: npt.NDArray[np.str_]) ->
     }
 
 
-def uneven_in_words(ratio: float, kept: Mapping[str, Any]) -> str:
+def uneven_in_words(where: str, kept: Mapping[str, Any]) -> str:
     """Return what it means that classes differ in what was kept, in a sentence.
 
     Args:
-        ratio: of the compression.
+        where: with which compression, as ``at ratio 0.5``.
         kept: as `kept_by_class` tells it.
     """
     first = kept["classes"][0]
     return (
-        f"At ratio {ratio} compression left {first['share']:.0%} of the images of class "
-        f"{first['class']!r} as they were, and {kept['share']:.0%} of all images: it adds or "
+        f"{where[:1].upper()}{where[1:]} compression left {first['share']:.0%} of the images of "
+        f"class {first['class']!r} as they were, and {kept['share']:.0%} of all images: it adds or "
         "removes traces in some classes and not in others, which can change accuracy for reasons "
         "other than lost detail."
     )

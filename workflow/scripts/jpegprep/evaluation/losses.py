@@ -46,7 +46,8 @@ class Predictions:
     Attributes:
         keys: of the n images.
         labels: (n,) indexes of their classes.
-        predicted: by ratio, from 1.0 down, (seeds, n) indexes of the classes predicted.
+        predicted: by ratio, from 1.0 down, or by variant, the original first: (seeds, n) indexes
+            of the classes predicted.
         classes: the names of the classes.
         crossfitted: they are of models that were trained on the other folds.
         groups: (n,) as of `stats.spread`, or None.
@@ -54,39 +55,43 @@ class Predictions:
 
     keys: list[str]
     labels: npt.NDArray[np.int32]
-    predicted: Mapping[float, npt.NDArray[np.int32]]
+    predicted: Mapping[Any, npt.NDArray[np.int32]]
     classes: Sequence[str]
     crossfitted: bool = False
     groups: Groups | None = None
 
-    def correct(self, ratio: float) -> npt.NDArray[np.bool_]:
+    def correct(self, ratio: Any) -> npt.NDArray[np.bool_]:
         """Return whether each seed's model was right on each image, (seeds, n)."""
         correct: npt.NDArray[np.bool_] = self.predicted[ratio] == self.labels
         return correct
 
+    @property
+    def of_originals(self) -> npt.NDArray[np.bool_]:
+        """What `correct` returns of the originals."""
+        return self.correct(next(iter(self.predicted)))
 
-def read_ratios(
-    predictions: Mapping[float, Sequence[str | Path]], split: str | Path
-) -> Predictions:
-    """Read the predictions of all seeds at all ratios.
+
+def read_ratios(predictions: Mapping[Any, Sequence[str | Path]], split: str | Path) -> Predictions:
+    """Read the predictions of all seeds at all ratios, or of all variants.
 
     Args:
-        predictions: by ratio the predictions.parquet of the seeds, in the same order.
+        predictions: by ratio, or by variant, the predictions.parquet of the seeds, in the same
+            order; the original's first.
         split: the data set's split, with the columns class and label.
 
     Raises:
         UserError: where a file is damaged, or two are of different test images.
     """
     tables = {
-        ratio: [read_predictions(path) for path in predictions[ratio]]
-        for ratio in sorted(predictions, reverse=True)
+        ratio: [read_predictions(path) for path in paths] for ratio, paths in predictions.items()
     }
-    first = tables[1.0][0]
+    original = next(iter(tables))
+    first = tables[original][0]
     for ratio, seeds in tables.items():
         for path, table in zip(predictions[ratio], seeds, strict=True):
             if not table[["key", "label"]].equals(first[["key", "label"]]):
                 raise UserError(
-                    f"{path}: tested on other images than {predictions[1.0][0]}; remove both: "
+                    f"{path}: tested on other images than {predictions[original][0]}; remove both: "
                     "their runs are made again"
                 )
     names = read_parquet(split, ["class", "label"]).to_pandas().drop_duplicates()
@@ -104,7 +109,10 @@ def _read(
     predictions: Mapping[str, Mapping[float, Sequence[str | Path]]],
     splits: Mapping[str, str | Path],
 ) -> dict[str, Predictions]:
-    return {name: read_ratios(files, splits[name]) for name, files in predictions.items()}
+    return {
+        name: read_ratios(dict(sorted(files.items(), reverse=True)), splits[name])
+        for name, files in predictions.items()
+    }
 
 
 def classes(
@@ -178,7 +186,7 @@ def classes(
             for kept, images in zip(ranked["kept"], ranked["images"], strict=True)
         ]
     uneven = [
-        f"{dataset}: {uneven_in_words(ratio, told)}"
+        f"{dataset}: {uneven_in_words(f'at ratio {ratio}', told)}"
         for dataset, one in found.items()
         for told in [_kept_at(same[dataset, ratio], one)]
         if told["differs"]
@@ -207,7 +215,7 @@ def _kept_at(images: pd.DataFrame, found: Predictions) -> dict[str, Any]:
 def class_rows(dataset: str, learner: str, found: Predictions) -> pd.DataFrame:
     """Return the rows of `classes` of one data set: its classes in their order, each ratio."""
     rows: list[tuple[object, ...]] = []
-    originals = found.correct(1.0)
+    originals = found.of_originals
     kind = accuracy_interval(originals, crossfitted=found.crossfitted, groups=found.groups)[3]
     for label, name in enumerate(found.classes):
         images = found.labels == label
@@ -256,8 +264,8 @@ def _note(table: pd.DataFrame, found: Mapping[str, Predictions], learner: str, r
     )
 
 
-def lost_classes(found: Predictions, margin: float) -> dict[float, list[str]]:
-    """Return the classes that are shown to lose a margin at each compressed ratio.
+def lost_classes(found: Predictions, margin: float) -> dict[Any, list[str]]:
+    """Return the classes that are shown to lose a margin at each compressed ratio, or variant.
 
     The upper bound of the difference lies below -margin, in an interval that holds for all classes
     of a ratio at once (Bonferroni's correction). A class of one image or group shows nothing.
@@ -266,9 +274,9 @@ def lost_classes(found: Predictions, margin: float) -> dict[float, list[str]]:
         found: of one learner.
         margin: the loss of a class's accuracy that is accepted, a fraction.
     """
-    originals = found.correct(1.0)
+    originals = found.of_originals
     confidence = 1 - 0.05 / len(found.classes)
-    lost: dict[float, list[str]] = {}
+    lost: dict[Any, list[str]] = {}
     for ratio in list(found.predicted)[1:]:
         correct = found.correct(ratio)
         lost[ratio] = []

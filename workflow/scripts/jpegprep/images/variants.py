@@ -165,6 +165,39 @@ def _store(side: str | None, coded: str, smaller: bool) -> tuple[Treatment, ...]
     return tuple([*steps, Smaller()] if smaller else steps)
 
 
+def is_resized(variant: str) -> bool:
+    """Tell whether a variant makes large images smaller."""
+    return any(isinstance(step, Resized) for step in parse_variant(variant))
+
+
+def quality_of_variant(variant: str) -> int | None:
+    """Return the quality of the codec of a variant; None where it has none."""
+    for step in parse_variant(variant):
+        if isinstance(step, Coded) and (match := re.match(r"q(\d+)", step.setting)):
+            return int(match[1])
+    return None
+
+
+def in_words(store: str) -> str:
+    """Return a store as a headline has it: ``JPEG quality 50, shorter side at most 320 px``."""
+    words: list[str] = []
+    for step in parse_variant(store):
+        match step:
+            case Coded(codec, setting):
+                about = CODECS[codec].ABOUT
+                quality = re.match(r"q(\d+)(-444)?", setting)
+                how = f"quality {quality[1]}{' 4:4:4' * bool(quality[2])}" if quality else setting
+                words.insert(0, f"{about.title} {how}")
+            case Resized(side):
+                words.append(f"shorter side at most {side} px")
+    return ", ".join(words) or store
+
+
+def store_of(variant: str) -> str:
+    """Return what a conversion is told to make a variant's files: it keeps sources by itself."""
+    return variant.removesuffix("-smaller")
+
+
 def variant_of_ratio(ratio: float, never_inflate: bool = False, full_chroma: bool = False) -> str:
     """Return the variant of a compression ratio in (0, 1], e.g. ``jpeg-q30`` for 0.3.
 

@@ -1,11 +1,14 @@
 """What compression saves: the bytes of every data set's images at every ratio."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from jpegprep.common.errors import UserError
+from jpegprep.common.files import replacing
+from jpegprep.common.layout import ORIGINAL
 from jpegprep.common.parquet import read_parquet
 from jpegprep.datasets.problems import SET_ASIDE
 from jpegprep.shards.shards import read_index, splits_of
@@ -18,13 +21,13 @@ COLUMNS = [
 
 
 def measure(
-    shards: Mapping[str, Mapping[float, str | Path]], manifests: Mapping[str, str | Path]
+    shards: Mapping[str, Mapping[Any, str | Path]], manifests: Mapping[str, str | Path]
 ) -> pd.DataFrame:
     """Measure the images of each data set at each ratio.
 
     Args:
-        shards: of each data set the folder of each ratio's shards; 1.0, the original, is among
-            them.
+        shards: of each data set the folder of each ratio's shards (or of other keys'); the
+            original is among them.
         manifests: the manifest of each data set.
 
     Returns:
@@ -52,11 +55,25 @@ def measure(
                 }
             )
     table = pd.DataFrame(rows)
-    original = table[table["ratio"] == 1.0].set_index("dataset")["bytes"]
+    original = table[table["variant"] == ORIGINAL].set_index("dataset")["bytes"]
     table["relative_size"] = table["bytes"] / table["dataset"].map(original)
     table["mean_bytes"] = table["bytes"] / table["images"]
     sources = pd.DataFrame({name: _source(path) for name, path in manifests.items()}).T
     return table.join(sources, on="dataset")[COLUMNS]
+
+
+def measure_stores(folders: Sequence[str | Path], manifest: str | Path, target: str | Path) -> None:
+    """Write the table of `measure` of the stores of one data set, from most bytes to fewest.
+
+    Args:
+        folders: of the shards of its variants; the original's is the first.
+        manifest: of the data set.
+        target: the CSV to write, without the column ratio.
+    """
+    found = measure({"": dict(enumerate(folders))}, {"": manifest})
+    table = found.sort_values("bytes", ascending=False, kind="stable")
+    with replacing(target) as part:
+        table.drop(columns=["dataset", "ratio"]).to_csv(part, index=False, lineterminator="\n")
 
 
 def same_files(folder: str | Path, other: str | Path) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from jpegprep.common.errors import UserError
 from jpegprep.datasets.own_images import inspect, registry_entry
 from jpegprep.datasets.sources import column_names
 from jpegprep.study.config import check_depth, check_learners, read_yaml, validate
+from jpegprep.study.ladder import ladder, named
 from jpegprep.study.study import Study
 
 
@@ -21,7 +22,7 @@ def own_study(
     """Return the study of a user's own images, and the checked configuration.
 
     The study has one data set, ``own-<name>``, whose variants never make an image larger. Its runs
-    are the probe's, at all ratios; at which the networks are fine-tuned is known once these are
+    are the probe's, of all stores; of which the networks are fine-tuned is known once these are
     there.
 
     Args:
@@ -38,9 +39,11 @@ def own_study(
         what["depth"] = _depth(what["depth"])
     for key, value in what.items():
         # What stands on the command line comes as text, also inside of a list.
-        if isinstance(value, str) and key in _COLUMNS:
+        if isinstance(value, str) and key in ("stores", "codecs") and value != "ladder":
+            what[key] = value.replace(",", " ").split()
+        elif isinstance(value, str) and key in _COLUMNS:
             what[key] = value if value.lower() != "false" else False
-        elif isinstance(value, str) and key not in ("images", "name", "probe", "rare"):
+        elif isinstance(value, str) and key not in ("images", "name", "probe", "rare", "stores"):
             what[key] = yaml.safe_load(value)
         elif isinstance(value, list):
             what[key] = [yaml.safe_load(x) if isinstance(x, str) else x for x in value]
@@ -52,7 +55,7 @@ def own_study(
     path = Path(registries) / "weights.yaml"
     weights = read_yaml(path)
     _check_size(what, weights, source, str(path))
-    check_learners(what["learners"], what["ratios"], weights, source, str(path))
+    check_learners(what["learners"], [1.0], weights, source, str(path))
     _check(what, source)
     split = what["split"]
     columns, pattern = _columns(what, source)
@@ -69,12 +72,18 @@ def own_study(
     if pattern is not None:
         entry["options"]["group"] = pattern
     what["told"] = images.told
+    stores = what["stores"]
+    if stores == "ladder":
+        stores = ladder(images.sides, what["image_size"], what["codecs"])
+    else:
+        stores = named(stores, f"{source}: stores")
     study = Study(
         name=f"recommend/{name}",
         datasets={f"own-{name}": entry},
-        ratios=sorted(what["ratios"], reverse=True),
+        ratios=[1.0],
+        stores=[f"{store}-smaller" for store in stores],
         seeds=[],
-        storage_ratio=min(what["ratios"]),
+        storage_ratio=1.0,
         margin=what["margin"],
         never_inflate=True,
         archives=None,

@@ -1,5 +1,6 @@
 """What every codec says of itself, and what it gets and gives."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -29,6 +30,7 @@ class About:
         modes: of Pillow's images that it stores as they are; others become RGB.
         metadata: what its files hold of a source's metadata.
         jpeg: whether its files are JPEG.
+        rung: returns the setting that stands for a quality of JPEG, where it is tried beside it.
     """
 
     name: str
@@ -46,6 +48,7 @@ class About:
     modes: frozenset[str] = frozenset({"L", "RGB"})
     metadata: frozenset[str] = frozenset({EXIF, XMP, ICC})
     jpeg: bool = False
+    rung: Callable[[int], str] = "q{}".format
 
     def holds(self, metadata: Any, mode: str) -> bool:
         """Tell whether a file can hold the metadata of an image of a Pillow mode."""

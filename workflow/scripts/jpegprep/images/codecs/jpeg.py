@@ -29,6 +29,7 @@ ABOUT = About(
     modes=frozenset({"L", "RGB", "CMYK"}),
     metadata=frozenset({EXIF, XMP, ICC, SEGMENTS}),
     jpeg=True,
+    rung="q{}-opt".format,
 )
 
 

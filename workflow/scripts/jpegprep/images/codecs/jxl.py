@@ -5,6 +5,17 @@ from typing import Any
 
 from jpegprep.images.codecs.codec import EXIF, XMP, About, Picture, in_mode
 
+
+def _rung(quality: int) -> str:
+    """Return libjxl's distance for a quality (JxlEncoderDistanceFromQuality)."""
+    distance = (
+        0.1 + (100 - quality) * 0.09
+        if quality >= 30
+        else 53 / 3000 * quality**2 - 23 / 20 * quality + 25
+    )
+    return f"d{round(distance, 1):g}"
+
+
 ABOUT = About(
     name="jxl",
     title="JPEG XL",
@@ -19,6 +30,7 @@ ABOUT = About(
     readers=("imagecodecs", "Safari"),
     side=65_500,
     metadata=frozenset({EXIF, XMP}),
+    rung=_rung,
 )
 _CONTAINER = b"\0\0\0\x0cJXL \r\n\x87\n\0\0\0\x14ftypjxl \0\0\0\0jxl "
 

@@ -8,7 +8,8 @@ import pandas as pd
 
 from jpegprep.common.layout import ORIGINAL
 from jpegprep.evaluation.decision import against_original, in_points
-from jpegprep.results.figures.drawing import COLOURS, save
+from jpegprep.images.variants import is_resized, store_of
+from jpegprep.results.figures.drawing import save
 from jpegprep.results.figures.panels import (
     apart,
     band,
@@ -120,52 +121,61 @@ def difference_vs_ratio(
         save(figure, targets)
 
 
-def recommended(
-    probe: pd.DataFrame, sizes: pd.DataFrame, facts: Mapping[str, Any], *targets: str | Path
-) -> None:
-    """Draw what each ratio of a user's images saves, and what it costs.
+def recommended(probe: pd.DataFrame, facts: Mapping[str, Any], *targets: str | Path) -> None:
+    """Draw what each store of a user's images costs, against the bytes that it takes.
 
     Args:
-        probe: the probe's rows of `evaluation.compare`, against the original.
-        sizes: the table of `sizes.measure`.
+        probe: what `proposal.rungs` returns.
         facts: the recommendation; its fine-tuned network is drawn beside the probe.
         targets: files to write, .svg or .png.
     """
-    points = probe.sort_values("ratio")
-    with panels(2) as (figure, (cost, saving)):
-        cost.axhline(0, color="0.5", linewidth=0.8)
-        cost.axhline(-100 * facts["margin"], color="0.2", linewidth=0.8, linestyle="--")
-        fine = facts["fine_tuned"]
-        drawn = [(points, "probe (frozen backbone)", 0.0)]
-        if fine and facts["quality"]:
+    fine = facts["fine_tuned"]
+    with panels(1, wide=True) as (figure, (axis,)):
+        axis.axhline(0, color="0.5", linewidth=0.8)
+        axis.axhline(-100 * facts["margin"], color="0.2", linewidth=0.8, linestyle="--")
+        resized = probe["variant"].map(is_resized)
+        drawn = [(probe[~resized], "probe (frozen backbone)", 1.0)]
+        if resized.any():
+            drawn.append((probe[resized], "probe, images made smaller", 1.0))
+        if fine and facts["store"]:
             row = {name: [fine["difference"][name]] for name in ("difference", "low", "high")}
-            at = facts["quality"] / 100
-            drawn.append((pd.DataFrame({"ratio": [at], **row}), f"{fine['learner']}, pairs", 0.015))
+            at = pd.DataFrame({"relative_size": [1 - facts["saved"]], **row})
+            drawn.append((at, f"{fine['learner']}, pairs", 0.97))
         for i, (table, label, shift) in enumerate(drawn):
             difference, low, high = (
-                100 * table[name].to_numpy() for name in ("difference", "low", "high")
+                100 * table[name].to_numpy(dtype=float) for name in ("difference", "low", "high")
             )
-            cost.errorbar(
-                table["ratio"].to_numpy() + shift,
+            axis.errorbar(
+                100 * table["relative_size"].to_numpy(dtype=float) * shift,
                 difference,
                 yerr=[difference - low, high - difference],
                 label=label,
                 **interval_line(i),
             )
-        cost.set_ylabel("accuracy less the original's, points")
-        left = sizes.sort_values("ratio")
-        saving.plot(
-            left["ratio"], 100 * left["relative_size"], color=COLOURS[2], marker="s", markersize=3.5
-        )
-        saving.set_ylim(0, 105)
-        saving.set_ylabel("bytes, % of the originals")
-        for axis in (cost, saving):
-            ratio_axis(axis)
-            if facts["quality"]:
-                axis.axvline(facts["quality"] / 100, color="0.6", linewidth=0.8, linestyle=":")
+        for rung in probe.to_dict("records"):
+            axis.annotate(
+                store_of(rung["variant"]).removesuffix("-opt"),
+                (100 * rung["relative_size"], 100 * rung["low"]),
+                xytext=(0, -3),
+                textcoords="offset points",
+                rotation=90,
+                ha="center",
+                va="top",
+                fontsize=5,
+                color="0.35",
+            )
+        if facts["store"]:
+            axis.axvline(100 * (1 - facts["saved"]), color="0.6", linewidth=0.8, linestyle=":")
+        axis.set_xscale("log")
+        axis.invert_xaxis()
+        axis.margins(y=0.18)
+        axis.xaxis.set_major_formatter("{x:g}")
+        axis.xaxis.set_minor_formatter("{x:g}")
+        axis.set_xlabel("bytes, % of the originals'")
+        axis.set_ylabel("accuracy less the original's, points")
         legend_below(
             figure,
-            [cost],
+            [axis],
             f"bars: 95 % intervals, paired; dashed: the margin, {in_points(facts['margin'])}",
         )
         save(figure, targets)
