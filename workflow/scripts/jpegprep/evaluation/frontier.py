@@ -132,7 +132,7 @@ def _of_dataset(
 ) -> pd.DataFrame:
     table = facts.assign(dataset=dataset, mean_bytes=facts["bytes"] / facts["images"])
     table["tested_as"] = table["store"].map(tested_as)
-    whole = table.set_index("store").loc[ORIGINAL, "bytes"]
+    whole = table.loc[table["store"] == ORIGINAL, "bytes"].item()
     table["saved"] = 1 - table["bytes"] / whole
     columns = ["seeds", "n", "interval", "accuracy", "low", "high"]
     bounds = {"low": "accuracy_low", "high": "accuracy_high"}
@@ -156,7 +156,7 @@ def _of_dataset(
     table.loc[same, ["difference", "low", "high"]] = 0.0
     table["p_loss"] = table["tested_as"].map(p_values).mask(same, 0.0)
     chance = float(labels.value_counts(normalize=True).iloc[0])
-    low = float(of_store.loc[ORIGINAL, "accuracy_low"])
+    low = float(table.loc[table["store"] == ORIGINAL, "accuracy_low"].item())
     table["learnt"] = beats_largest_class(low, chance, margin)
     table["alone"] = (table["low"] > -margin) & table["learnt"]
     table["shown"] = shown_of(table)

@@ -90,8 +90,8 @@ def _first_different(one: ShardReader, other: ShardReader, threads: int) -> str 
         if files[0] == files[1]:
             return True
         # A source that was kept is decoded as the data set's sources are.
-        pixels = [decode_rgb(data, one.decoding) for data in files]
-        return np.array_equal(*pixels)
+        pixels, others = (decode_rgb(data, one.decoding) for data in files)
+        return np.array_equal(pixels, others)
 
     for i, equal in enumerate(in_order(same, range(len(one)), threads)):
         if not equal:
