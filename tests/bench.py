@@ -22,8 +22,12 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import cv2
+import imagecodecs
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
+import pyjpegli
 import skimage.data
 import torch
 import webdataset
@@ -39,6 +43,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "workflow/scripts"))
 
 from jpegprep.datasets.weights import fetch_weights, pretrained_model  # noqa: E402
 from jpegprep.images.opencv import decode_rgb  # noqa: E402 (after the path to it)
+from jpegprep.images.recompress import coded  # noqa: E402
+from jpegprep.images.variants import parse_variant  # noqa: E402
 from jpegprep.learners.data import eval_transform, loader  # noqa: E402
 from jpegprep.learners.extraction import Backbone, load_network  # noqa: E402
 from jpegprep.learners.fitting import Classifier  # noqa: E402
@@ -360,6 +366,89 @@ def features(folder: Path, size: int, images: Sequence[bytes]) -> None:
     compare(f"{what}, against ONNX Runtime on pixels in memory", len(images), ours, bare)
 
 
+class Pixels:
+    """An image on its way to a codec, as OpenCV has decoded it."""
+
+    def __init__(self, image: Image.Image) -> None:
+        """Take a Pillow image."""
+        self.bgr = np.ascontiguousarray(np.asarray(image)[:, :, ::-1])
+
+    @property
+    def image(self) -> Image.Image:
+        """It, as a Pillow image: converted anew each time, as for every file."""
+        return Image.fromarray(self.bgr[:, :, ::-1])
+
+
+def _pillow(kind: str, **options: object) -> Callable[[Pixels, Image.Image], bytes]:
+    def save(_: Pixels, image: Image.Image) -> bytes:
+        buffer = io.BytesIO()
+        image.save(buffer, kind, **options)
+        return buffer.getvalue()
+
+    return save
+
+
+def _opencv(*options: int) -> Callable[[Pixels, Image.Image], bytes]:
+    return lambda pixels, _: cv2.imencode(".jpg", pixels.bgr, options)[1].tobytes()
+
+
+def _by_pillow(data: bytes) -> npt.NDArray[np.uint8]:
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+
+
+def _by_opencv(data: bytes) -> npt.NDArray[np.uint8]:
+    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+
+
+# What each library does when it is called with nothing but its own words: a store, how its images
+# are encoded, of which both forms of the pixels are in memory, and how they are decoded.
+_QUALITY_50 = (cv2.IMWRITE_JPEG_QUALITY, 50)
+BARE: dict[str, tuple[Callable[[Pixels, Image.Image], bytes], Callable[[bytes], Any]]] = {
+    "jpeg-q50": (_opencv(*_QUALITY_50), _by_opencv),
+    "jpeg-q50-opt": (_opencv(*_QUALITY_50, cv2.IMWRITE_JPEG_OPTIMIZE, 1), _by_opencv),
+    "jpegli-q50": (
+        lambda _, image: pyjpegli.encode(image.tobytes(), *image.size, quality=50),
+        _by_opencv,
+    ),
+    "webp-q50": (_pillow("WEBP", quality=50), _by_pillow),
+    "avif-q50": (_pillow("AVIF", quality=50, max_threads=1), _by_pillow),
+    "jxl-d2": (
+        lambda _, image: imagecodecs.jpegxl_encode(np.asarray(image), distance=2.0, numthreads=1),
+        lambda data: imagecodecs.jpegxl_decode(data, numthreads=1),
+    ),
+}
+
+
+def codecs() -> None:
+    """Encode and decode by each codec, from memory to memory on one core, beside its library."""
+    for side, count in ((32, 400), (256, 40), (500, 12)):
+        images = [image for _, image in patches(min(side, 290), count)]
+        images = [Image.fromarray(np.asarray(image.resize((side, side)))) for image in images]
+        pixels = [Pixels(image) for image in images]
+        for store, (encode, decode) in BARE.items():
+            (treatment,) = parse_variant(store)
+            files = [coded(one, treatment) for one in pixels]
+            bare = [bytes(encode(*pair)) for pair in zip(pixels, images, strict=True)]
+            assert files == bare, f"{store}: other bytes than its library writes"
+            for data in files:
+                assert np.array_equal(decode_rgb(data), decode(data)), f"{store}: other pixels"
+            title = f"{store} at {side} px ({np.mean([len(x) for x in files]):,.0f} B)"
+            compare(
+                f"{title}, encode, against its library",
+                count,
+                lambda t=treatment, p=pixels: [coded(one, t) for one in p] and None,
+                lambda e=encode, p=pixels, i=images: (
+                    [e(*x) for x in zip(p, i, strict=True)] and None
+                ),
+            )
+            compare(
+                f"{title}, decode, against its library",
+                count,
+                lambda files=files: [decode_rgb(data) for data in files] and None,
+                lambda files=files, d=decode: [d(data) for data in files] and None,
+            )
+
+
 def bare_loop(weights: Path, recipe: Mapping[str, Any], memory: Path, threads: int) -> float:
     """Train on batches in memory, and return images a second; a first batch warms up."""
     torch.set_num_threads(threads)
@@ -380,8 +469,12 @@ def bare_loop(weights: Path, recipe: Mapping[str, Any], memory: Path, threads: i
 
 
 def main() -> None:
-    """Run every measurement, or that of training alone: ``bench.py training``."""
+    """Run every measurement, or one alone: ``bench.py training``, ``bench.py codecs``."""
     print(f"{os.cpu_count()} cores here, paired rounds")
+    if sys.argv[1:] != ["training"]:
+        codecs()
+    if sys.argv[1:] == ["codecs"]:
+        return
     with tempfile.TemporaryDirectory() as folder:
         if sys.argv[1:] != ["training"]:
             torch.set_num_threads(1)

@@ -3,6 +3,7 @@
 # Requires: resources/archives/<dataset>/…, manifests and splits.
 # Gives: results/shards/<dataset>/<variant>/ with <split>-<k>.tar and an index beside each;
 #        results/<study>/bytes/<dataset>.csv, where the bytes are;
+#        results/<study>/stores/<dataset>.csv, what each store is, and
 #        results/<study>/reading/<dataset>.csv, where the study has the experiment.
 
 
@@ -90,6 +91,29 @@ rule measure_bytes:
         shapes=lambda wildcards: shapes({"shards": STUDY.by_ratio(wildcards.dataset)}),
     script:
         "../scripts/call.py"
+
+
+if STUDY.stores:
+
+    # Its speeds are by the processor's time of one process; other jobs may run beside.
+    rule measure_stores:
+        input:
+            shards=lambda wildcards: flat(STUDY.stores_shards(wildcards.dataset)),
+        output:
+            STUDY.file("stores/{dataset}.csv"),
+        log:
+            f"<logs>/measure_stores/{STUDY.name}/{{dataset}}.log",
+        benchmark:
+            f"<benchmarks>/measure_stores/{STUDY.name}/{{dataset}}.tsv"
+        conda:
+            "../../envs/shards.yaml"
+        threads: image_threads
+        params:
+            **calls("shards.store_facts:measure_stores", "shards.yaml"),
+            shapes=lambda wildcards: shapes({"shards": STUDY.stores_shards(wildcards.dataset)}),
+            same_pixels=STUDY.same_pixels(),
+        script:
+            "../scripts/call.py"
 
 
 if STUDY.reading:

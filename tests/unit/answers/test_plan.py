@@ -4,10 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from jpegprep.answers import plan
 from jpegprep.common.errors import UserError
 from jpegprep.common.records import write_record
+from jpegprep.study.config import load_study
 
 DRY_RUN = """Building DAG of jobs...
 Job stats:
@@ -195,6 +197,10 @@ SIZES = {
         ("a", "jpeg-q50", 0.2),  # nearest
         ("new", "jpeg-q10", 0.3),  # the median of 0.1, 0.3 and 0.8
         ("c", "jpeg-q90-smaller", 1.0),  # keeps the sources
+        ("a", "jpeg-q10-opt", 0.1),  # the same image, not larger
+        ("a", "original-opt", 1.0),
+        ("a", "s64-jpeg-q10-opt", None),
+        ("a", "webp-q40", None),
         ("a", "noise", None),
         ("new", "noise", None),
     ],
@@ -285,6 +291,32 @@ def test_the_whole_plan(
     row = next(line for line in lines if line.startswith("total GPU hours"))
     assert row.split("  ")[-1].strip() == "0.0 + unknown"
     assert lines[-1] == "[1] somewhere"
+
+
+def test_other_stores_are_compressed_images(
+    tmp_path: Path,
+    study: dict[str, Any],
+    tables: tuple[Path, Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Those of the same pixels count as these; how large WebP becomes, nobody knows."""
+    monkeypatch.chdir(tmp_path)
+    sizes = plan.read_sizes(tables[0])
+    for more, compressed in ((("original-opt",), "0.05"), (("original-opt", "webp-q40"), "unkno")):
+        variants = ("original", "jpeg-q10", *more)
+        folders = {name: f"results/shards/a/{name}" for name in variants}
+        text = plan._storage_table({**study, "shards": {"a": folders}}, NOTHING, sizes)
+        row = next(line.split() for line in text.splitlines() if line.startswith("a "))
+        # 4 MB at quality 10 and 40 MB of the originals' pixels, each with 1.8 MB of the tar.
+        assert row[3] == "0.04" and row[4].startswith(compressed)
+
+
+def test_the_stores_of_a_study_are_planned(root: Path) -> None:
+    """Their shards are among those that the disk must hold, also of those that are not tested."""
+    config = yaml.safe_load((root / "config/frontier.yaml").read_text(encoding="utf-8"))
+    loaded = load_study(config, "config/frontier.yaml", root / "config")
+    shards = plan.facts_of(loaded)["shards"]["photo-patches"]
+    assert set(config["stores"]["names"]) <= set(shards)
 
 
 def test_hours_are_those_of_all_runs(

@@ -13,9 +13,11 @@ from jpegprep.evaluation.stats import (
     accuracy_interval,
     difference_interval,
     holm,
+    loss_p,
     mean_interval,
     pairs_difference,
     spread,
+    tested_in_order,
 )
 
 
@@ -406,3 +408,57 @@ def test_five_copies_of_each_image_tell_no_more_than_one() -> None:
     assert (low, high) == pytest.approx((low_of_one, high_of_one), abs=0.01)
     _, low, high, _ = accuracy_interval(copies)
     assert high - low < 0.5 * (high_of_one - low_of_one)
+
+
+@pytest.mark.parametrize(("gained", "lost", "n"), [(3, 5, 400), (20, 18, 900), (0, 1, 300)])
+def test_one_seeds_p_of_a_loss_is_tangos(gained: int, lost: int, n: int) -> None:
+    """The score test of paired proportions at -margin (T. Tango, 1998), by its own formula."""
+    margin, delta = 0.02, -0.02
+    one, other = paired(n // 2, gained, lost, n - n // 2 - gained - lost)
+    linear = (2 * n - gained + lost) * delta - gained - lost
+    root = np.sqrt(linear**2 + 8 * n * lost * delta * (1 - delta))
+    share = (root - linear) / (4 * n)
+    score = (gained - lost - n * delta) / np.sqrt(n * (2 * share + delta * (1 - delta)))
+    assert loss_p(one, other, margin) == pytest.approx(stats.norm.sf(score), rel=1e-4)
+
+
+@pytest.mark.parametrize("crossfitted", [False, True])
+@pytest.mark.parametrize("grouped", [False, True])
+def test_p_of_a_loss_says_what_the_interval_says(crossfitted: bool, grouped: bool) -> None:
+    """It is at most 2.5 % just where the 95 % interval excludes the loss."""
+    rng, verdicts = np.random.default_rng(1), set()
+    for _ in range(40):
+        other = rng.random((2, 300)) < 0.8
+        one = other ^ (rng.random((2, 300)) < rng.uniform(0, 0.08))
+        groups = np.arange(300) // 2 if grouped else None
+        low = difference_interval(one, other, 0.95, crossfitted, groups).low
+        p = loss_p(one, other, 0.03, crossfitted, groups)
+        assert (p <= 0.025) == (low > -0.03)
+        verdicts.add(bool(p <= 0.025))
+    assert verdicts == {True, False}
+
+
+def test_a_loss_of_the_margin_itself_is_not_excluded() -> None:
+    """Where the difference is the margin or more, p is 1; of equal sides it falls with images."""
+    one, other = paired(80, 0, 2, 18)
+    assert loss_p(one, other, 0.02) == loss_p(one, other, 0.01) == 1
+    few, many = (loss_p(right(n // 2, n), right(n // 2, n), 0.01) for n in (100, 3000))
+    assert 1e-12 < many < 0.001 < few
+
+
+@pytest.mark.parametrize(
+    ("chains", "rejected"),
+    [
+        ({"a": [0.02, 0.001, 0.03, 0.001]}, {"a": 2}),
+        ({"a": [0.02], "b": [0.02]}, {"a": 0, "b": 0}),  # Bonferroni: 0.0125 each
+        ({"a": [0.01], "b": [0.02]}, {"a": 1, "b": 1}),  # and Holm
+        ({"a": [0.01, 0.03], "b": [0.02]}, {"a": 1, "b": 0}),  # a is not done
+        ({"a": [0.001] * 3, "b": [0.02, 0.5], "c": [0.0125]}, {"a": 3, "b": 1, "c": 1}),
+        ({"a": []}, {"a": 0}),
+    ],
+)
+def test_chains_share_the_level(chains: dict[str, list[float]], rejected: dict[str, int]) -> None:
+    """In order within a chain, by equal parts between them; who is done leaves its part."""
+    assert tested_in_order(chains) == rejected
+    backwards = dict(reversed(chains.items()))
+    assert tested_in_order(backwards) == rejected

@@ -8,14 +8,19 @@ import pytest
 from jpegprep.common.errors import UserError
 from jpegprep.images.variants import (
     PATTERN,
+    REACHES,
     READINGS,
     Coded,
     Denoised,
     Noise,
     Smaller,
+    family_of,
+    is_lossless,
     noise_variants,
     parse_variant,
+    pixels_of,
     ratio_of_variant,
+    reach_of,
     reading_variants,
     variant_of_ratio,
 )
@@ -162,3 +167,33 @@ def test_the_wildcard_matches_every_variant_and_no_path() -> None:
         "noise-shared-additive",
     ):
         assert not re.fullmatch(PATTERN, name)
+
+
+@pytest.mark.parametrize(
+    ("store", "pixels", "family", "reach", "lossless"),
+    [
+        ("original", "original", "original", 0, False),
+        ("jpeg-q30", "jpeg-q30", "jpeg", 0, False),
+        ("jpeg-q30-smaller", "jpeg-q30-smaller", "jpeg-smaller", 0, False),
+        ("jpeg-q30-opt", "jpeg-q30", "jpeg-opt", 1, False),
+        ("jpeg-q75-444-opt", "jpeg-q75-444", "jpeg-444-opt", 1, False),
+        # Its sources are kept where these tables make it smaller, which plain ones may not.
+        ("jpeg-q30-opt-smaller", "jpeg-q30-opt-smaller", "jpeg-opt-smaller", 1, False),
+        ("original-opt", "original", "original-opt", 1, False),
+        ("s256-jpeg-q60-444", "s256-jpeg-q60-444", "s256-jpeg-444", 2, False),
+        ("s256-jpeg-q60-opt", "s256-jpeg-q60", "s256-jpeg-opt", 2, False),
+        ("original-jxl", "original-jxl", "original-jxl", 3, True),
+        ("jxl-d0.5", "jxl-d0.5", "jxl", 3, False),
+        ("s64-jxl-d12.5", "s64-jxl-d12.5", "s64-jxl", 3, False),
+        ("webp-lossless", "webp-lossless", "webp-lossless", 3, True),
+        ("s64-webp-lossless", "s64-webp-lossless", "s64-webp-lossless", 3, False),
+        ("jpegli-q50", "jpegli-q50", "jpegli", 3, False),
+    ],
+)
+def test_what_stores_have_in_common(
+    store: str, pixels: str, family: str, reach: int, lossless: bool
+) -> None:
+    """By its name: whose pixels a store has, its family without a quality, how far it reaches."""
+    assert (pixels_of(store), family_of(store)) == (pixels, family)
+    assert (reach_of(store), is_lossless(store)) == (reach, lossless)
+    assert reach < len(REACHES)

@@ -35,6 +35,7 @@ STUDIES = {
         },
         chroma={"learner": "probe", "ratios": [0.9, 0.3]},
     ),
+    "stores": study("frontier"),
     "bare": study("config", **NO_EXPERIMENTS),
     "probe": study("config", **NO_EXPERIMENTS, learners={"probe": LEARNERS["probe"]}),
 }
@@ -106,6 +107,8 @@ def test_a_study_has_what_its_parts_ask_for() -> None:
     assert of_noise <= names["demo"] and not of_noise & names["bare"]
     added = {"noise_readings", "noise_readings_{dataset}", "chroma"}
     assert added <= names["readings"] and not added & (names["demo"] | names["paper"])
+    of_stores = {"stores", "frontier"}
+    assert of_stores <= names["stores"] and not of_stores & (names["demo"] | names["paper"])
     assert "table2_model_size" in names["paper"] and "table2_model_size" not in names["demo"]
     assert "same_against_same" in names["seeds"]
     assert {"reading", "train_test", "gaps", "table5_tabular"} <= names["demo"] - names["bare"]

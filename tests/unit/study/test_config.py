@@ -554,6 +554,87 @@ def test_hyperparameters_are_handed_on_as_they_stand(
     assert loaded.recipe("trees")["hyperparameters"] == told
 
 
+STORES = {"learner": "probe", "names": ["jpeg-q30-opt", "original-opt", "webp-q40"]}
+
+
+def with_stores(experiments: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """Return the study of all experiments with a probe, and with stores."""
+    config = copy.deepcopy(experiments)
+    config["learners"]["probe"] = copy.deepcopy(PROBE)
+    return {**config, "stores": {**STORES, **changes}}
+
+
+def test_stores_add_runs_but_of_the_same_pixels(
+    experiments: dict[str, Any], registries: Path
+) -> None:
+    """Each store is tested beside the ratios; those of the same pixels are tested as these."""
+    config = with_stores(experiments, datasets=["dtd"])
+    without = load_study({k: v for k, v in config.items() if k != "stores"}, "mine", registries)
+    loaded = load_study(config, "config/my.yaml", registries)
+    new = [run for run in loaded.runs() if run not in without.runs()]
+    assert [run[:3] for run in new] == 2 * [("dtd", "webp-q40", "probe")]
+    assert loaded.all_stores() == ["original", "jpeg-q50", "jpeg-q30", *STORES["names"]]
+    assert loaded.same_pixels() == {"jpeg-q30-opt": "jpeg-q30", "original-opt": "original"}
+    assert list(loaded.stores_shards("dtd")) == loaded.all_stores()
+    assert ("dtd", ("probe", "webp-q40"), ("probe", "original")) in loaded.pairs()
+    assert loaded.variants() == without.variants()
+    assert (without.all_stores(), without.stores_datasets()) == ([], [])
+
+
+def test_optimized_tables_alone_are_tested_themselves(
+    experiments: dict[str, Any], registries: Path
+) -> None:
+    """Where the store of the same pixels is none of the study's, and of two sizes each."""
+    names = ["jpeg-q20-opt", "s64-jpeg-q50-opt", "s64-jpeg-q50", "jxl-lossless"]
+    loaded = load_study(with_stores(experiments, names=names), "mine", registries)
+    assert [loaded.tested_as(name) for name in names] == [
+        *("jpeg-q20-opt", "s64-jpeg-q50", "s64-jpeg-q50", "jxl-lossless")
+    ]
+    pixels = {"s64-jpeg-q50-opt": "s64-jpeg-q50", "jxl-lossless": "original"}
+    assert loaded.same_pixels() == pixels
+    assert loaded.stores_datasets() == ["photo-patches", "dtd"]
+
+
+@pytest.mark.parametrize(
+    ("place", "to", "told"),
+    [
+        ("names", ["webp-q0"], "stores.names[0]: variant 'webp-q0' is unknown; a variant is 'ori"),
+        ("names", ["avif-q30", "noise"], "stores.names[1] is 'noise', which is no store; noise is"),
+        ("names", ["original"], "stores.names[0] is 'original', which is always among the stores"),
+        ("names", ["jpeg-q75"], "'jpeg-q75'; JPEG by quality alone stands in ratios: add 0.75 to"),
+        ("names", ["jpeg-q30-smaller"], "never_inflate says which JPEG ratio 0.3 is; leave it out"),
+        ("names", [], "stores.names is []; a list of names of stores, such as webp-q40, each once"),
+        ("names", ["webp-q4", "webp-q4"], 'stores.names holds "webp-q4" twice; a list of names of'),
+        ("names", REMOVED, "stores.names is missing; stores, the frontier of bytes and accuracy, "),
+        ("stores", ["webp-q4"], "the key stores.stores is unknown; did you mean"),
+        (
+            "learner",
+            "larger",
+            "stores.learner is 'larger', whose framework is timm; name a learner",
+        ),
+        ("learner", "prob", "stores.learner is 'prob', which is not in the learners of config/my"),
+        ("datasets", ["pets"], "stores.datasets[0] is 'pets', which is not in datasets"),
+    ],
+)
+def test_a_mistake_in_stores_says_what_is_right(
+    experiments: dict[str, Any], registries: Path, place: str, to: Any, told: str
+) -> None:
+    """Names of stores are read when the study is: no run fails an hour later."""
+    config = with_stores(experiments)
+    load_study(config, "config/my.yaml", registries)
+    assert told in refused(changed(config, f"stores.{place}", to), registries)
+
+
+def test_a_ratio_may_be_named_among_the_stores(
+    experiments: dict[str, Any], registries: Path
+) -> None:
+    """It is the same store, and stands there once."""
+    loaded = load_study(with_stores(experiments, names=["jpeg-q30"]), "mine", registries)
+    assert loaded.all_stores() == ["original", "jpeg-q50", "jpeg-q30"]
+    config = with_stores({**experiments, "never_inflate": True}, names=["jpeg-q30-smaller"])
+    assert load_study(config, "mine", registries).all_stores()[-1] == "jpeg-q30-smaller"
+
+
 SIZE, TREES = "learners.larger", "learners.trees"
 BAD_EXPERIMENTS = [
     ("noise.test", "dirty", 'noise.test is "dirty"; the test images of the headline are treated'),

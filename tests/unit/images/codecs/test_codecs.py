@@ -1,6 +1,8 @@
 """Codecs: each keeps what it says of itself, and stores are what their names say."""
 
 import io
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +20,7 @@ from jpegprep.images.images import decode, image_format
 from jpegprep.images.opencv import decode_rgb
 from jpegprep.images.recompress import encoder, transcoded, treat
 from jpegprep.images.variants import parse_variant
+from jpegprep.shards.shards import pack, writing_shard
 
 ROOT = Path(__file__).parents[4]
 STORES = [
@@ -60,6 +63,32 @@ def test_the_same_bytes_twice_and_on_two_threads(store: str) -> None:
             *alone,
             *reversed(alone),
         ]
+
+
+SHARDS_OF = """
+import hashlib, sys
+from pathlib import Path
+from jpegprep.shards.treatments import treat_shard
+for store in sys.argv[3:]:
+    target = Path(sys.argv[2]) / f"{store}.tar"
+    treat_shard(sys.argv[1], store, target, threads=int(Path(sys.argv[2]).name))
+    print(store, hashlib.sha256(target.read_bytes()).hexdigest())
+"""
+
+
+def test_the_same_shards_in_two_runs_on_one_thread_and_on_two(tmp_path: Path) -> None:
+    """Of every store: what a process writes does not depend on the process, nor on its threads."""
+    shard = tmp_path / "original.tar"
+    with writing_shard(shard, "original", "none") as writer:
+        writer.append(pack([(f"k{i}", 0, data, data) for i, data in enumerate(SOURCES * 4)]))
+    told = []
+    for threads in ("1", "2"):
+        (tmp_path / threads).mkdir()
+        command = [sys.executable, "-c", SHARDS_OF, shard, tmp_path / threads, *STORES]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        told.append(done.stdout.split())
+    assert told[0] == told[1]
+    assert len(set(told[0])) == 2 * len(STORES)  # and no two stores are the same
 
 
 # What each library writes when it is called with nothing but its own words.

@@ -24,7 +24,8 @@ from textwrap import fill
 from typing import Any
 
 from jpegprep.common.errors import UserError
-from jpegprep.common.layout import SHARDS
+from jpegprep.common.layout import ORIGINAL, SHARDS
+from jpegprep.images.variants import NOISE, pixels_of
 from jpegprep.study.study import Study
 
 # As in profiles/default: what reruns a job.
@@ -87,7 +88,11 @@ def facts_of(study: Study) -> dict[str, Any]:
             name: {
                 variant: SHARDS.format(dataset=name, variant=variant)
                 for variant in dict.fromkeys(
-                    [*study.variants(), *(run.variant for run in runs if run.dataset == name)]
+                    [
+                        *study.variants(),
+                        *(run.variant for run in runs if run.dataset == name),
+                        *(study.all_stores() if name in study.stores_datasets() else []),
+                    ]
                 )
             }
             for name in study.datasets
@@ -388,10 +393,13 @@ def variant_size(
     """Return the size of a variant's images over the original's; None where nobody knows.
 
     Of a data set that is not recorded: the median of those that are. Between two recorded
-    qualities: on the line from one to the other.
+    qualities: on the line from one to the other. A store of the same pixels as another one's is
+    taken for as large.
     """
-    if variant == "original":
+    if variant == ORIGINAL:
         return 1.0
+    if pixels_of(variant) != variant:
+        return variant_size(relative, dataset, pixels_of(variant))
     if variant.endswith("-smaller"):  # it keeps what is not made smaller
         size = variant_size(relative, dataset, variant.removesuffix("-smaller"))
         return None if size is None else min(size, 1.0)
@@ -473,16 +481,17 @@ def _storage_table(study: Facts, todo: ToDo, relative: Mapping[tuple[str, str], 
 def _storage(
     study: Facts, name: str, todo: ToDo, relative: Mapping[tuple[str, str], float]
 ) -> list[float | None]:
-    """Return bytes of a data set: to download, archives, original, JPEG and noisy shards, all."""
+    """Return a data set's bytes: to download, archives, original, compressed, noisy shards, all."""
     dataset = study["datasets"][name]
     pairs = [(entry, _archive(name, entry)) for entry in dataset["archives"]]
     archives = _sum(archive_bytes(entry, Path(path)) for entry, path in pairs)
     original = None if archives is None else archives * relative.get((name, "original"), 1.0)
-    groups: dict[str, list[float | None]] = {"original": [], "jpeg": [], "noise": []}
+    groups: dict[str, list[float | None]] = {ORIGINAL: [], "compressed": [], NOISE: []}
     for variant, folder in study["shards"][name].items():
         size = variant_size(relative, name, variant)
         shards = shard_bytes(folder, dataset["images"], original, size)
-        groups[variant.split("-")[0]].append(shards)
+        kind = NOISE if variant.startswith(NOISE) else "compressed"
+        groups[variant if variant == ORIGINAL else kind].append(shards)
     parts = [archives, *map(_sum, groups.values())]
     download = _sum(to_download(entry, path, todo, study["archives"]) for entry, path in pairs)
     return [download, *parts, _sum(parts)]

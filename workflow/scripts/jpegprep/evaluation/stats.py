@@ -18,7 +18,7 @@ Pairs of networks, each pair trained on images and tested on a fold of its own, 
 that training anew varies in: what is between pairs is all there is, see `pairs_difference`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
 from typing import Any
@@ -315,6 +315,63 @@ def difference_interval(
         low, high = max(-1.0, min(low, difference - least)), min(1.0, max(high, difference + least))
         p = max(p, _beyond(sqrt(abs(difference) * found.groups)))
     return Difference(difference, low, high, p, gained, lost, found)
+
+
+def loss_p(
+    one: Correct,
+    other: Correct,
+    margin: float,
+    crossfitted: bool = False,
+    groups: Groups | None = None,
+) -> float:
+    """Return the p-value of a loss of the margin or more, one-sided.
+
+    The test is that of `difference_interval`: it is at most 0.025 just where the lower bound of the
+    95 % interval lies above -margin, and likewise at any other level.
+
+    Args:
+        one: as of `difference_interval`, of the side that may lose.
+        other: likewise.
+        margin: the loss that is accepted, a fraction.
+        crossfitted: as of `spread`.
+        groups: likewise.
+
+    Returns:
+        1 where the difference itself is such a loss; 1e-12 stands for all that is less.
+    """
+
+    def excluded(level: float) -> bool:
+        return difference_interval(one, other, 1 - 2 * level, crossfitted, groups).low > -margin
+
+    if one.mean() - other.mean() <= -margin or not excluded(0.499):
+        return 1.0
+    low, high = np.log(1e-12), np.log(0.499)  # excluded at the high one
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (low, middle) if excluded(float(np.exp(middle))) else (middle, high)
+    return float(np.exp(high))
+
+
+def tested_in_order(chains: Mapping[str, Sequence[float]], level: float = 0.025) -> dict[str, int]:
+    """Return how many hypotheses of each chain are rejected, from its first.
+
+    Within a chain each is tested only after the one before was rejected, at the chain's part of the
+    level: no correction is needed for that order. Chains have equal parts; one that is rejected
+    whole leaves its part to the others. The chance of any false rejection is at most the level (the
+    graphical procedure of F. Bretz, W. Maurer, W. Brannath, M. Posch, Statistics in Medicine 28,
+    2009).
+
+    Args:
+        chains: of each the p-values, in an order that was fixed without looking at them.
+        level: of all chains together.
+    """
+    rejected = dict.fromkeys(chains, 0)
+    while True:
+        left = [name for name, values in chains.items() if rejected[name] < len(values)]
+        passed = [name for name in left if chains[name][rejected[name]] <= level / len(left)]
+        if not passed:
+            return rejected
+        rejected[passed[0]] += 1
 
 
 def mean_interval(

@@ -217,6 +217,58 @@ def variant_of_ratio(ratio: float, never_inflate: bool = False, full_chroma: boo
     return f"jpeg-q{quality}" + "-444" * full_chroma + "-smaller" * never_inflate
 
 
+def pixels_of(name: str) -> str:
+    """Return the store whose images have the same pixels as this one's, by how they are made.
+
+    ``original`` of ``original-opt``, ``jpeg-q30`` of ``jpeg-q30-opt``; of any other its own name.
+    """
+    match parse_variant(name):
+        case (Optimized(),):
+            return ORIGINAL
+        case (*_, Coded("jpeg", setting)) if setting.endswith("-opt"):
+            return name.removesuffix("-opt")
+    return name
+
+
+def is_lossless(name: str) -> bool:
+    """Tell whether a store keeps all pixels of the images that its codec holds."""
+    match parse_variant(name):
+        case (Coded(_, "lossless"), *_) | (Transcoded(),):
+            return True
+    return False
+
+
+def family_of(name: str) -> str:
+    """Return a store's name without quality or distance: ``s64-jpeg-444`` of ``s64-jpeg-q6-444``.
+
+    Within a family a store of fewer bytes has lost more of each image.
+    """
+    return re.sub(r"-(?:q|d)[\d.]+(?=-|$)", "", name)
+
+
+# By how far stores reach: what is needed beside a quality of JPEG.
+REACHES = (
+    "JPEG by quality alone",
+    "and own Huffman tables or full chroma",
+    "and smaller sizes",
+    "and other codecs",
+)
+
+
+def reach_of(name: str) -> int:
+    """Return the place in `REACHES` of the first that has a store; of the original it is 0."""
+    match parse_variant(name):
+        case ():
+            return 0
+        case (Coded("jpeg", setting), *_):
+            return int("-" in setting)
+        case (Optimized(),):
+            return 1
+        case (Resized(), Coded("jpeg", _), *_):
+            return 2
+    return 3
+
+
 def noise_variants(ratio: float) -> list[str]:
     """Return the variants of Table IV beside the original: noisy, and JPEG of noisy at a ratio."""
     return reading_variants("multiplicative", ratio)[:2]

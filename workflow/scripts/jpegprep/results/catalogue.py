@@ -157,6 +157,26 @@ def _losses(study: Study) -> dict[str, Any]:
     return {"predictions": predictions, "splits": study.splits()}
 
 
+def _stores(study: Study) -> dict[str, Any]:
+    """Return what is read to say what stores cost in bytes and accuracy, of each data set."""
+    learner = (study.stores or {})["learner"]
+    tested = dict.fromkeys(map(study.tested_as, study.all_stores()))
+    seeds, datasets = study.learner_seeds(learner), study.stores_datasets()
+    predictions = {
+        dataset: {
+            store: [Run(dataset, store, learner, s).file("predictions.parquet") for s in seeds]
+            for store in tested
+        }
+        for dataset in datasets
+    }
+    return {
+        "measured": {dataset: study.file(f"stores/{dataset}.csv") for dataset in datasets},
+        "predictions": predictions,
+        "accuracy": study.table("accuracy"),
+        "differences": study.table("differences"),
+    }
+
+
 def _bytes(study: Study) -> dict[str, Any]:
     """Return what is read to say where the bytes of each data set are."""
     return {"measured": {name: study.file(f"bytes/{name}.csv") for name in study.datasets}}
@@ -387,6 +407,36 @@ CATALOGUE: Sequence[Result] = (
             "variants": study.chroma_variants(),
         },
         when="chroma",
+    ),
+    Table(
+        name="stores",
+        title="Stores: bytes and accuracy",
+        caption="What each way to store the images costs in bytes and in accuracy: "
+        "{study.stores[learner]} trained and tested on the images of each, the original, JPEG at "
+        "each ratio and other sizes, settings and codecs; which of them no other beats in both, "
+        "and of which a loss of {study.margin} or more is excluded. Every accuracy is top-1, with "
+        "a 95 % interval; differences are paired by image and repeat. How many images a second of "
+        "a core are made and decoded is measured, of this machine, and does not repeat exactly.",
+        make="evaluation.frontier:stores",
+        reads=lambda study: _stores(study),
+        given=lambda study: {
+            "learner": (study.stores or {})["learner"],
+            "tested_as": {store: study.tested_as(store) for store in study.all_stores()},
+            "margin": study.margin,
+        },
+        when="stores",
+    ),
+    Table(
+        name="frontier",
+        title="The frontier: the cheapest store",
+        caption="The store of the fewest bytes that is shown to keep the accuracy but for less "
+        "than {study.margin}: among JPEG by quality alone, with own Huffman tables or full chroma, "
+        "with smaller sizes, and with other codecs. The choice among many stores is part of the "
+        "test: the chance of a false statement in a row is that of one test.",
+        make="evaluation.frontier:frontier",
+        reads=lambda study: {"stores": study.table("stores")},
+        given=lambda study: {"margin": study.margin},
+        when="stores",
     ),
     Table(
         name="table5_tabular",
@@ -771,6 +821,20 @@ CATALOGUE: Sequence[Result] = (
         make="results.figures.chroma:accuracy_vs_bytes",
         reads=lambda study: {"chroma": study.table("chroma")},
         when="chroma",
+    ),
+    Figure(
+        name="frontier",
+        title="The frontier: accuracy against bytes",
+        caption="Top-1 accuracy of {study.stores[learner]} against the bytes of an image, one mark "
+        "a store, one panel a data set. Bars are 95 % intervals of the difference to the original, "
+        "paired by image and repeat; the band is the original's own interval. Filled marks on the "
+        "line are the frontier: no other store has fewer bytes and an accuracy at least as high. "
+        "Where bars overlap, other images may put a neighbour there. Stores with the same pixels "
+        "are drawn once, with the fewest bytes. The axis of accuracy does not start at zero.",
+        make="results.figures.frontier:accuracy_vs_bytes",
+        reads=lambda study: {"stores": study.table("stores")},
+        given=lambda study: {"margin": study.margin},
+        when="stores",
     ),
     Figure(
         name="train_test",

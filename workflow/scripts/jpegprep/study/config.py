@@ -19,7 +19,7 @@ from jsonschema.validators import extend
 from referencing import Registry, Resource
 
 from jpegprep.common.errors import UserError
-from jpegprep.images.variants import variant_of_ratio
+from jpegprep.images.variants import Noise, parse_variant, ratio_of_variant, variant_of_ratio
 from jpegprep.study.study import Study, unlike
 
 _SCHEMAS = Path(__file__).parents[3] / "schemas"
@@ -79,6 +79,7 @@ _EXPERIMENTS = {
     "model_size": ("small", "large"),
     "noise": ("learner",),
     "chroma": ("learner",),
+    "stores": ("learner",),
     "tabular": ("learner", "deep"),
     "train_test": ("learner",),
     "reading": ("learner",),
@@ -331,6 +332,8 @@ def _check_experiments(study: Mapping[str, Any], source: str) -> None:
             )
         if experiment == "model_size":
             _check_one_recipe(study, entry, source)
+        if experiment == "stores":
+            _check_stores(study, entry, source)
         for i, name in enumerate(entry.get("datasets", [])):
             _known(name, study["datasets"], f"{source}: {experiment}.datasets[{i}]", "datasets")
         for reading, name in entry.get("readings", {}).items():
@@ -343,6 +346,28 @@ def _check_experiments(study: Mapping[str, Any], source: str) -> None:
                     f"{source}: {experiment}.ratios[{i}] is {ratio}; it is one of the ratios below "
                     f"1.0 that {name} runs at"
                 )
+
+
+def _check_stores(study: Mapping[str, Any], entry: Mapping[str, Any], source: str) -> None:
+    """Check the names of stores; what is a ratio is one that the learner runs at."""
+    ratios = study["learners"][entry["learner"]].get("ratios", study["ratios"])
+    known = [variant_of_ratio(ratio, study.get("never_inflate", False)) for ratio in ratios]
+    for i, name in enumerate(entry["names"]):
+        place = f"{source}: stores.names[{i}] is {name!r}"
+        try:
+            treatments = parse_variant(name)
+        except UserError as error:
+            raise UserError(f"{source}: stores.names[{i}]: {error}") from None
+        if not treatments:
+            raise UserError(f"{place}, which is always among the stores; leave it out")
+        if isinstance(treatments[0], Noise):
+            raise UserError(f"{place}, which is no store; noise is an experiment of its own, noise")
+        ratio = ratio_of_variant(name)
+        if ratio is not None and name not in known:
+            fix = f"add {ratio:g} to ratios, and leave it out here"
+            if ratio in ratios:  # the other one of jpeg-q30 and jpeg-q30-smaller
+                fix = f"never_inflate says which JPEG ratio {ratio:g} is; leave it out here"
+            raise UserError(f"{place}; JPEG by quality alone stands in ratios: {fix}")
 
 
 def _check_one_recipe(study: Mapping[str, Any], entry: Mapping[str, Any], source: str) -> None:
@@ -373,6 +398,7 @@ _FRAMEWORKS = {
     ("model_size", "small"): ("timm",),
     ("model_size", "large"): ("timm",),
     ("noise", "learner"): ("timm", "autogluon", "probe"),
+    ("stores", "learner"): ("probe",),  # of one seed nobody knows how much training varies
     ("tabular", "learner"): ("autogluon_tabular",),
     ("tabular", "deep"): ("timm", "autogluon"),
     ("train_test", "learner"): ("timm", "probe"),

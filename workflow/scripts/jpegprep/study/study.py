@@ -6,7 +6,9 @@ from typing import Any
 
 from jpegprep.common.layout import GROUPS, MANIFEST, ORIGINAL, SHARDS, SPLIT, Run
 from jpegprep.images.variants import (
+    is_lossless,
     noise_variants,
+    pixels_of,
     ratio_of_variant,
     reading_variants,
     variant_of_ratio,
@@ -65,6 +67,7 @@ class Study:
         model_size: what Table II compares (small, large, ratio), or None.
         noise: what Table IV does (learner, datasets, ratio, test, and maybe readings), or None.
         chroma: where quality and chroma subsampling are told apart (learner, ratios), or None.
+        stores: which stores are tried beside the ratios (learner, names, maybe datasets), or None.
         tabular: what the table of tabular classifiers compares (learner, deep), or None.
         train_test: whose models are tested at all ratios (learner), or None.
         reading: what reading and decoding is measured at (learner, bandwidths in MB/s), or None.
@@ -85,6 +88,7 @@ class Study:
     model_size: Mapping[str, Any] | None = None
     noise: Mapping[str, Any] | None = None
     chroma: Mapping[str, Any] | None = None
+    stores: Mapping[str, Any] | None = None
     tabular: Mapping[str, Any] | None = None
     train_test: Mapping[str, Any] | None = None
     reading: Mapping[str, Any] | None = None
@@ -111,6 +115,8 @@ class Study:
                     found += reading_variants(reading, self.noise["ratio"])
         if self.chroma and learner == self.chroma["learner"]:
             found += [full for full, _ in self.chroma_variants().values()]
+        if dataset in self.stores_datasets() and self.stores and learner == self.stores["learner"]:
+            found += [self.tested_as(store) for store in self.all_stores()]
         return list(dict.fromkeys(found))
 
     def noise_variants(self) -> list[str]:
@@ -135,6 +141,35 @@ class Study:
             )
             for ratio in sorted((self.chroma or {}).get("ratios", []), reverse=True)
         }
+
+    def stores_datasets(self) -> list[str]:
+        """Return the data sets whose stores are tried: all, where they are not named."""
+        return list(self.stores.get("datasets", self.datasets)) if self.stores else []
+
+    def all_stores(self) -> list[str]:
+        """Return the stores that are compared: the original, the ratios', and those named."""
+        if not self.stores:
+            return []
+        ratios = [self.variant(ratio) for ratio in self.learner_ratios(self.stores["learner"])]
+        return list(dict.fromkeys([*ratios, *self.stores["names"]]))
+
+    def stores_shards(self, dataset: str) -> dict[str, str]:
+        """Return the folder of the shards of each store of a data set."""
+        return {store: SHARDS.format(dataset=dataset, variant=store) for store in self.all_stores()}
+
+    def tested_as(self, store: str) -> str:
+        """Return the store whose runs are a store's: one of the same pixels, if it is compared."""
+        twin = pixels_of(store)
+        return twin if twin in self.all_stores() else store
+
+    def same_pixels(self) -> dict[str, str]:
+        """Return by store another one whose pixels are compared with its own: all may be the same.
+
+        Of those that are tested as the other they must be.
+        """
+        found = {store: self.tested_as(store) for store in self.all_stores()}
+        found |= {store: ORIGINAL for store in found if is_lossless(store)}
+        return {store: other for store, other in found.items() if store != other}
 
     def transfers(self) -> list[tuple[Run, str]]:
         """Return the runs that are tested on another variant than their own, and that variant.
