@@ -68,7 +68,7 @@ class Half:
 
     def probe(self) -> pd.DataFrame:
         """Return the probe's differences from the original, a row a variant, down the ladder."""
-        tables = self._file("tables/differences.csv"), self._file("tables/stores.csv")
+        tables = self._file("tables/differences.csv"), self._file("tables/ladder.csv")
         table = rungs(tables[0], PROBE, tables[1]).set_index("variant")
         return table.assign(saved=1 - table["relative_size"])
 

@@ -97,20 +97,20 @@ if OWN:
         script:
             "../scripts/call.py"
 
-    rule measure_stores:
+    rule measure_ladder:
         input:
             folders=[SHARDS.format(dataset=OWN_DATASET, variant=x) for x in STUDY.variants()],
             manifest=STUDY.manifests()[OWN_DATASET],
         output:
-            STUDY.table("stores"),
+            STUDY.table("ladder"),
         log:
-            f"<logs>/measure_stores/{STUDY.name}.log",
+            f"<logs>/measure_ladder/{STUDY.name}.log",
         benchmark:
-            f"<benchmarks>/measure_stores/{STUDY.name}.tsv"
+            f"<benchmarks>/measure_ladder/{STUDY.name}.tsv"
         conda:
             "../../envs/shards.yaml"
         params:
-            **calls("shards.sizes:measure_stores", "shards.yaml"),
+            **calls("shards.sizes:measure_ladder", "shards.yaml"),
         script:
             "../scripts/call.py"
 
@@ -118,7 +118,7 @@ if OWN:
     checkpoint propose_store:
         input:
             differences=STUDY.table("differences"),
-            sizes=STUDY.table("stores"),
+            sizes=STUDY.table("ladder"),
             predictions=flat(probed("predictions.parquet")),
             split=STUDY.splits()[OWN_DATASET],
         output:
@@ -142,7 +142,7 @@ if OWN:
             original=paired(),
             again=paired(again=True),
             compressed=paired(compressed=True),
-            sizes=STUDY.table("stores"),
+            sizes=STUDY.table("ladder"),
         output:
             STUDY.file("pairs/round{round}.json"),
         log:
@@ -267,7 +267,7 @@ if OWN:
             plan=STUDY.file("plan.json"),
             differences=STUDY.table("differences"),
             accuracy=STUDY.table("accuracy"),
-            sizes=STUDY.table("stores"),
+            sizes=STUDY.table("ladder"),
             uses=STUDY.table("uses"),
             predictions=flat(probed("predictions.parquet")),
             manifest=STUDY.manifests()[OWN_DATASET],

@@ -36,7 +36,7 @@ def judge(
 
     Args:
         variant: on which the compressed side was trained and tested.
-        sizes: the table of `sizes.measure_stores`.
+        sizes: the table of `sizes.measure_ladder`.
         least_saving: the share of bytes below which a store is not worth it.
         margin: the loss of accuracy that is accepted, a fraction.
         original: run.json of the networks of the originals, one a pair.

@@ -39,7 +39,7 @@ def propose(
 
     Args:
         differences: the table of `evaluation.compare`.
-        sizes: the table of `sizes.measure_stores`.
+        sizes: the table of `sizes.measure_ladder`.
         predictions: by variant, the original first, the predictions.parquet of the probe's seeds.
         split: of the images, with the names of their classes.
         probe: the learner that is the probe.
@@ -61,7 +61,7 @@ def rungs(differences: str | Path, probe: str, sizes: str | Path) -> pd.DataFram
     Args:
         differences: the table of `evaluation.compare`.
         probe: the learner that is the probe.
-        sizes: the table of `sizes.measure_stores`.
+        sizes: the table of `sizes.measure_ladder`.
 
     Returns:
         The rows, from most bytes to fewest, with ``bytes``, ``relative_size``, and ``p_holm`` over

@@ -67,7 +67,7 @@ def recommend(
         plan: what `budget.plan_minutes` wrote.
         differences: the study's table.
         accuracy: likewise.
-        sizes: the table of `sizes.measure_stores`.
+        sizes: the table of `sizes.measure_ladder`.
         uses: what `uses.measure_uses` wrote.
         predictions: of the probe, by variant a file a seed, the original's first.
         manifest: of the images.

@@ -62,7 +62,7 @@ def measure(
     return table.join(sources, on="dataset")[COLUMNS]
 
 
-def measure_stores(folders: Sequence[str | Path], manifest: str | Path, target: str | Path) -> None:
+def measure_ladder(folders: Sequence[str | Path], manifest: str | Path, target: str | Path) -> None:
     """Write the table of `measure` of the stores of one data set, from most bytes to fewest.
 
     Args:

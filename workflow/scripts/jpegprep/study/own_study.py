@@ -81,7 +81,7 @@ def own_study(
         name=f"recommend/{name}",
         datasets={f"own-{name}": entry},
         ratios=[1.0],
-        stores=[f"{store}-smaller" for store in stores],
+        ladder=[f"{store}-smaller" for store in stores],
         seeds=[],
         storage_ratio=1.0,
         margin=what["margin"],

@@ -71,7 +71,7 @@ class Study:
         tabular: what the table of tabular classifiers compares (learner, deep), or None.
         train_test: whose models are tested at all ratios (learner), or None.
         reading: what reading and decoding is measured at (learner, bandwidths in MB/s), or None.
-        stores: variants beside the ratios' that every learner is trained on.
+        ladder: variants beside the ratios' that every learner is trained on: a recommendation's.
     """
 
     name: str
@@ -92,7 +92,7 @@ class Study:
     tabular: Mapping[str, Any] | None = None
     train_test: Mapping[str, Any] | None = None
     reading: Mapping[str, Any] | None = None
-    stores: Sequence[str] = ()
+    ladder: Sequence[str] = ()
 
     def runs(self) -> list[Run]:
         """Return every run of the study, by data set, learner, variant and seed."""
@@ -107,7 +107,7 @@ class Study:
     def _learner_variants(self, dataset: str, learner: str) -> list[str]:
         """Return the variants of a data set that a learner is trained on."""
         found = [self.variant(ratio) for ratio in self.learner_ratios(learner)]
-        found += self.stores
+        found += self.ladder
         if self.noise and dataset in self.noise_datasets():
             found += self.noise_variants() if learner == self.noise["learner"] else []
             for reading, tester in self.noise_readings.items():
@@ -239,7 +239,7 @@ class Study:
 
     def variants(self) -> list[str]:
         """Return the variants of the study, from the original down."""
-        return [*(self.variant(ratio) for ratio in self.ratios), *self.stores]
+        return [*(self.variant(ratio) for ratio in self.ratios), *self.ladder]
 
     def variant(self, ratio: float) -> str:
         """Return the study's variant of a ratio."""
