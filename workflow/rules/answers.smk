@@ -236,6 +236,9 @@ if OWN:
             larger=lambda wildcards: (
                 [STUDY.file("larger")] if newly_planned()["larger"] and answered_ratio() else []
             ),
+            conversion=lambda wildcards: (
+                [STUDY.file(f"conversion/{OWN_DATASET}.json")] if answered_ratio() else []
+            ),
             audit=STUDY.file("audit.json"),
             groups=STUDY.groups()[OWN_DATASET].replace(".parquet", ".json"),
         output:
@@ -254,6 +257,7 @@ if OWN:
                 for key in (
                     *("images", "name", "margin", "class_margin", "probe", "image_size", "told"),
                     *("path_column", "label_column", "split_column", "group_column"),
+                    *("total_images", "reads_a_month", "egress", "bandwidth", "prices"),
                 )
             },
             started=lambda wildcards, output: STARTED,

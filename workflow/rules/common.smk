@@ -403,6 +403,17 @@ def compared_shards():
     return {ratio: STUDY.shards(OWN_DATASET, ratio) for ratio in ratios}
 
 
+def converted_shards(dataset):
+    """Return the shards whose conversion is measured: of the answer, or of `storage_ratio`."""
+    return STUDY.shards(dataset, answered_ratio() if OWN else STUDY.storage_ratio)
+
+
+def fidelity_shards(dataset):
+    """Return the shards of the ratios at which fidelity is compared with losses, by ratio."""
+    ratios = STUDY.learner_ratios(STUDY.fidelity["learner"])
+    return {ratio: STUDY.shards(dataset, ratio) for ratio in ratios}
+
+
 def own_weights(kind):
     """Return a file of the probe's weights."""
     return f"{WEIGHTS}/{STUDY.learners[OWN['probe']]['weights']}.{kind}"

@@ -34,6 +34,10 @@ STUDIES = {
             **{"test": "treated", "readings": {"additive": "probe", "shared": "probe"}},
         },
         chroma={"learner": "probe", "ratios": [0.9, 0.3]},
+        money={"reads_a_month": 30},
+    ),
+    "fidelity": study(
+        "config", datasets=["dtd", "cifar10", "sun397"], noise=None, fidelity={"learner": "probe"}
     ),
     "bare": study("config", **NO_EXPERIMENTS),
     "probe": study("config", **NO_EXPERIMENTS, learners={"probe": LEARNERS["probe"]}),

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from jpegprep.answers.money import in_words
 from jpegprep.answers.verdicts import (
     CANNOT_TELL,
     LEAST_PAIRS,
@@ -47,6 +48,7 @@ def markdown(
         _about_the_probe(facts),
         "![Difference of accuracy and bytes against ratio](recommendation.svg)",
         *_classes(facts),
+        *_money(facts),
         "## The images and the time",
         _images(facts),
         _time(facts),
@@ -354,6 +356,13 @@ def _classes(facts: Facts) -> list[str]:
         "\n".join(lines),
         "Each interval is for its class alone; of many classes the worst is partly the unluckiest.",
     ]
+
+
+def _money(facts: Facts) -> list[str]:
+    """Return what is saved in money; nothing, where nobody is to convert."""
+    if facts["money"] is None or facts["verdict"] not in (USE, USE_PROBE, NOT_SHOWN):
+        return []
+    return [f"## Quality {facts['quality']} in money and time", "\n".join(in_words(facts["money"]))]
 
 
 def _images(facts: Facts) -> str:

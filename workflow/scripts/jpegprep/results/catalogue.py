@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from jpegprep.common.layout import SHARDS, Run
+from jpegprep.common.layout import FEATURES, SHARDS, Run
 from jpegprep.images.variants import reading_variants
 from jpegprep.study.study import Study
 
@@ -177,6 +177,15 @@ def _reproduced(study: Study) -> dict[str, Any]:
         **{name: study.table(name) for name in ("accuracy", "runs", "differences")},
     }
     return files | ({"noise": study.table("table4_noise")} if study.noise else {})
+
+
+def _of_fidelity(study: Study, dataset: str, path: str) -> dict[float, str]:
+    """Return a path at each ratio at which fidelity is compared with losses."""
+    learner = (study.fidelity or {})["learner"]
+    return {
+        ratio: path.format(dataset=dataset, variant=study.variant(ratio), learner=learner)
+        for ratio in study.learner_ratios(learner)
+    }
 
 
 def _as_papers(study: Study) -> bool:
@@ -519,6 +528,62 @@ CATALOGUE: Sequence[Result] = (
             "storage_ratio": study.storage_ratio,
         },
         when="reading",
+    ),
+    Table(
+        name="money",
+        title="In money and time",
+        caption="What ratio {study.storage_ratio} saves a year in storage, requests and egress, "
+        "what converting costs once, and after how many months that is paid back; beside it the "
+        "same in shards, whose number of objects saves requests with or without compression. "
+        "Prices are defaults, to be replaced by your own. tables/money.csv has all numbers.",
+        make="answers.money:money_table",
+        reads=lambda study: {
+            "sizes": study.table("size_vs_ratio"),
+            "conversions": {name: study.file(f"conversion/{name}.json") for name in study.datasets},
+            **({"reading": study.table("reading")} if study.reading else {}),
+        },
+        given=lambda study: {"asked": dict(study.money or {}), "ratio": study.storage_ratio},
+        when="money",
+    ),
+    Table(
+        name="fidelity",
+        title="Fidelity beside losses",
+        caption="How like their originals the images of each ratio are, beside what "
+        "{study.fidelity[learner]} loses by them: PSNR and SSIM of a sample, and the cosine of the "
+        "frozen network's features of all images, as means with 95 % intervals. PSNR of an image "
+        "that is the same is that of rounding, 58.9 dB.",
+        make="evaluation.fidelity:fidelity",
+        reads=lambda study: {
+            "measured": {name: study.file(f"fidelity/{name}.parquet") for name in study.datasets},
+            "features": {name: _of_fidelity(study, name, FEATURES) for name in study.datasets},
+            "predictions": {
+                run.dataset: run.file("predictions.parquet")
+                for run in reversed(study.runs())
+                if run.learner == (study.fidelity or {})["learner"]
+                and run.variant == study.variant(1.0)
+            },
+            "accuracy": study.table("accuracy"),
+            "differences": study.table("differences"),
+            "splits": study.splits(),
+        },
+        given=lambda study: {
+            "learner": (study.fidelity or {})["learner"],
+            "margin": study.margin,
+        },
+        when="fidelity",
+    ),
+    Table(
+        name="fidelity_predicts",
+        title="Does it take a training to know?",
+        caption="Whether PSNR, SSIM or the cosine of features tells what {study.fidelity[learner]} "
+        "loses on a data set that nothing was trained on. Within a data set all of them fall with "
+        "the ratio, and so does accuracy: that correlation is none. What counts is whether data "
+        "sets differ in their losses as they differ in fidelity, at the same ratio, and whether a "
+        "curve of the other data sets predicts a loss better than their mean at that ratio does.",
+        make="evaluation.fidelity:fidelity_predicts",
+        reads=lambda study: {"table": study.table("fidelity")},
+        given=lambda study: {"margin": study.margin},
+        when="fidelity_across",
     ),
     Table(
         name="classes",

@@ -69,6 +69,10 @@ class Study:
         tabular: what the table of tabular classifiers compares (learner, deep), or None.
         train_test: whose models are tested at all ratios (learner), or None.
         reading: what reading and decoding is measured at (learner, bandwidths in MB/s), or None.
+        fidelity: whose features and losses fidelity is compared with (learner, and maybe images),
+            or None.
+        money: what savings a year are reckoned with (``prices``, as `config.read_prices` returns
+            them, and maybe total_images, reads_a_month, egress), or None.
     """
 
     name: str
@@ -88,6 +92,8 @@ class Study:
     tabular: Mapping[str, Any] | None = None
     train_test: Mapping[str, Any] | None = None
     reading: Mapping[str, Any] | None = None
+    fidelity: Mapping[str, Any] | None = None
+    money: Mapping[str, Any] | None = None
 
     def runs(self) -> list[Run]:
         """Return every run of the study, by data set, learner, variant and seed."""
@@ -261,6 +267,11 @@ class Study:
     def probes_beside_others(self) -> bool:
         """Whether there are probes, and other learners to compare them with."""
         return 0 < len(self.learners_of("probe")) < len(self.learners)
+
+    @property
+    def fidelity_across(self) -> bool:
+        """Whether fidelity is measured on three data sets or more: what it predicts, they say."""
+        return bool(self.fidelity) and len(self.datasets) >= 3
 
     @property
     def repeated(self) -> list[Run]:
