@@ -139,7 +139,7 @@ if STUDY.fidelity:
             "../../envs/shards.yaml"
         threads: 2
         params:
-            **calls("shards.fidelity:measure_fidelity", "shards.yaml"),
+            **calls("shards.image_fidelity:measure_fidelity", "shards.yaml"),
             shapes=lambda wildcards: shapes({"shards": fidelity_shards(wildcards.dataset)}),
             images=STUDY.fidelity.get("images", 500),
         script:

@@ -64,7 +64,7 @@ def fidelity(
     """Write fidelity and losses side by side.
 
     Args:
-        measured: of each data set what `shards.fidelity.measure_fidelity` wrote.
+        measured: of each data set what `shards.image_fidelity.measure_fidelity` wrote.
         features: of each the learner's features, by ratio.
         predictions: of each those of a run of the learner on the originals: which images belong
             together.
