@@ -280,19 +280,23 @@ def predict(table: pd.DataFrame, margin: float) -> pd.DataFrame:
         margin: the loss of accuracy that is accepted, a fraction.
     """
     known = table[table["knows"].astype(bool)]
-    pivot = known.pivot(index="dataset", columns="ratio")
-    complete = pivot["difference"].notna().all()
-    ratios = complete[complete].index
-    sets = len(pivot)
-    losses = pivot["difference"][ratios].to_numpy(dtype=float)
-    half = (pivot["high"] - pivot["low"])[ratios].to_numpy(dtype=float) / 2 / 1.96
+    complete = known.pivot(index="dataset", columns="ratio", values="difference").dropna(axis=1)
+    sets, ratios = complete.shape
+
+    def column(name: str) -> Real:
+        """Return a column of the table as (data sets, ratios)."""
+        wide = known.pivot(index="dataset", columns="ratio", values=name)
+        return wide[complete.columns].to_numpy(dtype=np.float64)
+
+    losses = column("difference")
+    half = (column("high") - column("low")) / 2 / 1.96
     noise = sqrt(2 / np.pi) * float(np.sqrt((half**2).mean())) if half.size else float("nan")
-    about = {"datasets": sets, "ratios": len(ratios), "noise": noise}
+    about = {"datasets": sets, "ratios": ratios, "noise": noise}
     by_ratio = _left_out(losses, lambda others, _: losses[others].mean(axis=0))
     constant = _left_out(losses, lambda others, _: np.full(losses.shape[1], losses[others].mean()))
     rows = []
     for metric in METRICS:
-        values = pivot[metric][ratios].to_numpy(dtype=float)
+        values = column(metric)
         row: dict[str, Any] = {"predictor": metric, **about}
         usable = sets >= 2 and values.size > 0 and not np.isnan(values).any()
         if not usable or np.ptp(values) == 0:
@@ -303,6 +307,10 @@ def predict(table: pd.DataFrame, margin: float) -> pd.DataFrame:
         errors = _left_out(losses, _curve_of(values, losses))
         row |= _errors(errors, by_ratio)
         rows.append(row)
+    rows += [
+        {"predictor": name, **about, **_errors(errors, by_ratio), "verdict": ""}
+        for name, errors in (("ratio", by_ratio), ("constant", constant))
+    ]
     found = pd.DataFrame(rows, columns=_PREDICTS)
     tested = found["p"].notna()
     if tested.any():
@@ -313,14 +321,7 @@ def predict(table: pd.DataFrame, margin: float) -> pd.DataFrame:
         row["verdict"] if isinstance(row["verdict"], str) else _verdict(row, margin)
         for row in found.to_dict("records")
     ]
-    others = pd.DataFrame(
-        [
-            {"predictor": name, **about, **_errors(errors, by_ratio), "verdict": ""}
-            for name, errors in (("ratio", by_ratio), ("constant", constant))
-        ],
-        columns=_PREDICTS,
-    )
-    return pd.concat([found, others], ignore_index=True)
+    return found
 
 
 def _verdict(row: Mapping[str, Any], margin: float) -> str:
