@@ -73,6 +73,7 @@ def small_study() -> Study:
         tabular={"learner": "trees", "deep": "b0"},
         train_test={"learner": "b0"},
         reading={"learner": "b0", "bandwidths": [10]},
+        budget={"learner": "probe", "shares": [0.25, 0.5, 1.0]},
     )
 
 
@@ -87,6 +88,7 @@ class World:
             self._images(dataset)
             self._cross_tests(dataset)
             self._reading(dataset)
+            self._subsets(dataset)
         runs = study.runs()
         for run in runs:
             self._run(run)
@@ -177,6 +179,19 @@ class World:
             seed = table.assign(**columns, predicted=label + wrong).drop(columns="image")
             seed.to_parquet(path, index=False)
 
+    def _subsets(self, dataset: str) -> None:
+        labels = np.arange(sum(IMAGES.values())) % CLASSES
+        tried = pd.MultiIndex.from_product(
+            [self.study.budget_stores(dataset), [0.25, 0.5, 1.0], [0, 1, 2], range(len(labels))],
+            names=["variant", "share", "seed", "image"],
+        ).to_frame(index=False)
+        tried["label"] = labels[tried["image"]]
+        tried["predicted"] = tried["label"] + (self.rng.random(len(tried)) < 0.2)
+        tried["trained"] = (tried["share"] * 0.8 * len(labels)).round().astype(int)
+        path = Path(self.study.subsets()[dataset])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tried.rename(columns={"image": "group"}).to_parquet(path, index=False)
+
     def _reading(self, dataset: str) -> None:
         facts = {"cache": "cold", "images": 40, "bytes": 4000, "threads": 1, "cold_share": 1.0}
         rows = [
@@ -217,7 +232,7 @@ SOURCES = ["runs", "accuracy", "transfer", "differences"]
 SHOWING = {
     *("table2_model_size", "table2_all_models", "table3_storage", "table4_noise"),
     *("table5_tabular", "table5_controls", "convergence", "comparison", "train_test", "gaps"),
-    *("classes", "reproduction", "noise_readings", "chroma"),
+    *("classes", "reproduction", "noise_readings", "chroma", "budget", "budget_points"),
 }
 
 

@@ -82,6 +82,7 @@ _EXPERIMENTS = {
     "tabular": ("learner", "deep"),
     "train_test": ("learner",),
     "reading": ("learner",),
+    "budget": ("learner",),
 }
 
 
@@ -377,6 +378,7 @@ _FRAMEWORKS = {
     ("tabular", "deep"): ("timm", "autogluon"),
     ("train_test", "learner"): ("timm", "probe"),
     ("reading", "learner"): ("timm", "autogluon"),
+    ("budget", "learner"): ("probe",),
 }
 
 

@@ -69,6 +69,7 @@ class Study:
         tabular: what the table of tabular classifiers compares (learner, deep), or None.
         train_test: whose models are tested at all ratios (learner), or None.
         reading: what reading and decoding is measured at (learner, bandwidths in MB/s), or None.
+        budget: what a budget of bytes is asked of (learner, shares, and maybe bytes), or None.
     """
 
     name: str
@@ -88,6 +89,7 @@ class Study:
     tabular: Mapping[str, Any] | None = None
     train_test: Mapping[str, Any] | None = None
     reading: Mapping[str, Any] | None = None
+    budget: Mapping[str, Any] | None = None
 
     def runs(self) -> list[Run]:
         """Return every run of the study, by data set, learner, variant and seed."""
@@ -339,6 +341,23 @@ class Study:
             self.file(f"train_test/{dataset}/seed{seed}.parquet")
             for seed in self.learner_seeds(learner)
         ]
+
+    def budget_runs(self, dataset: str) -> list[Run]:
+        """Return the probe's runs of a budget of bytes, from ratio 1.0 down, of each all seeds."""
+        learner = (self.budget or {})["learner"]
+        return [
+            Run(dataset, self.variant(ratio), learner, seed)
+            for ratio in self.learner_ratios(learner)
+            for seed in self.learner_seeds(learner)
+        ]
+
+    def budget_stores(self, dataset: str) -> list[str]:
+        """Return the variants of a budget of bytes, the original first."""
+        return list(dict.fromkeys(run.variant for run in self.budget_runs(dataset)))
+
+    def subsets(self) -> dict[str, str]:
+        """Return the path of the predictions by shares of the images, of each data set."""
+        return {dataset: self.file(f"budget/{dataset}.parquet") for dataset in self.datasets}
 
     def controls(self) -> dict[str, dict[float, list[str]]]:
         """Return the controls of the tabular learner: by data set and ratio a file a seed."""
