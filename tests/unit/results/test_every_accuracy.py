@@ -78,6 +78,7 @@ def small_study() -> Study:
         reading={"learner": "b0", "bandwidths": [10]},
         fidelity={"learner": "probe"},
         money={"prices": read_prices(CONFIG / "prices.yaml", CONFIG / "prices.yaml")},
+        budget={"learner": "probe", "shares": [0.25, 0.5, 1.0]},
     )
 
 
@@ -95,6 +96,7 @@ class World:
             self._fidelity(dataset)
             self._conversion(dataset)
             self._bytes(dataset)
+            self._subsets(dataset)
         runs = study.runs()
         for run in runs:
             self._run(run)
@@ -212,6 +214,19 @@ class World:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps({"convert_seconds": 0.01, "saved_low": 1.0}))
 
+    def _subsets(self, dataset: str) -> None:
+        labels = np.arange(sum(IMAGES.values())) % CLASSES
+        tried = pd.MultiIndex.from_product(
+            [self.study.budget_stores(dataset), [0.25, 0.5, 1.0], [0, 1, 2], range(len(labels))],
+            names=["variant", "share", "seed", "image"],
+        ).to_frame(index=False)
+        tried["label"] = labels[tried["image"]]
+        tried["predicted"] = tried["label"] + (self.rng.random(len(tried)) < 0.2)
+        tried["trained"] = (tried["share"] * 0.8 * len(labels)).round().astype(int)
+        path = Path(self.study.subsets()[dataset])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tried.rename(columns={"image": "group"}).to_parquet(path, index=False)
+
     def _reading(self, dataset: str) -> None:
         facts = {"cache": "cold", "images": 40, "bytes": 4000, "threads": 1, "cold_share": 1.0}
         rows = [
@@ -266,6 +281,7 @@ SHOWING = {
     *("table2_model_size", "table2_all_models", "table3_storage", "table4_noise"),
     *("table5_tabular", "table5_controls", "convergence", "comparison", "train_test", "gaps"),
     *("classes", "reproduction", "noise_readings", "chroma", "fidelity"),
+    *("budget", "budget_points"),
 }
 
 

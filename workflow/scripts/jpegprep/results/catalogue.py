@@ -140,6 +140,20 @@ def _cross_tests(study: Study) -> dict[str, Any]:
     return {"tests": {name: study.cross_tests(name) for name in study.datasets}}
 
 
+def _subsets(study: Study) -> dict[str, Any]:
+    """Return what is read to say what a budget of bytes is worth."""
+    return {
+        "subsets": study.subsets(),
+        "folders": {
+            dataset: {
+                variant: SHARDS.format(dataset=dataset, variant=variant)
+                for variant in study.budget_stores(dataset)
+            }
+            for dataset in study.datasets
+        },
+    }
+
+
 def _losses(study: Study) -> dict[str, Any]:
     """Return what is read to say which classes and images compression costs."""
     predictions = {
@@ -396,6 +410,47 @@ CATALOGUE: Sequence[Result] = (
             "variants": study.chroma_variants(),
         },
         when="chroma",
+    ),
+    Table(
+        name="budget",
+        title="A budget of bytes",
+        caption="Fewer images as they are, or all of them smaller? Of each budget the store that "
+        "{study.budget[learner]} is most accurate with, how many training images it holds, and "
+        "which other stores cannot be told from it. Every accuracy is top-1, of all images, "
+        "cross-fitted, with its number of test images, its repeats and a 95 % interval. "
+        "budget.csv has all stores.",
+        make="evaluation.byte_budget:budget",
+        reads=_subsets,
+        given=lambda study: {
+            "learner": (study.budget or {})["learner"],
+            "margin": study.margin,
+            "asked": (study.budget or {}).get("bytes", []),
+        },
+        when="budget",
+    ),
+    Table(
+        name="budget_law",
+        title="The law of a budget of bytes",
+        caption="How the error of {study.budget[learner]} falls with the number of images n and "
+        "the bytes of an image L: error = E + A n^-a + B L^-b, with 95 % intervals; how it "
+        "predicts points that it was not fitted to; and whether the next bytes are better spent "
+        "on more images or on more bytes an image. Where the points cannot fix it, it is refused.",
+        make="evaluation.byte_budget:budget_law",
+        reads=_subsets,
+        given=lambda study: {
+            "learner": (study.budget or {})["learner"],
+            "margin": study.margin,
+        },
+        when="budget",
+    ),
+    Numbers(
+        name="budget_points",
+        title="Accuracy by share of the images",
+        caption="Accuracy of each store at each share of the training images.",
+        make="evaluation.byte_budget:budget_points",
+        reads=_subsets,
+        given=lambda study: {"learner": (study.budget or {})["learner"]},
+        when="budget",
     ),
     Table(
         name="table5_tabular",
@@ -836,6 +891,18 @@ CATALOGUE: Sequence[Result] = (
         make="results.figures.chroma:accuracy_vs_bytes",
         reads=lambda study: {"chroma": study.table("chroma")},
         when="chroma",
+    ),
+    Figure(
+        name="budget",
+        title="Error against bytes, by store",
+        caption="Top-1 error of {study.budget[learner]} against the bytes of its training images, "
+        "a line a store (variant), a point a share of the images; one panel a data set. The grey "
+        "line joins the points that no other beats with as many bytes or fewer. Bars are 95 % "
+        "intervals, of all images, cross-fitted. The axes are logarithmic in bytes, and do not "
+        "start at zero.",
+        make="results.figures.budget:error_vs_bytes",
+        reads=lambda study: {"points": study.table("budget_points")},
+        when="budget",
     ),
     Figure(
         name="train_test",

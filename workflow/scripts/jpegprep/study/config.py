@@ -88,6 +88,7 @@ _EXPERIMENTS = {
     "train_test": ("learner",),
     "reading": ("learner",),
     "fidelity": ("learner",),
+    "budget": ("learner",),
 }
 
 
@@ -407,6 +408,7 @@ _FRAMEWORKS = {
     ("train_test", "learner"): ("timm", "probe"),
     ("reading", "learner"): ("timm", "autogluon"),
     ("fidelity", "learner"): ("probe",),
+    ("budget", "learner"): ("probe",),
 }
 
 

@@ -72,6 +72,7 @@ class Study:
             or None.
         money: what savings a year are reckoned with (``prices``, as `config.read_prices` returns
             them, and maybe total_images, reads_a_month, egress), or None.
+        budget: what a budget of bytes is asked of (learner, shares, and maybe bytes), or None.
     """
 
     name: str
@@ -93,6 +94,7 @@ class Study:
     reading: Mapping[str, Any] | None = None
     fidelity: Mapping[str, Any] | None = None
     money: Mapping[str, Any] | None = None
+    budget: Mapping[str, Any] | None = None
 
     def runs(self) -> list[Run]:
         """Return every run of the study, by data set, learner, variant and seed."""
@@ -349,6 +351,23 @@ class Study:
             self.file(f"train_test/{dataset}/seed{seed}.parquet")
             for seed in self.learner_seeds(learner)
         ]
+
+    def budget_runs(self, dataset: str) -> list[Run]:
+        """Return the probe's runs of a budget of bytes, from ratio 1.0 down, of each all seeds."""
+        learner = (self.budget or {})["learner"]
+        return [
+            Run(dataset, self.variant(ratio), learner, seed)
+            for ratio in self.learner_ratios(learner)
+            for seed in self.learner_seeds(learner)
+        ]
+
+    def budget_stores(self, dataset: str) -> list[str]:
+        """Return the variants of a budget of bytes, the original first."""
+        return list(dict.fromkeys(run.variant for run in self.budget_runs(dataset)))
+
+    def subsets(self) -> dict[str, str]:
+        """Return the path of the predictions by shares of the images, of each data set."""
+        return {dataset: self.file(f"budget/{dataset}.parquet") for dataset in self.datasets}
 
     def controls(self) -> dict[str, dict[float, list[str]]]:
         """Return the controls of the tabular learner: by data set and ratio a file a seed."""
