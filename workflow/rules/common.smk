@@ -427,12 +427,6 @@ def converted_shards(dataset):
     return STUDY.shards(dataset, answered_ratio() if OWN else STUDY.storage_ratio)
 
 
-def fidelity_shards(dataset):
-    """Return the shards of the ratios at which fidelity is compared with losses, by ratio."""
-    ratios = STUDY.learner_ratios(STUDY.fidelity["learner"])
-    return {ratio: STUDY.shards(dataset, ratio) for ratio in ratios}
-
-
 def larger_look(ratio):
     """Return the folder of the look at a larger size, if one is planned and there is a ratio."""
     if ratio is None or not newly_planned()["larger"]:

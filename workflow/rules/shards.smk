@@ -147,7 +147,7 @@ if STUDY.fidelity:
 
     rule measure_fidelity:
         input:
-            shards=lambda wildcards: flat(fidelity_shards(wildcards.dataset)),
+            shards=lambda wildcards: flat(STUDY.fidelity_files(wildcards.dataset, SHARDS)),
         output:
             STUDY.file("fidelity/{dataset}.parquet"),
         log:
@@ -159,7 +159,9 @@ if STUDY.fidelity:
         threads: 2
         params:
             **calls("shards.image_fidelity:measure_fidelity", "shards.yaml"),
-            shapes=lambda wildcards: shapes({"shards": fidelity_shards(wildcards.dataset)}),
+            shapes=lambda wildcards: shapes(
+                {"shards": STUDY.fidelity_files(wildcards.dataset, SHARDS)}
+            ),
             images=STUDY.fidelity.get("images", 500),
         script:
             "../scripts/call.py"

@@ -132,6 +132,28 @@ def test_points_that_cannot_fix_it_are_refused(points: Points, why: str) -> None
     assert why in refusal(points)
 
 
+def flat_in_bytes(
+    images: npt.NDArray[np.float64], size: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Return errors that fall with the number of images alone."""
+    return 0.05 + 0.06 * (images / 800) ** -0.6
+
+
+def test_what_does_not_fall_with_bytes_hardly_ever_passes() -> None:
+    """Of 200 such studies none, of which a 95 % interval alone would let five through."""
+    passed = [seed for seed in range(200) if not refusal(simulated(flat_in_bytes, seed, 500))]
+    assert passed == []
+
+
+@pytest.mark.parametrize("seed", [0, 111, 139, 215, 277])
+def test_where_it_would_pass_more_bytes_are_not_recommended(seed: int) -> None:
+    """The five of 400 studies that a 95 % interval lets through, in each of their stores."""
+    law = fit_law(simulated(flat_in_bytes, seed), 200)
+    for size in SIZES:
+        _, _, _, _, by_bytes_low, _, _, _, difference_high = law.next_bytes(800, float(size))
+        assert by_bytes_low < 0.0005 and difference_high > 0
+
+
 def test_points_that_can_are_not() -> None:
     """The law that the others are compared with."""
     points = simulated(true_errors, 0)

@@ -25,7 +25,7 @@ RATIOS = [0.9, 0.5, 0.3, 0.1]
 
 
 def drawn(sets: int, rng: np.random.Generator, truth: bool, noise: float = 0.002) -> pd.DataFrame:
-    """Return fidelity and losses of data sets; in truth losses follow PSNR, or the ratio alone.
+    """Return fidelity and losses of data sets; in truth losses follow PSNR, or the store alone.
 
     Both fall with the ratio in each data set, whatever the truth.
     """
@@ -36,7 +36,7 @@ def drawn(sets: int, rng: np.random.Generator, truth: bool, noise: float = 0.002
             psnr = 28 + 14 * ratio + level
             sensitive = psnr if truth else 28 + 14 * ratio + other
             loss = 0.1 / (1 + np.exp((sensitive - 32) / 3)) + rng.normal(0, noise)
-            row: dict[str, Any] = {"dataset": f"set{k}", "ratio": ratio, "knows": True}
+            row: dict[str, Any] = {"dataset": f"set{k}", "variant": f"q{ratio}", "knows": True}
             row |= {"psnr": psnr, "ssim": 0.7 + 0.3 * ratio + 0.01 * rng.normal()}
             row |= {"cosine": 0.8 + 0.2 * ratio + 0.01 * rng.normal()}
             row |= {"difference": -loss, "low": -loss - 2 * noise, "high": -loss + 2 * noise}
@@ -55,7 +55,7 @@ def test_a_correlation_within_data_sets_is_no_prediction() -> None:
     true, false = (by_predictor(drawn(7, rng, truth)) for truth in (True, False))
     assert min(true.loc["psnr", "rank_within"], false.loc["psnr", "rank_within"]) > 0.95
     assert (true.loc["psnr", "verdict"], false.loc["psnr", "verdict"]) == (YES, NOT_SHOWN)
-    assert true.loc["psnr", "error"] < 0.5 * true.loc["ratio", "error"]
+    assert true.loc["psnr", "error"] < 0.5 * true.loc["store", "error"]
     assert true.loc[["ssim", "cosine"], "verdict"].tolist() == [NOT_SHOWN, NOT_SHOWN]
     # A margin below the error: it predicts, but decides nothing.
     assert by_predictor(drawn(7, rng, True), 0.001).loc["psnr", "verdict"] == LARGE
@@ -103,13 +103,15 @@ def test_one_data_set_apart_is_no_evidence() -> None:
 def test_a_probe_that_knows_nothing_is_left_out(tmp_path: Path) -> None:
     """Labels at random: no loss at any PSNR, which would hide that the others follow it."""
     table = drawn(7, np.random.default_rng(5), True)
-    random = pd.DataFrame([{"dataset": "random", "ratio": r, "psnr": 20 + r} for r in RATIOS])
+    random = pd.DataFrame(
+        [{"dataset": "random", "variant": f"q{r}", "psnr": 20 + r} for r in RATIOS]
+    )
     random = random.assign(ssim=0.5, cosine=0.5, difference=0.0, low=-0.01, high=0.01, knows=False)
     both = pd.concat([table, random], ignore_index=True)
     assert by_predictor(both).equals(by_predictor(table))
     fidelity_predicts(both, 0.05, tmp_path / "t.md")
     text = (tmp_path / "t.md").read_text("utf-8")
-    assert text.startswith("**A quick look: PSNR, dB tells more of a loss than the ratio alone.")
+    assert text.startswith("**A quick look: PSNR, dB tells more of a loss than the store alone.")
     assert "nothing to lose there: random." in text
 
 
@@ -124,21 +126,23 @@ def test_fidelity_stands_beside_the_loss(tmp_path: Path) -> None:
     """Means of the sample and of all features; bursts of four widen intervals; SSIM has gaps."""
     n, rng = 200, np.random.default_rng(6)
     bursts = np.repeat(rng.normal(35, 2, n // 4), 4)
-    rows = pd.DataFrame({"ratio": 0.5, "place": np.arange(100), "key": "k", "psnr": bursts[:100]})
+    rows = pd.DataFrame(
+        {"variant": "webp-q50", "place": np.arange(100), "key": "k", "psnr": bursts[:100]}
+    )
     rows["ssim"] = [float("nan")] * 10 + [0.9, 0.94] * 45
     write_parquet(rows, tmp_path / "measured.parquet")
     features = rng.random((n, 5)).astype(np.float32)
-    paths = {1.0: tmp_path / "one.npz", 0.5: tmp_path / "half.npz"}
+    paths = {"original": tmp_path / "one.npz", "webp-q50": tmp_path / "half.npz"}
     for path, values in zip(paths.values(), (features, 2 * features), strict=True):
         np.savez(path, train=values[:100], val=values[100:150], test=values[150:])
     labels = np.arange(n) % 2
     pd.DataFrame({"label": labels}).to_parquet(tmp_path / "split.parquet")
     keys = np.array([f"k{i}" for i in range(n)])
     about = {"dataset": "mine", "learner": "probe", "seeds": 4, "n": n}
-    accuracy = {**about, "ratio": 1.0, "accuracy": 0.55, "low": 0.48, "high": 0.62}
+    accuracy = {**about, "variant": "original", "accuracy": 0.55, "low": 0.48, "high": 0.62}
     accuracy["interval"] = "Wilson, cross-fitted"
     pd.DataFrame([accuracy]).to_csv(tmp_path / "accuracy.csv", index=False)
-    ends = {"difference": -0.02, "low": -0.04, "high": 0.0, "ratio": 0.5}
+    ends = {"difference": -0.02, "low": -0.04, "high": 0.0, "variant": "webp-q50"}
     sides = {"other_learner": "probe", "other_variant": "original"}
     pd.DataFrame([{**about, **ends, **sides}]).to_csv(tmp_path / "differences.csv", index=False)
     found = []

@@ -17,7 +17,7 @@ import pytest
 from test_tables import make_manifest, sized_shards
 
 from jpegprep.common.jobs import arguments, flat, function_of
-from jpegprep.common.layout import FEATURES, SHARDS, Run
+from jpegprep.common.layout import FEATURES, ORIGINAL, SHARDS, Run
 from jpegprep.common.parquet import write_parquet
 from jpegprep.common.records import write_record
 from jpegprep.evaluation.accuracy import compare, evaluate, evaluate_transfers
@@ -190,8 +190,9 @@ class World:
     def _fidelity(self, dataset: str) -> None:
         """Write the fidelity of twenty images, and the features of all of them."""
         rows = [
-            {"ratio": ratio, "place": i, "key": f"k{i}", "psnr": 30 + 9 * ratio, "ssim": ratio}
-            for ratio in RATIOS[1:]
+            {"variant": store, "place": i, "key": f"k{i}", "psnr": 35.0, "ssim": 0.9}
+            for store in self.study.learner_stores(dataset, "probe")
+            if store != ORIGINAL
             for i in range(20)
         ]
         noise = self.rng.normal(size=(len(rows), 2))
@@ -201,10 +202,9 @@ class World:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_parquet(table, path)
         original = self.rng.random((sum(IMAGES.values()), 8)).astype(np.float32)
-        for ratio in RATIOS:
-            changed = original + self.rng.normal(size=original.shape) * (1 - ratio) / 10
+        for variant in self.study.learner_stores(dataset, "probe"):
+            changed = original + self.rng.normal(size=original.shape) * (variant != ORIGINAL) / 10
             found = np.split(changed.astype(np.float32), np.cumsum(list(IMAGES.values()))[:-1])
-            variant = self.study.variant(ratio)
             features = Path(FEATURES.format(dataset=dataset, variant=variant, learner="probe"))
             features.parent.mkdir(parents=True, exist_ok=True)
             np.savez(features, **dict(zip(IMAGES, found, strict=True)))  # type: ignore[arg-type]

@@ -31,11 +31,11 @@ def test_ssim_has_known_answers() -> None:
     assert np.isnan(ssim(image[:10], image[:10]))
 
 
-def test_the_same_sample_is_measured_at_all_ratios(tmp_path: Path, patches) -> None:
-    """Five of nine images at two ratios; a kept image is equal, a smaller one is enlarged."""
+def test_the_same_sample_is_measured_of_all_stores(tmp_path: Path, patches) -> None:
+    """Five of nine images in two stores; a kept image is equal, a smaller one is enlarged."""
     files = list(patches("coffee.png", 9))
-    for ratio, quality in ((1.0, None), (0.5, 50), (0.1, 10)):
-        (tmp_path / f"{ratio}").mkdir()
+    for store, quality in (("original", None), ("jpeg-q50", 50), ("s32-jpeg-q10", 10)):
+        (tmp_path / store).mkdir()
         for k, split in enumerate(("train", "val", "test")):
             samples = []
             for i in range(3 * k, 3 * k + 3):
@@ -47,18 +47,18 @@ def test_the_same_sample_is_measured_at_all_ratios(tmp_path: Path, patches) -> N
                     coded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
                     data = coded[1].tobytes()
                 samples.append((f"k{i}", 0, data, files[i]))
-            with writing_shard(tmp_path / f"{ratio}/{split}-0.tar", "v", "test") as writer:
+            with writing_shard(tmp_path / f"{store}/{split}-0.tar", "v", "test") as writer:
                 writer.append(pack(samples))
-    shards = {ratio: tmp_path / f"{ratio}" for ratio in (1.0, 0.5, 0.1)}
+    shards = {store: tmp_path / store for store in ("original", "jpeg-q50", "s32-jpeg-q10")}
     tables = []
     for threads in (1, 2):
         measure_fidelity(shards, 5, threads, tmp_path / "found.parquet")
         tables.append(pd.read_parquet(tmp_path / "found.parquet"))
     table = tables[0]
     assert table.equals(tables[1])
-    assert table.groupby("ratio").size().to_dict() == {0.1: 5, 0.5: 5}
-    keys = [table.loc[table["ratio"] == ratio, "key"].tolist() for ratio in (0.5, 0.1)]
+    assert table.groupby("variant").size().to_dict() == {"jpeg-q50": 5, "s32-jpeg-q10": 5}
+    keys = [table.loc[table["variant"] == store, "key"].tolist() for store in list(shards)[1:]]
     assert keys[0] == keys[1] and (table["key"] == "k" + table["place"].astype(str)).all()
-    means = table.groupby("ratio")["psnr"].mean()
-    assert means[0.1] < means[0.5] < 50
+    means = table.groupby("variant")["psnr"].mean()
+    assert means["s32-jpeg-q10"] < means["jpeg-q50"] < 50
     assert table["ssim"].between(0, 1).all()

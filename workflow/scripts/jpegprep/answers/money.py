@@ -213,56 +213,35 @@ def own_money(
 
 
 def in_words(money: Mapping[str, Any]) -> list[str]:
-    """Return a recommendation's money as lines of Markdown."""
-    prices, images = money["prices"], f"{money['images']:,} images"
-    currency, files, shards = prices["currency"], money["files"], money["shards"]
-    if money["total_images"] and money["total_images"] != money["measured_images"]:
-        images += f" (`total_images`), if all are as the {money['measured_images']:,} measured"
+    """Return a recommendation's money as two paragraphs of Markdown: a year's bill, an epoch."""
+    prices, files = money["prices"], money["files"]
+    currency, about = prices["currency"], f"for {_scale(money)}"
+    if money["verdict"] != PAYS:
+        lead = "In money: not shown" if money["verdict"] == UNSURE else "No benefit in money"
+        year = f"**{lead}**: {money['reason']}, {about}."
     else:
-        images = f"these {images}; `total_images` says how many you really have"
-    reads = money["reads_a_month"]
+        sides = " → ".join(in_money(files[x]["total"], currency) for x in ("before", "after"))
+        year = (
+            f"**In money: {in_money(files['saved']['total'], currency)} a year** once the "
+            f"originals are deleted ({sides}), {about}. Converting costs "
+            f"{in_money(files['conversion']['total'], currency)} once "
+            f"({money['cpu_hours']:,.2g} CPU hours), paid back after "
+            f"{in_months(files['payback_months'])}."
+        )
+    whose = f"the prices of `{prices['file']}`"
+    by = f"list prices, not yours: `prices` ({_dates(prices)})" if prices["default"] else whose
+    return [f"{year} By {by}.", _epoch_words(money["epoch"])]
+
+
+def _scale(money: Mapping[str, Any]) -> str:
+    """Return for how many images, read how often."""
+    images, reads = f"{money['images']:,} images", money["reads_a_month"]
+    if not money["total_images"]:
+        images = f"these {images} (`total_images`: how many you really have)"
+    elif money["total_images"] != money["measured_images"]:
+        images += f", if all are as the {money['measured_images']:,} measured"
     read = f"each read {reads:g} times a month" if reads else "stored, and never read"
-    if money["verdict"] in (CENTS, NOTHING):
-        line = f"- **No benefit in money**: {money['reason']}, for {images}, {read}."
-        return [line, *_epoch_line(money["epoch"]), _prices_line(prices)]
-    before, after = files["before"], files["after"]
-    lead = {
-        PAYS: f"saves {in_money(files['saved']['total'], currency)} a year",
-        LATE: "no benefit within a year",
-        UNSURE: "not shown",
-    }[money["verdict"]]
-    lines = [
-        f"- **In money: {lead}**, for {images}, {read}: "
-        f"{in_money(before['total'], currency)} → {in_money(after['total'], currency)} a year. "
-        f"Of what is saved, {in_money(files['saved']['storage'], currency)} are for storage, "
-        f"{in_money(files['saved']['requests'], currency)} for requests and "
-        f"{in_money(files['saved']['egress'], currency)} for egress. While the originals are "
-        "kept, too, nothing is saved.",
-        f"- **Converting** takes about {money['cpu_hours']:,.2g} CPU hours (measured on "
-        f"{money['measured']['images']} images in one thread) and costs "
-        f"{in_money(files['conversion']['total'], currency)}, "
-        f"{in_money(files['conversion']['requests'], currency)} of it for requests: "
-        f"{money['reason']}.",
-        f"- **Shards** of {SHARD_BYTES >> 20} MiB are {money['objects']['shards']:,} objects, "
-        f"not {money['objects']['files']:,}: a year of them costs "
-        f"{in_money(shards['after']['total'], currency)}, and of originals in shards "
-        f"{in_money(shards['before']['total'], currency)}.",
-    ]
-    return [*lines, *_epoch_line(money["epoch"]), _prices_line(prices)]
-
-
-def _prices_line(prices: Prices) -> str:
-    whose = (
-        f"**Prices are defaults, not yours** ({_dates(prices)}, list prices of one provider)"
-        if prices["default"]
-        else f"Prices are those of `{prices['file']}` ({_dates(prices)})"
-    )
-    mend = (
-        f"; put yours into `{prices['file']}`, or name a file of them by `prices`"
-        if prices["default"]
-        else ""
-    )
-    return f"- {whose}: {prices_in_words(prices)}{mend}."
+    return f"{images}, {read}"
 
 
 def _dates(prices: Prices) -> str:
@@ -271,23 +250,23 @@ def _dates(prices: Prices) -> str:
     return dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}"
 
 
-def _epoch_line(found: Mapping[str, Any]) -> list[str]:
+def _epoch_words(found: Mapping[str, Any]) -> str:
     before, after = found["before"], found["after"]
-    at = f"At {found['bandwidth']:g} MB/s (`bandwidth`)"
+    at = f"at {found['bandwidth']:g} MB/s (`bandwidth`)"
     if not found["shorter"]:
         waits = {
             "training": "the network, by this machine's speed",
             "decoding": f"decoding, in {_threads(found['threads'])}",
             "reading": "reading, of as many bytes",
         }[after["limit"]]
-        return [f"- **No shorter epoch**: {at[0].lower()}{at[1:]} it waits for {waits}."]
+        return f"**No shorter epoch**: {at} it waits for {waits}."
     change = "shorter" if found["shorter"] > 0 else "longer"
     untold = "" if after["training"] is not None else ", where the network is not slower"
-    return [
-        f"- **An epoch is {abs(found['shorter']):.0%} {change}**: {at} it takes "
+    return (
+        f"**An epoch is {abs(found['shorter']):.0%} {change}** {at}: "
         f"{in_seconds(before['epoch'])} ({before['limit']}) → {in_seconds(after['epoch'])} "
         f"({after['limit']}), decoded in {_threads(found['threads'])}{untold}."
-    ]
+    )
 
 
 def _threads(threads: int) -> str:
@@ -356,8 +335,9 @@ def money_table(
     scale = {name: asked.get(name, 0) for name in ("reads_a_month", "egress")}
     prices, rows, shown = asked["prices"], [], []
     for dataset, path in conversions.items():
-        of_dataset = table[table["dataset"] == dataset].set_index("ratio")
-        original, compressed = of_dataset.loc[1.0], of_dataset.loc[ratio]
+        of_dataset = table[table["dataset"] == dataset].to_dict("records")
+        row_of: dict[float, dict[Any, Any]] = {row["ratio"]: row for row in of_dataset}
+        original, compressed = row_of[1.0], row_of[ratio]
         measured = json.loads(Path(path).read_text(encoding="utf-8"))
         images = asked.get("total_images") or int(original["images"])
         sides = float(original["mean_bytes"]), float(compressed["mean_bytes"])

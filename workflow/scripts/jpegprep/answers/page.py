@@ -42,6 +42,7 @@ def markdown(
         _reasons(facts),
         _free(facts["free"]),
         _costs(facts),
+        *_money(facts),
         *_warnings(facts),
         *_next_steps(facts, probe),
         "## Every ratio, by the probe",
@@ -49,7 +50,6 @@ def markdown(
         _about_the_probe(facts),
         "![Difference of accuracy and bytes against ratio](recommendation.svg)",
         *_classes(facts),
-        *_money(facts),
         "## The images and the time",
         _images(facts),
         _time(facts),
@@ -379,7 +379,7 @@ def _money(facts: Facts) -> list[str]:
     """Return what is saved in money; nothing, where nobody is to convert."""
     if facts["money"] is None or facts["verdict"] not in (USE, USE_PROBE, NOT_SHOWN):
         return []
-    return [f"## Quality {facts['quality']} in money and time", "\n".join(in_words(facts["money"]))]
+    return in_words(facts["money"])
 
 
 def _images(facts: Facts) -> str:

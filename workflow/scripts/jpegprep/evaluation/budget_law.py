@@ -35,6 +35,9 @@ EXPONENTS_OF_BYTES = np.geomspace(0.1, 4, 16)
 # Our choices: what a fit of five numbers needs at least, how many images must be wrong at the worst
 # point, how surely the law must fail to fit before it is refused, and how many errors are drawn.
 LEAST_STORES, LEAST_SHARES, LEAST_REPEATS, LEAST_WRONG = 3, 3, 2, 10
+# A fall of error counts where it is so many arms of its 95 % interval: 2.9 standard deviations,
+# which error that does not fall reaches once in 600 studies, not once in 40.
+_ARMS = 1.5
 _MISFIT, DRAWS = 0.01, 500
 
 
@@ -322,7 +325,7 @@ def _extremes(points: Points, along: Array, within: npt.NDArray[np.generic]) -> 
 
 
 def _falls(points: Points, weights: Array) -> bool:
-    return bool(weights @ points.errors > points.arm(weights))
+    return bool(weights @ points.errors > _ARMS * points.arm(weights))
 
 
 def fit_law(points: Points, draws: int = DRAWS) -> Law:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.special import ndtri
 
 from jpegprep.common.parquet import read_parquet
 from jpegprep.common.table_files import write_table
@@ -34,6 +35,13 @@ Folders = Mapping[str, Mapping[str, str | Path]]
 # The law is asked for no more than so many times the images that there are.
 _FARTHEST = 4
 _INTERVAL = "cross-fitted"
+# What is said of a store at a budget, of these images and, by the law, of more.
+_BEST, _ALIKE, _WORSE = "best", "not told from the best", "worse"
+_COLLECT, _COLLECT_ALIKE, _COLLECT_WORSE = (
+    "collect",
+    "collect: not told from the best",
+    "collect: worse",
+)
 
 
 @dataclass(frozen=True)
@@ -207,13 +215,13 @@ def budget(
                 for row in _at_budget(found, law, bytes_)
             ]
     table = pd.DataFrame(rows, columns=BUDGET)
-    shown = table[table["verdict"].isin(["best", "collect"])]
+    shown = table[table["verdict"].isin([_BEST, _COLLECT])]
     told = [_others(table, row) for _, row in shown.iterrows()]
     view = pd.DataFrame(
         {
             "data set": shown["dataset"],
             "budget": shown["budget"].map(_amount),
-            "": shown["verdict"].map({"best": "of these images", "collect": "collect more"}),
+            "": shown["verdict"].map({_BEST: "of these images", _COLLECT: "collect more"}),
             "store": shown["store"],
             "bytes an image": shown["mean_bytes"].map("{:,.0f}".format),
             "training images": shown["images"].map("{:,.0f}".format),
@@ -255,42 +263,49 @@ def _at_budget(found: Measured, law: Law | None, budget: float) -> list[dict[str
         pairs = max(1, len(tried) * (len(tried) - 1) // 2)
         for row in tried:
             if row is best:
-                row["verdict"] = "best"
+                row["verdict"] = _BEST
                 continue
             less = best["at"] - row["at"]  # of errors: the row's accuracy less the best one's
             difference, arm = float(less @ points.errors), points.arm(less, pairs)
             row |= {"difference": difference, "difference_low": max(-1.0, difference - arm)}
             row["difference_high"] = min(1.0, difference + arm)
-            row["verdict"] = "worse" if difference + arm < 0 else "not told from the best"
+            row["verdict"] = _WORSE if difference + arm < 0 else _ALIKE
     beyond = _collected(found, law, budget)
     return [{k: v for k, v in row.items() if k != "at"} for row in [*rows, *beyond]]
 
 
 def _collected(found: Measured, law: Law | None, budget: float) -> list[dict[str, Any]]:
-    """Return what the law says of collecting more images than there are: the best store."""
+    """Return what the law says of collecting more images than there are: a row a store."""
     images = budget / found.bytes
     beyond = np.flatnonzero((images > found.all_images) & (images <= _FARTHEST * found.all_images))
     if law is None or not len(beyond):
         return []
-    errors, _ = law.predict(images[beyond], found.bytes[beyond])
-    store = int(beyond[np.argmin(errors)])
-    error, low, high = law.interval(float(images[store]), float(found.bytes[store]))
-    return [
-        {
+    errors, away = law.predict(images[beyond], found.bytes[beyond])
+    best = int(np.argmin(errors))
+    tail = float(ndtri(1 - 0.025 / max(1, len(beyond) * (len(beyond) - 1) // 2)))
+    rows = []
+    for i, store in enumerate(beyond):
+        error, low, high = law.interval(float(images[store]), float(found.bytes[store]))
+        row = {
             **{"store": found.stores[store], "mean_bytes": found.bytes[store]},
             **{"images": images[store], "share": images[store] / found.all_images},
             **{"bytes": budget, "seeds": found.repeats, "n": found.n, "accuracy": 1 - error},
             **{"low": 1 - high, "high": 1 - low, "interval": _INTERVAL, "basis": "law"},
-            "verdict": "collect",
         }
-    ]
+        if i == best:
+            rows.append({**row, "verdict": _COLLECT})
+            continue
+        difference, arm = float(errors[best] - errors[i]), tail * (away[:, best] - away[:, i]).std()
+        row |= {"difference": difference, "difference_low": max(-1.0, difference - arm)}
+        row["difference_high"] = min(1.0, difference + arm)
+        told = _COLLECT_WORSE if difference + arm < 0 else _COLLECT_ALIKE
+        rows.append({**row, "verdict": told})
+    return rows
 
 
 def _others(table: pd.DataFrame, row: "pd.Series[Any]") -> str:
-    if row["verdict"] != "best":
-        return ""
     same = table[(table["dataset"] == row["dataset"]) & (table["budget"] == row["budget"])]
-    alike = same[same["verdict"] == "not told from the best"]
+    alike = same[same["verdict"] == (_ALIKE if row["verdict"] == _BEST else _COLLECT_ALIKE)]
     parts = [
         f"{store} ({share:.0%})"
         for store, share in zip(alike["store"], alike["share"], strict=True)

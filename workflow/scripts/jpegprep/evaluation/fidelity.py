@@ -1,10 +1,10 @@
 """Does it take a training to know? Fidelity beside losses, and how well it predicts them.
 
-Within a data set PSNR, SSIM and the cosine of features all fall with the ratio, and so does
-accuracy: their rank correlation is near 1 by construction, and says nothing that the ratio does
-not say. What counts is between data sets at one ratio: do those lose more whose images are less
+Within a data set PSNR, SSIM and the cosine of features all fall as quality does, and so does
+accuracy: their rank correlation is near 1 by construction, and says nothing that the quality does
+not say. What counts is between data sets in one store: do those lose more whose images are less
 like their originals? And does a curve of loss against fidelity, of other data sets, predict a loss
-better than their mean at that ratio does, for which no image is looked at?
+better than their mean in that store does, for which no image is looked at?
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,11 +22,11 @@ from sklearn.isotonic import IsotonicRegression
 from statsmodels.stats.multitest import multipletests
 
 from jpegprep.common.errors import UserError
+from jpegprep.common.layout import ORIGINAL
 from jpegprep.common.parquet import read_parquet
 from jpegprep.common.table_files import accuracy_with_interval, write_table
 from jpegprep.evaluation.accuracy import groups_of
 from jpegprep.evaluation.decision import (
-    against_original,
     beats_largest_class,
     in_points,
     points,
@@ -40,7 +40,7 @@ Real = npt.NDArray[np.float64]
 
 METRICS = {"psnr": "PSNR, dB", "ssim": "SSIM", "cosine": "cosine of features"}
 _COLUMNS = [
-    *("dataset", "learner", "ratio", "seeds", "n", "interval"),
+    *("dataset", "learner", "variant", "seeds", "n", "interval"),
     *(f"{metric}{end}" for metric in METRICS for end in ("", "_low", "_high", "_n")),
     *("difference", "low", "high", "original_accuracy", "original_low", "original_high"),
     *("largest_class", "knows"),
@@ -52,7 +52,7 @@ _LEVEL = 0.05
 
 def fidelity(
     measured: Mapping[str, str | Path],
-    features: Mapping[str, Mapping[float, str | Path]],
+    features: Mapping[str, Mapping[str, str | Path]],
     predictions: Mapping[str, str | Path],
     accuracy: str | Path,
     differences: str | Path,
@@ -65,7 +65,7 @@ def fidelity(
 
     Args:
         measured: of each data set what `shards.image_fidelity.measure_fidelity` wrote.
-        features: of each the learner's features, by ratio.
+        features: of each the learner's features, by variant; the original is among them.
         predictions: of each those of a run of the learner on the originals: which images belong
             together.
         accuracy: the table of `evaluation.evaluate`.
@@ -73,16 +73,20 @@ def fidelity(
         splits: of each data set its split, for the share of the largest class.
         learner: the probe.
         margin: the loss of accuracy that is accepted, a fraction.
-        targets: files to write, .csv, .md or .html: a row a (data set, ratio below 1). ``knows``:
+        targets: files to write, .csv, .md or .html: a row a (data set, variant but the original).
+            ``knows``:
             whether the probe has something to lose, see `decision.beats_largest_class`.
 
     Raises:
         UserError: where features are of other images than predictions.
     """
-    against = against_original(differences)
-    against = against[against["learner"] == learner]
     of_originals = pd.read_csv(accuracy)
-    of_originals = of_originals[(of_originals["learner"] == learner) & (of_originals["ratio"] == 1)]
+    of_originals = of_originals[
+        (of_originals["learner"] == learner) & (of_originals["variant"] == ORIGINAL)
+    ]
+    compared = pd.read_csv(differences)
+    sides = ["learner", "other_learner", "other_variant"]
+    compared = compared[(compared[sides] == [learner, learner, ORIGINAL]).all(axis=1)]
     rows = []
     for dataset, path in measured.items():
         images = read_parquet(path).to_pandas()
@@ -92,22 +96,24 @@ def fidelity(
         own = of_originals[of_originals["dataset"] == dataset].iloc[0]
         labels = read_parquet(splits[dataset], ["label"]).to_pandas()["label"]
         chance = float(labels.value_counts(normalize=True).max())
-        original = all_features(features[dataset][1.0])
-        for row in against[against["dataset"] == dataset].to_dict("records"):
-            of_ratio = images[np.isclose(images["ratio"], row["ratio"])]
-            other = all_features(features[dataset][row["ratio"]])
+        original = all_features(features[dataset][ORIGINAL])
+        of_dataset = compared["dataset"].eq(dataset) & compared["variant"].isin(features[dataset])
+        for row in compared[of_dataset].to_dict("records"):
+            variant = row["variant"]
+            of_variant = images[images["variant"] == variant]
+            other = all_features(features[dataset][variant])
             if not len(original) == len(other) == len(tested):
                 raise UserError(
-                    f"{features[dataset][row['ratio']]}: has {len(other)} images, the originals' "
+                    f"{features[dataset][variant]}: has {len(other)} images, the originals' "
                     f"{len(original)}, {predictions[dataset]} {len(tested)}; remove the odd one: "
                     "it is made again"
                 )
-            found = {name: row[name] for name in ("dataset", "learner", "ratio", "seeds", "n")}
+            found = {name: row[name] for name in ("dataset", "learner", "variant", "seeds", "n")}
             found |= {name: row[name] for name in ("difference", "low", "high")}
-            place = of_ratio["place"].to_numpy()
+            place = of_variant["place"].to_numpy()
             for metric, values, groups in (
-                ("psnr", of_ratio["psnr"].to_numpy(), group[place]),
-                ("ssim", of_ratio["ssim"].to_numpy(), group[place]),
+                ("psnr", of_variant["psnr"].to_numpy(), group[place]),
+                ("ssim", of_variant["ssim"].to_numpy(), group[place]),
                 ("cosine", cosines(original, other), group),
             ):
                 found |= _mean(metric, values, groups)
@@ -120,7 +126,7 @@ def fidelity(
     shown = pd.DataFrame(
         {
             "data set": table["dataset"],
-            "ratio": table["ratio"],
+            "store": table["variant"],
             **{METRICS[metric]: _with_interval(table, metric) for metric in METRICS},
             "of images": table["psnr_n"].map("{:,}".format),
             "difference, points": points(table),
@@ -187,10 +193,10 @@ def _note(table: pd.DataFrame, learner: str) -> str:
 
 
 _PREDICTS = [
-    *("predictor", "datasets", "ratios", "rank_within", "rank_across", "p", "p_holm"),
+    *("predictor", "datasets", "stores", "rank_within", "rank_across", "p", "p_holm"),
     *(
         "error",
-        "error_by_ratio",
+        "error_by_store",
         "gain",
         "gain_low",
         "gain_high",
@@ -225,7 +231,7 @@ def fidelity_predicts(
     shown = pd.DataFrame(
         {
             "predictor": found["predictor"].map(
-                METRICS | {"ratio": "the ratio alone", "constant": "always their mean"}
+                METRICS | {"store": "the store alone", "constant": "always their mean"}
             ),
             "data sets": found["datasets"],
             "rank within": _signed(found["rank_within"]),
@@ -235,7 +241,7 @@ def fidelity_predicts(
             "worst data set": [
                 f"{100 * x:.1f}" if pd.notna(x) else "" for x in found["worst_error"]
             ],
-            "less than by the ratio": [
+            "less than by the store": [
                 text if is_metric else ""
                 for text, is_metric in zip(
                     points(
@@ -258,17 +264,17 @@ def fidelity_predicts(
 def predict(table: pd.DataFrame, margin: float) -> pd.DataFrame:
     """Return how well each predictor tells the losses of a data set that it has not seen.
 
-    Only data sets on which the probe has something to lose count, at the ratios that all of them
+    Only data sets on which the probe has something to lose count, in the stores that all of them
     have.
 
-    - ``rank_within``: Spearman's correlation of predictor and difference over the ratios of a data
+    - ``rank_within``: Spearman's correlation of predictor and difference over the stores of a data
       set, the mean over data sets: near 1 by construction.
-    - ``rank_across``: over data sets at one ratio, the mean over ratios; ``p``: the share of orders
+    - ``rank_across``: over data sets in one store, the mean over stores; ``p``: the share of orders
       of the data sets that have as high a one (one-sided, a permutation test: whole data sets are
-      exchanged, so that their ratios need not be independent), ``p_holm`` for the three of them.
+      exchanged, so that their stores need not be independent), ``p_holm`` for the three of them.
     - ``error``: a rising curve (isotonic regression) of the differences of all other data sets
-      predicts each one; mean absolute error over ratios and data sets, and of the ``worst_error``
-      data set. ``error_by_ratio``: where the mean of the others at the same ratio predicts.
+      predicts each one; mean absolute error over stores and data sets, and of the ``worst_error``
+      data set. ``error_by_store``: where the mean of the others in the same store predicts.
     - ``gain``: what the error is less, the mean over data sets, with Student's t interval.
     - ``noise``: the error that the truth itself would have, as the differences are uncertain.
 
@@ -280,19 +286,19 @@ def predict(table: pd.DataFrame, margin: float) -> pd.DataFrame:
         margin: the loss of accuracy that is accepted, a fraction.
     """
     known = table[table["knows"].astype(bool)]
-    complete = known.pivot(index="dataset", columns="ratio", values="difference").dropna(axis=1)
-    sets, ratios = complete.shape
+    complete = known.pivot(index="dataset", columns="variant", values="difference").dropna(axis=1)
+    sets, stores = complete.shape
 
     def column(name: str) -> Real:
-        """Return a column of the table as (data sets, ratios)."""
-        wide = known.pivot(index="dataset", columns="ratio", values=name)
+        """Return a column of the table as (data sets, stores)."""
+        wide = known.pivot(index="dataset", columns="variant", values=name)
         return wide[complete.columns].to_numpy(dtype=np.float64)
 
     losses = column("difference")
     half = (column("high") - column("low")) / 2 / 1.96
     noise = sqrt(2 / np.pi) * float(np.sqrt((half**2).mean())) if half.size else float("nan")
-    about = {"datasets": sets, "ratios": ratios, "noise": noise}
-    by_ratio = _left_out(losses, lambda others, _: losses[others].mean(axis=0))
+    about = {"datasets": sets, "stores": stores, "noise": noise}
+    by_store = _left_out(losses, lambda others, _: losses[others].mean(axis=0))
     constant = _left_out(losses, lambda others, _: np.full(losses.shape[1], losses[others].mean()))
     rows = []
     for metric in METRICS:
@@ -305,11 +311,11 @@ def predict(table: pd.DataFrame, margin: float) -> pd.DataFrame:
         row["rank_within"] = _mean_rank(values.T, losses.T)
         row["rank_across"], row["p"] = _rank_across(values, losses)
         errors = _left_out(losses, _curve_of(values, losses))
-        row |= _errors(errors, by_ratio)
+        row |= _errors(errors, by_store)
         rows.append(row)
     rows += [
-        {"predictor": name, **about, **_errors(errors, by_ratio), "verdict": ""}
-        for name, errors in (("ratio", by_ratio), ("constant", constant))
+        {"predictor": name, **about, **_errors(errors, by_store), "verdict": ""}
+        for name, errors in (("store", by_store), ("constant", constant))
     ]
     found = pd.DataFrame(rows, columns=_PREDICTS)
     tested = found["p"].notna()
@@ -324,7 +330,7 @@ def predict(table: pd.DataFrame, margin: float) -> pd.DataFrame:
     return found
 
 
-def _verdict(row: Mapping[str, Any], margin: float) -> str:
+def _verdict(row: Mapping[Any, Any], margin: float) -> str:
     if len(METRICS) / factorial(int(row["datasets"])) > _LEVEL:
         return FEW
     if not (row["p_holm"] < _LEVEL and row["gain_low"] > 0):
@@ -353,13 +359,13 @@ def _left_out(losses: Real, predicted: Any) -> Real:
     )
 
 
-def _errors(errors: Real, by_ratio: Real) -> dict[str, float]:
-    """Return the mean and the worst of errors, and how much less they are than by the ratio."""
+def _errors(errors: Real, by_store: Real) -> dict[str, float]:
+    """Return the mean and the worst of errors, and how much less they are than by the store."""
     if not len(errors):
         return {}
-    gains = by_ratio - errors
+    gains = by_store - errors
     found = {"error": float(errors.mean()), "worst_error": float(errors.max())}
-    found |= {"error_by_ratio": float(by_ratio.mean()), "gain": float(gains.mean())}
+    found |= {"error_by_store": float(by_store.mean()), "gain": float(gains.mean())}
     if len(gains) > 1:
         arm = student.ppf(0.975, len(gains) - 1) * gains.std(ddof=1) / sqrt(len(gains))
         found |= {"gain_low": found["gain"] - arm, "gain_high": found["gain"] + arm}
@@ -387,13 +393,13 @@ def _rank_across(values: Real, losses: Real) -> tuple[float, float]:
     """Return the correlation between data sets, and how often exchanged ones have as high a one.
 
     Args:
-        values: (data sets, ratios).
+        values: (data sets, stores).
         losses: likewise.
     """
     found = _mean_rank(values, losses)
     if np.isnan(found):
         return found, float("nan")
-    # Of each pair of data sets: the value of the one with the loss of the other, over ratios.
+    # Of each pair of data sets: the value of the one with the loss of the other, over stores.
     pairs = _standardized(values) @ _standardized(losses).T
     places, sets = np.arange(len(pairs)), len(pairs)
     observed = float(np.trace(pairs))
@@ -421,12 +427,12 @@ def _lead(found: pd.DataFrame) -> str:
     if not said:
         return (
             "**It takes a training to know: none of them is shown to tell more of a loss than the "
-            "ratio alone does.**"
+            "store alone does.**"
         )
     best = yes.sort_values("error").iloc[0]
     return (
         f"**A quick look: {' and '.join(said)} {'tells' if len(said) == 1 else 'tell'} more of a "
-        f"loss than the ratio alone. The best, {METRICS[best['predictor']]}, is off by "
+        f"loss than the store alone. The best, {METRICS[best['predictor']]}, is off by "
         f"{100 * best['error']:.1f} points on average, on the worst data set by "
         f"{100 * best['worst_error']:.1f}.**"
     )
@@ -438,11 +444,11 @@ def _predicts_note(
     noise = found["noise"].iloc[0]
     left = sorted(set(table["dataset"]) - set(known["dataset"]))
     note = (
-        "Rank within: over the ratios of a data set, near 1 by construction, since all fall with "
-        "the ratio. Rank across: over data sets at one ratio, the mean of the ratios; p: by "
+        "Rank within: over the stores of a data set, near 1 by construction, since all fall as "
+        "quality does. Rank across: over data sets in one store, the mean of the stores; p: by "
         "exchanging whole data sets, corrected for the three (Holm). Error: each data set "
         "predicted by a rising curve of the others, mean absolute, in points; less than by the "
-        "ratio: than where the others' mean at that ratio predicts, with its 95 % interval over "
+        "store: than where the others' mean in that store predicts, with its 95 % interval over "
         "data sets. It predicts where both are shown. Data sets that are much alike (two of small "
         f"images) count as two here, which makes p too small. The margin is {in_points(margin)}."
     )

@@ -198,15 +198,6 @@ def _reproduced(study: Study) -> dict[str, Any]:
     return files | ({"noise": study.table("table4_noise")} if study.noise else {})
 
 
-def _of_fidelity(study: Study, dataset: str, path: str) -> dict[float, str]:
-    """Return a path at each ratio at which fidelity is compared with losses."""
-    learner = (study.fidelity or {})["learner"]
-    return {
-        ratio: path.format(dataset=dataset, variant=study.variant(ratio), learner=learner)
-        for ratio in study.learner_ratios(learner)
-    }
-
-
 def _as_papers(study: Study) -> bool:
     """Tell whether a study has the paper's compressed images: it keeps none as they were."""
     return _PAPERS_RATIO in study.ratios and not study.never_inflate
@@ -629,14 +620,14 @@ CATALOGUE: Sequence[Result] = (
     Table(
         name="fidelity",
         title="Fidelity beside losses",
-        caption="How like their originals the images of each ratio are, beside what "
+        caption="How like their originals the images of each store are, beside what "
         "{study.fidelity[learner]} loses by them: PSNR and SSIM of a sample, and the cosine of the "
         "frozen network's features of all images, as means with 95 % intervals. PSNR of an image "
         "that is the same is that of rounding, 58.9 dB.",
         make="evaluation.fidelity:fidelity",
         reads=lambda study: {
             "measured": {name: study.file(f"fidelity/{name}.parquet") for name in study.datasets},
-            "features": {name: _of_fidelity(study, name, FEATURES) for name in study.datasets},
+            "features": {name: study.fidelity_files(name, FEATURES) for name in study.datasets},
             "predictions": {
                 run.dataset: run.file("predictions.parquet")
                 for run in reversed(study.runs())
@@ -657,10 +648,10 @@ CATALOGUE: Sequence[Result] = (
         name="fidelity_predicts",
         title="Does it take a training to know?",
         caption="Whether PSNR, SSIM or the cosine of features tells what {study.fidelity[learner]} "
-        "loses on a data set that nothing was trained on. Within a data set all of them fall with "
-        "the ratio, and so does accuracy: that correlation is none. What counts is whether data "
-        "sets differ in their losses as they differ in fidelity, at the same ratio, and whether a "
-        "curve of the other data sets predicts a loss better than their mean at that ratio does.",
+        "loses on a data set that nothing was trained on. Within a data set all of them fall as "
+        "quality does, and so does accuracy: that says nothing. What counts is whether data sets "
+        "differ in their losses as they differ in fidelity, in the same store, and whether a "
+        "curve of the other data sets predicts a loss better than their mean in that store does.",
         make="evaluation.fidelity:fidelity_predicts",
         reads=lambda study: {"table": study.table("fidelity")},
         given=lambda study: {"margin": study.margin},

@@ -11,6 +11,7 @@ from skimage.metrics import structural_similarity
 
 from jpegprep.common.errors import UserError
 from jpegprep.common.files import replacing
+from jpegprep.common.layout import ORIGINAL
 from jpegprep.common.parallel import in_order
 from jpegprep.common.parquet import write_parquet
 from jpegprep.images.opencv import decode_rgb
@@ -52,48 +53,48 @@ def ssim(one: Pixels, other: Pixels) -> float:
 
 
 def measure_fidelity(
-    shards: Mapping[float, str | Path], images: int, threads: int, target: str | Path
+    shards: Mapping[str, str | Path], images: int, threads: int, target: str | Path
 ) -> None:
-    """Measure a sample of a data set's images at each ratio below 1.
+    """Measure a sample of a data set's images in each store.
 
     Images are compared at the size of the originals; a smaller one is enlarged (bicubic).
 
     Args:
-        shards: the folder of each ratio's shards; 1.0, the original, is among them.
-        images: how many at most, at random; the same ones at all ratios.
+        shards: the folder of each variant's shards; the original is among them.
+        images: how many at most, at random; the same ones of all variants.
         threads: images are worked on side by side in as many.
-        target: the parquet to write, a row a (ratio, image): ``ratio``, ``place`` (of the image in
-            the shards), ``key``, ``psnr`` in dB and ``ssim``.
+        target: the parquet to write, a row a (variant, image): ``variant``, ``place`` (of the
+            image in the shards), ``key``, ``psnr`` in dB and ``ssim``.
 
     Raises:
-        UserError: where a shard is damaged, or ratios have different images.
+        UserError: where a shard is damaged, or variants have different images.
     """
     readers = {
-        ratio: ShardReader([tar for tars in splits_of(folder).values() for tar in tars])
-        for ratio, folder in shards.items()
+        variant: ShardReader([tar for tars in splits_of(folder).values() for tar in tars])
+        for variant, folder in shards.items()
     }
-    original = readers.pop(1.0)
-    for ratio, reader in readers.items():
+    original = readers.pop(ORIGINAL)
+    for variant, reader in readers.items():
         if not np.array_equal(reader.keys, original.keys):
             raise UserError(
-                f"{shards[ratio]}: holds other images than {shards[1.0]}; remove it: its shards "
-                "are made again"
+                f"{shards[variant]}: holds other images than {shards[ORIGINAL]}; remove it: its "
+                "shards are made again"
             )
     sample = np.sort(np.random.default_rng(0).permutation(len(original))[:images]).tolist()
 
-    def compared(i: int) -> list[tuple[float, int, str, float, float]]:
+    def compared(i: int) -> list[tuple[str, int, str, float, float]]:
         one = decode_rgb(original.image(i), original.decoding)
         rows = []
-        for ratio, reader in readers.items():
+        for variant, reader in readers.items():
             other = decode_rgb(reader.image(i), reader.decoding)
             if other.shape != one.shape:
                 size = (one.shape[1], one.shape[0])
                 larger = cv2.resize(other, size, interpolation=cv2.INTER_CUBIC)
                 other = np.asarray(larger, dtype=np.uint8)
-            rows.append((ratio, i, str(original.keys[i]), psnr(one, other), ssim(one, other)))
+            rows.append((variant, i, str(original.keys[i]), psnr(one, other), ssim(one, other)))
         return rows
 
     rows = [row for found in in_order(compared, sample, threads) for row in found]
-    table = pd.DataFrame(rows, columns=["ratio", "place", "key", "psnr", "ssim"])
+    table = pd.DataFrame(rows, columns=["variant", "place", "key", "psnr", "ssim"])
     with replacing(target) as part:
         write_parquet(table, part)

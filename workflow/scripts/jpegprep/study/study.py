@@ -6,7 +6,9 @@ from typing import Any
 
 from jpegprep.common.layout import GROUPS, MANIFEST, ORIGINAL, SHARDS, SPLIT, Run
 from jpegprep.images.variants import (
+    Noise,
     noise_variants,
+    parse_variant,
     ratio_of_variant,
     reading_variants,
     variant_of_ratio,
@@ -117,6 +119,14 @@ class Study:
         if self.chroma and learner == self.chroma["learner"]:
             found += [full for full, _ in self.chroma_variants().values()]
         return list(dict.fromkeys(found))
+
+    def learner_stores(self, dataset: str, learner: str) -> list[str]:
+        """Return the stores of a data set that a learner is trained on, the original first."""
+        return [
+            name
+            for name in self._learner_variants(dataset, learner)
+            if not any(isinstance(step, Noise) for step in parse_variant(name))
+        ]
 
     def noise_variants(self) -> list[str]:
         """Return the variants of Table IV beside the original, or none without that table."""
@@ -351,6 +361,19 @@ class Study:
             self.file(f"train_test/{dataset}/seed{seed}.parquet")
             for seed in self.learner_seeds(learner)
         ]
+
+    def fidelity_files(self, dataset: str, path: str) -> dict[str, str]:
+        """Return a path of each store whose fidelity is compared with its loss, by its name.
+
+        Args:
+            dataset: of which.
+            path: with the fields dataset, variant and maybe learner.
+        """
+        learner = (self.fidelity or {})["learner"]
+        return {
+            store: path.format(dataset=dataset, variant=store, learner=learner)
+            for store in self.learner_stores(dataset, learner)
+        }
 
     def budget_runs(self, dataset: str) -> list[Run]:
         """Return the probe's runs of a budget of bytes, from ratio 1.0 down, of each all seeds."""

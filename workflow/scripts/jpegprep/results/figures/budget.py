@@ -32,7 +32,10 @@ def error_vs_bytes(points: str | Path, *targets: str | Path) -> None:
             best = panel[panel["frontier"]].sort_values("bytes")
             axis.plot(
                 *(best["bytes"] / 1e6, 100 * (1 - best["accuracy"])),
-                **{"color": "0.6", "linewidth": 5, "alpha": 0.5, "solid_capstyle": "round"},
+                color="0.6",
+                linewidth=5,
+                alpha=0.5,
+                solid_capstyle="round",
                 label="fewest errors",
                 zorder=1,
             )
