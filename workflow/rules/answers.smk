@@ -274,6 +274,9 @@ if OWN:
             split=STUDY.splits()[OWN_DATASET],
             rounds=lambda wildcards: judged(),
             larger=lambda wildcards: larger_look(answered()),
+            conversion=lambda wildcards: (
+                [STUDY.file(f"conversion/{OWN_DATASET}.json")] if answered() else []
+            ),
             audit=lambda wildcards: header_audit(answered()),
             groups=STUDY.groups()[OWN_DATASET].replace(".parquet", ".json"),
         output:
@@ -292,6 +295,7 @@ if OWN:
                 for key in (
                     *("images", "name", "margin", "class_margin", "probe", "image_size", "told"),
                     *("path_column", "label_column", "split_column", "group_column"),
+                    *("total_images", "reads_a_month", "egress", "bandwidth", "prices"),
                 )
             },
             started=lambda wildcards, output: STARTED,

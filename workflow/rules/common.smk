@@ -423,6 +423,13 @@ def compared_shards(variant):
     }
 
 
+def converted_shards(dataset):
+    """Return the shards whose conversion is measured: of the answer, or of `storage_ratio`."""
+    if OWN:
+        return SHARDS.format(dataset=dataset, variant=answered())
+    return STUDY.shards(dataset, STUDY.storage_ratio)
+
+
 def larger_look(variant):
     """Return the folder of the look at a larger size, if one is planned and there is a variant."""
     if variant is None or not newly_planned()["larger"]:

@@ -6,7 +6,8 @@
 #        run.json, the model, and tests/<variant>.parquet (its predictions on another variant), of
 #        tabular classifiers controls.parquet (what trees on other features predict);
 #        results/features/<dataset>/<variant>/<learner>.npz of probes;
-#        results/<study>/train_test/<dataset>/seed<s>.parquet, where the study has the experiment.
+#        results/<study>/train_test/<dataset>/seed<s>.parquet and results/<study>/budget/<dataset>.parquet,
+#        where the study has the experiment.
 
 
 rule train_timm:
@@ -218,6 +219,47 @@ for name in STUDY.learners_of("probe"):
             records=lambda wildcards, output: RECORDS,
         script:
             "../scripts/train_probe.py"
+
+
+# A probe on nested subsets of the images, at all of its variants: what a budget of bytes is worth.
+if STUDY.budget:
+    BUDGET = STUDY.budget["learner"]
+
+    rule train_subsets:
+        input:
+            features=lambda wildcards: [
+                FEATURES.format(dataset=wildcards.dataset, variant=variant, learner=BUDGET)
+                for variant in STUDY.budget_stores(wildcards.dataset)
+            ],
+            predictions=lambda wildcards: [
+                run.file("predictions.parquet") for run in STUDY.budget_runs(wildcards.dataset)
+            ],
+            originals=ORIGINALS,
+            groups=GROUPS,
+        output:
+            STUDY.file("budget/{dataset}.parquet"),
+        log:
+            f"<logs>/train_subsets/{STUDY.name}/{{dataset}}.log",
+        benchmark:
+            f"<benchmarks>/train_subsets/{STUDY.name}/{{dataset}}.tsv"
+        conda:
+            "../../envs/learners_probe.yaml"
+        threads: 5  # a fold each
+        resources:
+            mem_mb=6000,
+            runtime=240,
+        params:
+            **calls("learners.subsets:train_subsets", "learners_probe.yaml"),
+            variants=lambda wildcards: STUDY.budget_stores(wildcards.dataset),
+            recipe=STUDY.recipe(BUDGET),
+            classes=of_dataset("classes"),
+            contiguous=lambda wildcards, output: (
+                STUDY.datasets[wildcards.dataset]["split"]["strategy"] == "contiguous"
+            ),
+            seeds=STUDY.learner_seeds(BUDGET),
+            shares=sorted(STUDY.budget["shares"]),
+        script:
+            "../scripts/call.py"
 
 
 # A trained model on the test images of another variant than its own: an evaluation, no training.

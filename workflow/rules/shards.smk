@@ -2,9 +2,9 @@
 #
 # Requires: resources/archives/<dataset>/…, manifests and splits.
 # Gives: results/shards/<dataset>/<variant>/ with <split>-<k>.tar and an index beside each;
-#        results/<study>/bytes/<dataset>.csv, where the bytes are;
-#        results/<study>/stores/<dataset>.csv, what each store is, and
-#        results/<study>/reading/<dataset>.csv, where the study has the experiment.
+#        results/<study>/bytes/<dataset>.csv, where the bytes are; and, where the study has the
+#        experiment, reading/<dataset>.csv, conversion/<dataset>.json, fidelity/<dataset>.parquet,
+#        stores/<dataset>.csv (what each store is).
 
 
 rule shard_originals:
@@ -141,5 +141,51 @@ if STUDY.reading:
             **calls("shards.reading:measure_reading", "shards.yaml"),
             shapes=lambda wildcards: shapes({"shards": STUDY.by_ratio(wildcards.dataset)}),
             bandwidths=STUDY.reading["bandwidths"],
+        script:
+            "../scripts/call.py"
+
+
+if OWN or STUDY.money:
+
+    # CPU seconds, which what runs beside it changes little.
+    rule measure_conversion:
+        input:
+            originals=ORIGINALS,
+            converted=lambda wildcards: converted_shards(wildcards.dataset),
+        output:
+            STUDY.file("conversion/{dataset}.json"),
+        log:
+            f"<logs>/measure_conversion/{STUDY.name}/{{dataset}}.log",
+        benchmark:
+            f"<benchmarks>/measure_conversion/{STUDY.name}/{{dataset}}.tsv"
+        conda:
+            "../../envs/shards.yaml"
+        params:
+            **calls("shards.conversion_speed:measure_conversion", "shards.yaml"),
+            variant=lambda wildcards, input: Path(input.converted).name,
+        script:
+            "../scripts/call.py"
+
+
+if STUDY.fidelity:
+
+    rule measure_fidelity:
+        input:
+            shards=lambda wildcards: flat(STUDY.fidelity_files(wildcards.dataset, SHARDS)),
+        output:
+            STUDY.file("fidelity/{dataset}.parquet"),
+        log:
+            f"<logs>/measure_fidelity/{STUDY.name}/{{dataset}}.log",
+        benchmark:
+            f"<benchmarks>/measure_fidelity/{STUDY.name}/{{dataset}}.tsv"
+        conda:
+            "../../envs/shards.yaml"
+        threads: 2
+        params:
+            **calls("shards.image_fidelity:measure_fidelity", "shards.yaml"),
+            shapes=lambda wildcards: shapes(
+                {"shards": STUDY.fidelity_files(wildcards.dataset, SHARDS)}
+            ),
+            images=STUDY.fidelity.get("images", 500),
         script:
             "../scripts/call.py"

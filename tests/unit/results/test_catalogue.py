@@ -34,6 +34,10 @@ STUDIES = {
             **{"test": "treated", "readings": {"additive": "probe", "shared": "probe"}},
         },
         chroma={"learner": "probe", "ratios": [0.9, 0.3]},
+        money={"reads_a_month": 30},
+    ),
+    "fidelity": study(
+        "config", datasets=["dtd", "cifar10", "sun397"], noise=None, fidelity={"learner": "probe"}
     ),
     "stores": study("frontier"),
     "bare": study("config", **NO_EXPERIMENTS),

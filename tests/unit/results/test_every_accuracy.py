@@ -5,6 +5,7 @@ of the catalogue is made of it by the catalogue's own entries, so that a table t
 walked, too.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,17 +17,19 @@ import pytest
 from test_tables import make_manifest, sized_shards
 
 from jpegprep.common.jobs import arguments, flat, function_of
-from jpegprep.common.layout import SHARDS, Run
+from jpegprep.common.layout import FEATURES, ORIGINAL, SHARDS, Run
+from jpegprep.common.parquet import write_parquet
 from jpegprep.common.records import write_record
 from jpegprep.evaluation.accuracy import compare, evaluate, evaluate_transfers
 from jpegprep.learners.controls import TREES, write_controls
 from jpegprep.learners.runs import write_predictions
 from jpegprep.results.catalogue import CATALOGUE, Numbers, Table
 from jpegprep.shards.reading import COLUMNS as READING
+from jpegprep.study.config import read_prices
 from jpegprep.study.study import Study
 
 CONFIG = Path(__file__).parents[3] / "config"
-DATASETS = ("dtd", "mine")
+DATASETS = ("dtd", "mine", "yours")
 CLASSES = 4  # and one of a single image
 IMAGES = {"train": 40, "val": 30, "test": 40}
 RATIOS = [1.0, 0.5, 0.3, 0.1]
@@ -34,7 +37,8 @@ RATIOS = [1.0, 0.5, 0.3, 0.1]
 NO_ACCURACY = {("table3_storage", "relative_accuracy"), ("table3_storage", "relative accuracy")}
 # Columns that people read whose numbers look like accuracies: p-values, and what the paper prints.
 LIKE_ACCURACIES = {("comparison", "p (Holm)"), ("reproduction", "paper")}
-LIKE_ACCURACIES |= {("claims", "the paper"), ("frontier", "p of such a loss")}
+LIKE_ACCURACIES |= {("claims", "the paper"), ("fidelity_predicts", "p (Holm)")}
+LIKE_ACCURACIES.add(("frontier", "p of such a loss"))
 # Three or four decimals between 0 and 1, without a sign, and the interval behind it.
 NUMBER = r"(?<![-+.\d])(?:0\.\d{3,4}|1\.0{3,4})(?!\d)"
 WITH_INTERVAL = rf"({NUMBER}) \[({NUMBER}), ({NUMBER})\]"
@@ -74,6 +78,9 @@ def small_study() -> Study:
         train_test={"learner": "b0"},
         reading={"learner": "b0", "bandwidths": [10]},
         stores={"learner": "probe", "names": ["original-opt", "jpeg-q30-opt", "webp-q40"]},
+        fidelity={"learner": "probe"},
+        money={"prices": read_prices(CONFIG / "prices.yaml", CONFIG / "prices.yaml")},
+        budget={"learner": "probe", "shares": [0.25, 0.5, 1.0]},
     )
 
 
@@ -88,8 +95,11 @@ class World:
             self._images(dataset)
             self._cross_tests(dataset)
             self._reading(dataset)
+            self._fidelity(dataset)
+            self._conversion(dataset)
             self._bytes(dataset)
             self._stores(dataset)
+            self._subsets(dataset)
         runs = study.runs()
         for run in runs:
             self._run(run)
@@ -180,6 +190,46 @@ class World:
             seed = table.assign(**columns, predicted=label + wrong).drop(columns="image")
             seed.to_parquet(path, index=False)
 
+    def _fidelity(self, dataset: str) -> None:
+        """Write the fidelity of twenty images, and the features of all of them."""
+        rows = [
+            {"variant": store, "place": i, "key": f"k{i}", "psnr": 35.0, "ssim": 0.9}
+            for store in self.study.learner_stores(dataset, "probe")
+            if store != ORIGINAL
+            for i in range(20)
+        ]
+        noise = self.rng.normal(size=(len(rows), 2))
+        table = pd.DataFrame(rows)
+        table[["psnr", "ssim"]] += noise * [1.0, 0.001]
+        path = Path(self.study.file(f"fidelity/{dataset}.parquet"))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_parquet(table, path)
+        original = self.rng.random((sum(IMAGES.values()), 8)).astype(np.float32)
+        for variant in self.study.learner_stores(dataset, "probe"):
+            changed = original + self.rng.normal(size=original.shape) * (variant != ORIGINAL) / 10
+            found = np.split(changed.astype(np.float32), np.cumsum(list(IMAGES.values()))[:-1])
+            features = Path(FEATURES.format(dataset=dataset, variant=variant, learner="probe"))
+            features.parent.mkdir(parents=True, exist_ok=True)
+            np.savez(features, **dict(zip(IMAGES, found, strict=True)))  # type: ignore[arg-type]
+
+    def _conversion(self, dataset: str) -> None:
+        path = Path(self.study.file(f"conversion/{dataset}.json"))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"convert_seconds": 0.01, "saved_low": 1.0}))
+
+    def _subsets(self, dataset: str) -> None:
+        labels = np.arange(sum(IMAGES.values())) % CLASSES
+        tried = pd.MultiIndex.from_product(
+            [self.study.budget_stores(dataset), [0.25, 0.5, 1.0], [0, 1, 2], range(len(labels))],
+            names=["variant", "share", "seed", "image"],
+        ).to_frame(index=False)
+        tried["label"] = labels[tried["image"]]
+        tried["predicted"] = tried["label"] + (self.rng.random(len(tried)) < 0.2)
+        tried["trained"] = (tried["share"] * 0.8 * len(labels)).round().astype(int)
+        path = Path(self.study.subsets()[dataset])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tried.rename(columns={"image": "group"}).to_parquet(path, index=False)
+
     def _reading(self, dataset: str) -> None:
         facts = {"cache": "cold", "images": 40, "bytes": 4000, "threads": 1, "cold_share": 1.0}
         rows = [
@@ -247,7 +297,8 @@ SOURCES = ["runs", "accuracy", "transfer", "differences"]
 SHOWING = {
     *("table2_model_size", "table2_all_models", "table3_storage", "table4_noise"),
     *("table5_tabular", "table5_controls", "convergence", "comparison", "train_test", "gaps"),
-    *("classes", "reproduction", "noise_readings", "chroma", "stores", "frontier"),
+    *("classes", "reproduction", "noise_readings", "chroma", "stores", "frontier", "fidelity"),
+    *("budget", "budget_points"),
 }
 
 

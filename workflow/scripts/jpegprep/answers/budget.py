@@ -68,7 +68,8 @@ def plan_minutes(
         started: when the work began, in seconds since 1970.
         threads: processors.
         at_a_time: how many trainings run side by side.
-        target: the JSON to write, what `plan` returns with ``speed``, what was measured.
+        target: the JSON to write, what `plan` returns with ``speed``, what was measured, and in how
+            many ``threads``.
 
     Returns:
         The plan in words.
@@ -93,7 +94,7 @@ def plan_minutes(
         60 * minutes - (time.time() - started),
         threads,
     )
-    write_json(target, {"minutes": minutes, **found, "speed": speed})
+    write_json(target, {"minutes": minutes, **found, "speed": {**speed, "threads": threads}})
     return told(found, minutes)
 
 

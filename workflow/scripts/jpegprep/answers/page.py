@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from jpegprep.answers.money import in_words
 from jpegprep.answers.verdicts import (
     CANNOT_TELL,
     LEAST_PAIRS,
@@ -38,6 +39,7 @@ def markdown(
         _reasons(facts),
         _free(facts["free"]),
         _costs(facts),
+        *_money(facts),
         *_warnings(facts),
         *_next_steps(facts, probe),
         "## Every store, by the probe",
@@ -369,6 +371,13 @@ def _classes(facts: Facts) -> list[str]:
         "\n".join(lines),
         "Each interval is for its class alone; of many classes the worst is partly the unluckiest.",
     ]
+
+
+def _money(facts: Facts) -> list[str]:
+    """Return what is saved in money; nothing, where nobody is to convert."""
+    if facts["money"] is None or facts["verdict"] not in (USE, USE_PROBE, NOT_SHOWN):
+        return []
+    return in_words(facts["money"])
 
 
 def _images(facts: Facts) -> str:

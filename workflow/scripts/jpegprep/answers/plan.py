@@ -32,7 +32,7 @@ from jpegprep.study.study import Study
 _TRIGGERS = ("mtime", "params", "input")
 # Bytes of a shard beyond its images, an image: two headers, the label's block, padding; measured on
 # shards of the paper's six data sets, 1,780 to 1,860.
-_TAR_BYTES = 1800
+TAR_BYTES = 1800
 # Without gradients a network is about three times as fast as in training (of forward, backward by
 # activations and backward by weights, the first alone).
 _EVALUATION_SPEED = 3
@@ -444,7 +444,7 @@ def shard_bytes(
         return sum(tar.stat().st_size for tar in tars)
     if original is None or size is None:
         return None
-    return original * size + images * _TAR_BYTES
+    return original * size + images * TAR_BYTES
 
 
 def _jobs_table(jobs: Mapping[str, int]) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from jpegprep.answers.money import own_money
 from jpegprep.answers.page import markdown
 from jpegprep.answers.proposal import rungs
 from jpegprep.answers.verdicts import CANNOT_TELL, verdict
@@ -55,12 +56,14 @@ def recommend(
     *targets: str | Path,
     rounds: Sequence[str | Path] = (),
     larger: Sequence[str | Path] = (),
+    conversion: Sequence[str | Path] = (),
 ) -> str:
     """Write the recommendation; return a line that says what it is and where.
 
     Args:
         what: of the configuration (workflow/schemas/recommend.schema.yaml): images, name, margin,
-            class_margin, probe, image_size; ``told``: what was found by itself of the images; and
+            class_margin, probe, image_size, and what `money.own_money` asks; ``told``: what was
+            found by itself of the images; and
             what was said of columns, which the command to convert them needs, too.
         started: when the work began, in seconds since 1970.
         proposal: what `proposal.propose` wrote.
@@ -79,6 +82,7 @@ def recommend(
         rounds: what `pairs.judge` wrote of one store after the other; none, where no networks were
             fine-tuned.
         larger: the folder of `larger.look_larger`, or nothing.
+        conversion: what `conversion_speed.measure_conversion` wrote, or nothing.
     """
     proposed, planned = _json(proposal), _json(plan)
     probe = rungs(differences, what["probe"], sizes).merge(
@@ -115,6 +119,9 @@ def recommend(
         "fine_tuned": pairs,
         "contradicted": [one for one in tried if one["loses"]],
         "larger": _larger(larger, variant),
+        "money": own_money(what, size_of[ORIGINAL], size_of[variant], _json(conversion[0]), planned)
+        if conversion and variant is not None
+        else None,
         "lost": {"variant": proposed["lost"], "classes": proposed["lost_classes"]},
         "needed": {
             "variant": proposed["next"],

@@ -90,7 +90,7 @@ def spread(
     between, units = _between(by_image, groups)
     if crossfitted:
         image = CROSSFITTED_FACTOR * between
-        degrees = _crossfitted_degrees(units)
+        degrees = crossfitted_degrees(units)
         return Spread(seeds, images, units, image / images, degrees, 0.0, image, 0.0)
     image_square = seeds * between
     if seeds == 1:
@@ -126,7 +126,8 @@ def _between(by_image: npt.NDArray[Any], groups: Groups | None) -> tuple[float, 
     return max(alone, together), len(sums)
 
 
-def _crossfitted_degrees(images: int) -> float:
+def crossfitted_degrees(images: int) -> float:
+    """Return the degrees of freedom of a cross-fitted variance, of so many independent images."""
     return max(4.0, images / _CROSSFITTED_IMAGES)
 
 
@@ -172,7 +173,7 @@ def power(
     """
     by_seed, by_image, rest = parts
     if crossfitted:
-        variance, degrees = by_image / images, _crossfitted_degrees(images)
+        variance, degrees = by_image / images, crossfitted_degrees(images)
     elif seeds == 1:
         variance, degrees = (by_image + rest) / images, float("inf")
     else:

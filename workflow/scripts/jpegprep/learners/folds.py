@@ -81,6 +81,55 @@ def folds_of(
     return fold[group.ravel()]
 
 
+def order_of_subsets(labels: Numbers, groups: Numbers, seed: int) -> Numbers:
+    """Return each image's place in a random order whose beginnings are the nested subsets.
+
+    A group stands together, and each class is spread evenly over the order. It depends on nothing
+    that compression changes.
+
+    Args:
+        labels: (n,) classes.
+        groups: (n,), the same number for images that belong together.
+        seed: of the order.
+
+    Returns:
+        (n,), a permutation of 0 to n - 1.
+    """
+    rng = np.random.default_rng([_SUBSETS, seed])
+    _, first, group = np.unique(groups, return_index=True, return_inverse=True)
+    of_group = labels[first]
+    share = np.empty(len(first))
+    for label in np.unique(of_group):
+        members = rng.permutation(np.flatnonzero(of_group == label))
+        share[members] = (np.arange(len(members)) + rng.random()) / len(members)
+    order = np.lexsort((group.ravel(), share[group.ravel()]))
+    place = np.empty(len(labels), dtype=np.int64)
+    place[order] = np.arange(len(labels))
+    return place
+
+
+def first_images(
+    drawn: npt.NDArray[np.bool_], place: Numbers, groups: Numbers, share: float
+) -> Numbers:
+    """Return about a share of the images that are drawn: the first of an order, in whole groups.
+
+    Args:
+        drawn: (n,), the images to take from.
+        place: (n,) of `order_of_subsets`; a smaller share is a part of a larger one.
+        groups: (n,) as there.
+        share: of the images, in (0, 1].
+
+    Returns:
+        Their rows, ascending; at least one group.
+    """
+    rows = np.flatnonzero(drawn)
+    rows = rows[np.argsort(place[rows])]
+    count = max(1, round(share * len(rows)))
+    while count < len(rows) and groups[rows[count]] == groups[rows[count - 1]]:
+        count += 1
+    return np.sort(rows[:count])
+
+
 def parts_of_pair(
     labels: Numbers, groups: Numbers, pairs: Mapping[str, int], fold: int
 ) -> dict[str, Numbers]:
@@ -112,3 +161,4 @@ def parts_of_pair(
 
 
 _DIVISION = 2**32 + 1  # the seed of the folds of pairs: no probe's
+_SUBSETS = 2**32 + 2  # beside a seed, that of the order of nested subsets

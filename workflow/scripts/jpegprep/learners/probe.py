@@ -161,8 +161,8 @@ def train(
     setup = time.perf_counter() - started
     with single_threads(), ThreadPoolExecutor(threads) as pool:
         if digest not in found:
-            choosing = folds_of(labels, group, number, _CHOOSING, order)
-            strength = _choose(arrays, labels, choosing, recipe, classes)
+            choosing = folds_of(labels, group, number, CHOOSING, order)
+            strength = choose_strength(arrays, labels, choosing, recipe, classes)
             if about["variant"] != ORIGINAL:
                 found = {}
             found[digest] = (strength, {})
@@ -270,7 +270,7 @@ def train_variants(
             yield from runs_of_it
 
 
-_CHOOSING = 2**32  # the seed of the folds on which C is chosen: no run's
+CHOOSING = 2**32  # the seed of the folds on which C is chosen: no run's
 
 
 def all_features(path: str | Path) -> Features:
@@ -297,10 +297,18 @@ def single_threads() -> Iterator[None]:
         yield
 
 
-def _choose(
+def choose_strength(
     features: Features, labels: Labels, fold: Labels, recipe: Mapping[str, Any], classes: int
 ) -> float:
-    """Return the first C, ascending, with the least cross-entropy on fold 0."""
+    """Return the first C, ascending, with the least cross-entropy on fold 0.
+
+    Args:
+        features: (n, d) of the images.
+        labels: (n,).
+        fold: (n,), from 0; all but the images of fold 0 are trained on.
+        recipe: ``regularization`` lists the C.
+        classes: the number of classes.
+    """
     strengths = sorted(recipe["regularization"])
     if len(strengths) == 1:
         return float(strengths[0])

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from jpegprep.common.layout import SHARDS, Run
+from jpegprep.common.layout import FEATURES, SHARDS, Run
 from jpegprep.images.variants import reading_variants
 from jpegprep.study.study import Study
 
@@ -138,6 +138,20 @@ def _accuracies(study: Study) -> dict[str, str]:
 def _cross_tests(study: Study) -> dict[str, Any]:
     """Return the tests of models at other ratios than their own, of each data set."""
     return {"tests": {name: study.cross_tests(name) for name in study.datasets}}
+
+
+def _subsets(study: Study) -> dict[str, Any]:
+    """Return what is read to say what a budget of bytes is worth."""
+    return {
+        "subsets": study.subsets(),
+        "folders": {
+            dataset: {
+                variant: SHARDS.format(dataset=dataset, variant=variant)
+                for variant in study.budget_stores(dataset)
+            }
+            for dataset in study.datasets
+        },
+    }
 
 
 def _losses(study: Study) -> dict[str, Any]:
@@ -439,6 +453,47 @@ CATALOGUE: Sequence[Result] = (
         when="stores",
     ),
     Table(
+        name="budget",
+        title="A budget of bytes",
+        caption="Fewer images as they are, or all of them smaller? Of each budget the store that "
+        "{study.budget[learner]} is most accurate with, how many training images it holds, and "
+        "which other stores cannot be told from it. Every accuracy is top-1, of all images, "
+        "cross-fitted, with its number of test images, its repeats and a 95 % interval. "
+        "budget.csv has all stores.",
+        make="evaluation.byte_budget:budget",
+        reads=_subsets,
+        given=lambda study: {
+            "learner": (study.budget or {})["learner"],
+            "margin": study.margin,
+            "asked": (study.budget or {}).get("bytes", []),
+        },
+        when="budget",
+    ),
+    Table(
+        name="budget_law",
+        title="The law of a budget of bytes",
+        caption="How the error of {study.budget[learner]} falls with the number of images n and "
+        "the bytes of an image L: error = E + A n^-a + B L^-b, with 95 % intervals; how it "
+        "predicts points that it was not fitted to; and whether the next bytes are better spent "
+        "on more images or on more bytes an image. Where the points cannot fix it, it is refused.",
+        make="evaluation.byte_budget:budget_law",
+        reads=_subsets,
+        given=lambda study: {
+            "learner": (study.budget or {})["learner"],
+            "margin": study.margin,
+        },
+        when="budget",
+    ),
+    Numbers(
+        name="budget_points",
+        title="Accuracy by share of the images",
+        caption="Accuracy of each store at each share of the training images.",
+        make="evaluation.byte_budget:budget_points",
+        reads=_subsets,
+        given=lambda study: {"learner": (study.budget or {})["learner"]},
+        when="budget",
+    ),
+    Table(
         name="table5_tabular",
         title="Table V: tabular classifiers",
         caption="Tabular classifiers on features of the JPEG image beside the deep network at "
@@ -595,6 +650,62 @@ CATALOGUE: Sequence[Result] = (
             "storage_ratio": study.storage_ratio,
         },
         when="reading",
+    ),
+    Table(
+        name="money",
+        title="In money and time",
+        caption="What ratio {study.storage_ratio} saves a year in storage, requests and egress, "
+        "what converting costs once, and after how many months that is paid back; beside it the "
+        "same in shards, whose number of objects saves requests with or without compression. "
+        "Prices are defaults, to be replaced by your own. tables/money.csv has all numbers.",
+        make="answers.money:money_table",
+        reads=lambda study: {
+            "sizes": study.table("size_vs_ratio"),
+            "conversions": {name: study.file(f"conversion/{name}.json") for name in study.datasets},
+            **({"reading": study.table("reading")} if study.reading else {}),
+        },
+        given=lambda study: {"asked": dict(study.money or {}), "ratio": study.storage_ratio},
+        when="money",
+    ),
+    Table(
+        name="fidelity",
+        title="Fidelity beside losses",
+        caption="How like their originals the images of each store are, beside what "
+        "{study.fidelity[learner]} loses by them: PSNR and SSIM of a sample, and the cosine of the "
+        "frozen network's features of all images, as means with 95 % intervals. PSNR of an image "
+        "that is the same is that of rounding, 58.9 dB.",
+        make="evaluation.fidelity:fidelity",
+        reads=lambda study: {
+            "measured": {name: study.file(f"fidelity/{name}.parquet") for name in study.datasets},
+            "features": {name: study.fidelity_files(name, FEATURES) for name in study.datasets},
+            "predictions": {
+                run.dataset: run.file("predictions.parquet")
+                for run in reversed(study.runs())
+                if run.learner == (study.fidelity or {})["learner"]
+                and run.variant == study.variant(1.0)
+            },
+            "accuracy": study.table("accuracy"),
+            "differences": study.table("differences"),
+            "splits": study.splits(),
+        },
+        given=lambda study: {
+            "learner": (study.fidelity or {})["learner"],
+            "margin": study.margin,
+        },
+        when="fidelity",
+    ),
+    Table(
+        name="fidelity_predicts",
+        title="Does it take a training to know?",
+        caption="Whether PSNR, SSIM or the cosine of features tells what {study.fidelity[learner]} "
+        "loses on a data set that nothing was trained on. Within a data set all of them fall as "
+        "quality does, and so does accuracy: that says nothing. What counts is whether data sets "
+        "differ in their losses as they differ in fidelity, in the same store, and whether a "
+        "curve of the other data sets predicts a loss better than their mean in that store does.",
+        make="evaluation.fidelity:fidelity_predicts",
+        reads=lambda study: {"table": study.table("fidelity")},
+        given=lambda study: {"margin": study.margin},
+        when="fidelity_across",
     ),
     Table(
         name="classes",
@@ -835,6 +946,18 @@ CATALOGUE: Sequence[Result] = (
         reads=lambda study: {"stores": study.table("stores")},
         given=lambda study: {"margin": study.margin},
         when="stores",
+    ),
+    Figure(
+        name="budget",
+        title="Error against bytes, by store",
+        caption="Top-1 error of {study.budget[learner]} against the bytes of its training images, "
+        "a line a store (variant), a point a share of the images; one panel a data set. The grey "
+        "line joins the points that no other beats with as many bytes or fewer. Bars are 95 % "
+        "intervals, of all images, cross-fitted. The axes are logarithmic in bytes, and do not "
+        "start at zero.",
+        make="results.figures.budget:error_vs_bytes",
+        reads=lambda study: {"points": study.table("budget_points")},
+        when="budget",
     ),
     Figure(
         name="train_test",

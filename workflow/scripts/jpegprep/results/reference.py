@@ -56,6 +56,7 @@ def photographs(registry: Path) -> str:
 _PARTS = {
     "probes_beside_others": "a probe and other learners",
     "repeated": "several seeds",
+    "fidelity_across": "`fidelity`, 3 data sets",
     "noise_readings": "`noise` with `readings`",
 }
 

@@ -58,6 +58,10 @@ def load_study(config: Mapping[str, Any], source: str, registries: str | Path) -
         validate(loaded[name], name, _shown(path))
         _check_registry(name, loaded[name], _shown(path))
     _check(study, loaded, files, source)
+    money = study.get("money")
+    if money is not None:
+        default = Path(registries) / "prices.yaml"
+        money = {**money, "prices": read_prices(money.get("prices", default), default)}
     return Study(
         name=study["study"],
         datasets={name: loaded["datasets"][name] for name in study["datasets"]},
@@ -71,6 +75,7 @@ def load_study(config: Mapping[str, Any], source: str, registries: str | Path) -
         weights=loaded["weights"],
         published=str(Path(registries) / "published.csv"),
         **{name: study.get(name) for name in _EXPERIMENTS},
+        money=money,
     )
 
 
@@ -83,6 +88,8 @@ _EXPERIMENTS = {
     "tabular": ("learner", "deep"),
     "train_test": ("learner",),
     "reading": ("learner",),
+    "fidelity": ("learner",),
+    "budget": ("learner",),
 }
 
 
@@ -102,8 +109,31 @@ def read_yaml(path: Path) -> Any:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; restore it from the repository") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+
+
+def read_prices(path: str | Path, default: str | Path) -> dict[str, Any]:
+    """Return the prices of storing and reading, as workflow/schemas/prices.schema.yaml says.
+
+    Args:
+        path: the file.
+        default: the project's own, whose prices are nobody's.
+
+    Returns:
+        What the file says; ``file``, its path, and ``default``, whether it is the project's.
+
+    Raises:
+        UserError: where it is missing, or a price is none.
+    """
+    ours = Path(path).resolve() == Path(default).resolve()
+    file = "config/prices.yaml" if ours else str(path)
+    # A day in YAML is meant as text.
+    found = json.loads(json.dumps(read_yaml(Path(path)), default=str))
+    validate(found, "prices", file)
+    return {**found, "file": file, "default": ours}
 
 
 def validate(value: Any, schema: str, source: str) -> None:
@@ -403,6 +433,8 @@ _FRAMEWORKS = {
     ("tabular", "deep"): ("timm", "autogluon"),
     ("train_test", "learner"): ("timm", "probe"),
     ("reading", "learner"): ("timm", "autogluon"),
+    ("fidelity", "learner"): ("probe",),
+    ("budget", "learner"): ("probe",),
 }
 
 

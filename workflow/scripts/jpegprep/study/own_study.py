@@ -11,7 +11,13 @@ import yaml
 from jpegprep.common.errors import UserError
 from jpegprep.datasets.own_images import inspect, registry_entry
 from jpegprep.datasets.sources import column_names
-from jpegprep.study.config import check_depth, check_learners, read_yaml, validate
+from jpegprep.study.config import (
+    check_depth,
+    check_learners,
+    read_prices,
+    read_yaml,
+    validate,
+)
 from jpegprep.study.ladder import ladder, named
 from jpegprep.study.study import Study
 
@@ -43,15 +49,17 @@ def own_study(
             what[key] = value.replace(",", " ").split()
         elif isinstance(value, str) and key in _COLUMNS:
             what[key] = value if value.lower() != "false" else False
-        elif isinstance(value, str) and key not in ("images", "name", "probe", "rare", "stores"):
+        elif isinstance(value, str) and key not in _TEXT:
             what[key] = yaml.safe_load(value)
         elif isinstance(value, list):
             what[key] = [yaml.safe_load(x) if isinstance(x, str) else x for x in value]
-    for key in ("images", "name"):
+    for key in ("images", "name", "prices"):
         if key in what:
             what[key] = str(what[key])
     _sized(what)
     validate(what, "recommend", source)
+    default = Path(registries) / "prices.yaml"
+    what["prices"] = read_prices(what.get("prices", default), default)
     path = Path(registries) / "weights.yaml"
     weights = read_yaml(path)
     _check_size(what, weights, source, str(path))
@@ -104,6 +112,8 @@ def _depth(value: Any) -> Any:
     return {k: yaml.safe_load(v) if isinstance(v, str) else v for k, v in parts.items()}
 
 
+# What stays text, whatever it looks like.
+_TEXT = ("images", "name", "probe", "rare", "prices", "stores")
 # What says which column is which, and what belongs together: text, whatever it looks like.
 _COLUMNS = ("path_column", "label_column", "split_column", "group_column", "group")
 

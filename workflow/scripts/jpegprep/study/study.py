@@ -6,8 +6,10 @@ from typing import Any
 
 from jpegprep.common.layout import GROUPS, MANIFEST, ORIGINAL, SHARDS, SPLIT, Run
 from jpegprep.images.variants import (
+    Noise,
     is_lossless,
     noise_variants,
+    parse_variant,
     pixels_of,
     ratio_of_variant,
     reading_variants,
@@ -72,6 +74,11 @@ class Study:
         train_test: whose models are tested at all ratios (learner), or None.
         reading: what reading and decoding is measured at (learner, bandwidths in MB/s), or None.
         ladder: variants beside the ratios' that every learner is trained on: a recommendation's.
+        fidelity: whose features and losses fidelity is compared with (learner, and maybe images),
+            or None.
+        money: what savings a year are reckoned with (``prices``, as `config.read_prices` returns
+            them, and maybe total_images, reads_a_month, egress), or None.
+        budget: what a budget of bytes is asked of (learner, shares, and maybe bytes), or None.
     """
 
     name: str
@@ -93,6 +100,9 @@ class Study:
     train_test: Mapping[str, Any] | None = None
     reading: Mapping[str, Any] | None = None
     ladder: Sequence[str] = ()
+    fidelity: Mapping[str, Any] | None = None
+    money: Mapping[str, Any] | None = None
+    budget: Mapping[str, Any] | None = None
 
     def runs(self) -> list[Run]:
         """Return every run of the study, by data set, learner, variant and seed."""
@@ -118,6 +128,14 @@ class Study:
         if dataset in self.stores_datasets() and self.stores and learner == self.stores["learner"]:
             found += [self.tested_as(store) for store in self.all_stores()]
         return list(dict.fromkeys(found))
+
+    def learner_stores(self, dataset: str, learner: str) -> list[str]:
+        """Return the stores of a data set that a learner is trained on, the original first."""
+        return [
+            name
+            for name in self._learner_variants(dataset, learner)
+            if not any(isinstance(step, Noise) for step in parse_variant(name))
+        ]
 
     def noise_variants(self) -> list[str]:
         """Return the variants of Table IV beside the original, or none without that table."""
@@ -300,6 +318,11 @@ class Study:
         return 0 < len(self.learners_of("probe")) < len(self.learners)
 
     @property
+    def fidelity_across(self) -> bool:
+        """Whether fidelity is measured on three data sets or more: what it predicts, they say."""
+        return bool(self.fidelity) and len(self.datasets) >= 3
+
+    @property
     def repeated(self) -> list[Run]:
         """The runs of the originals, of learners with several seeds."""
         return [
@@ -376,6 +399,36 @@ class Study:
             self.file(f"train_test/{dataset}/seed{seed}.parquet")
             for seed in self.learner_seeds(learner)
         ]
+
+    def fidelity_files(self, dataset: str, path: str) -> dict[str, str]:
+        """Return a path of each store whose fidelity is compared with its loss, by its name.
+
+        Args:
+            dataset: of which.
+            path: with the fields dataset, variant and maybe learner.
+        """
+        learner = (self.fidelity or {})["learner"]
+        return {
+            store: path.format(dataset=dataset, variant=store, learner=learner)
+            for store in self.learner_stores(dataset, learner)
+        }
+
+    def budget_runs(self, dataset: str) -> list[Run]:
+        """Return the probe's runs of a budget of bytes, from ratio 1.0 down, of each all seeds."""
+        learner = (self.budget or {})["learner"]
+        return [
+            Run(dataset, self.variant(ratio), learner, seed)
+            for ratio in self.learner_ratios(learner)
+            for seed in self.learner_seeds(learner)
+        ]
+
+    def budget_stores(self, dataset: str) -> list[str]:
+        """Return the variants of a budget of bytes, the original first."""
+        return list(dict.fromkeys(run.variant for run in self.budget_runs(dataset)))
+
+    def subsets(self) -> dict[str, str]:
+        """Return the path of the predictions by shares of the images, of each data set."""
+        return {dataset: self.file(f"budget/{dataset}.parquet") for dataset in self.datasets}
 
     def controls(self) -> dict[str, dict[float, list[str]]]:
         """Return the controls of the tabular learner: by data set and ratio a file a seed."""
