@@ -1,6 +1,7 @@
 """The recommendation as people read it: each sentence from the facts that it needs."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from math import ceil, floor
 from typing import Any
 
@@ -20,6 +21,72 @@ from jpegprep.evaluation.decision import PAIRED_TEST, in_points, points
 Facts = Mapping[str, Any]  # as recommendation.json has them
 
 
+@dataclass(frozen=True)
+class Said:
+    """What is said of a recommendation, in Markdown; empty, where there is nothing to say.
+
+    Attributes:
+        headline: the verdict.
+        reasons: what it rests on.
+        costs: a list: what each learner found.
+        warnings: what a user should know before relying on it, a paragraph each.
+        more: what would show more.
+        convert: what the command does, which stands in the facts; empty, where none is advised.
+        held: what that command leaves as it is.
+        ratios: the table of all ratios.
+        probe: what the probe is, and what stands in the table.
+        classes: a list: the classes that lost most.
+        of_classes: what their intervals are.
+        images: of the files.
+        time: that the call took.
+    """
+
+    headline: str
+    reasons: str
+    costs: str
+    warnings: list[str]
+    more: str
+    convert: str
+    held: str
+    ratios: str
+    probe: str
+    classes: str
+    of_classes: str
+    images: str
+    time: str
+
+
+def said(
+    facts: Facts,
+    probe: pd.DataFrame,
+    uses: pd.DataFrame,
+    sizes: Mapping[float, Mapping[Any, Any]],
+) -> Said:
+    """Return what is said of a recommendation, on every page that shows it.
+
+    Args:
+        facts: what `recommend` gathered.
+        probe: the rows of the table of differences that are the probe's.
+        uses: the table of `uses.measure_uses`.
+        sizes: the rows of the table of sizes, by ratio.
+    """
+    return Said(
+        headline=_headline(facts),
+        reasons=_reasons(facts),
+        costs=_costs(facts),
+        warnings=_warnings(facts),
+        more=_more(facts, probe),
+        convert=_convert(facts),
+        held=_held(facts),
+        ratios=_ratios(probe, uses, sizes),
+        probe=_about_the_probe(facts),
+        classes=_classes(facts),
+        of_classes=_OF_CLASSES,
+        images=_images(facts),
+        time=_time(facts),
+    )
+
+
 def markdown(
     name: str,
     facts: Facts,
@@ -31,25 +98,29 @@ def markdown(
 
     Args:
         name: of the images.
-        facts: what `recommend` gathered.
-        probe: the rows of the table of differences that are the probe's.
-        uses: the table of `uses.measure_uses`.
-        sizes: the rows of the table of sizes, by ratio.
+        facts: as of `said`, as are the others.
+        probe: likewise.
+        uses: likewise.
+        sizes: likewise.
     """
+    told = said(facts, probe, uses, sizes)
+    of_classes = ["## Classes that lost most, by the probe", told.classes, told.of_classes]
     parts = [
-        f"# {name}: {_headline(facts)}",
-        _reasons(facts),
-        _costs(facts),
-        *_warnings(facts),
-        *_next_steps(facts, probe),
+        f"# {name}: {told.headline}",
+        told.reasons,
+        told.costs,
+        *told.warnings,
+        told.more,
+        f"{told.convert}:\n\n```sh\n{facts['command']}\n```" if told.convert else "",
+        told.held,
         "## Every ratio, by the probe",
-        _ratios(probe, uses, sizes),
-        _about_the_probe(facts),
+        told.ratios,
+        told.probe,
         "![Difference of accuracy and bytes against ratio](recommendation.svg)",
-        *_classes(facts),
+        *(of_classes if told.classes else []),
         "## The images and the time",
-        _images(facts),
-        _time(facts),
+        told.images,
+        told.time,
         "## Where the numbers come from",
         "`recommendation.json` has them all; each run's configuration, code, versions and machine "
         "stand in its `run.json`: " + ", ".join(f"`{run}`" for run in _shortened(facts["runs"])),
@@ -261,9 +332,9 @@ def _pairs_csv(groups: Mapping[str, Any]) -> str:
     return str(groups["pairs_file"]).removesuffix(".png") + ".csv"
 
 
-def _next_steps(facts: Facts, probe: pd.DataFrame) -> list[str]:
-    answer, needed, parts, more = facts["verdict"], facts["needed"], [], []
-    plan = facts["plan"]
+def _more(facts: Facts, probe: pd.DataFrame) -> str:
+    """Return what would show more."""
+    answer, needed, plan, more = facts["verdict"], facts["needed"], facts["plan"], []
     if answer in (USE, USE_PROBE, NOT_SHOWN) and needed["images"]:
         more.append(
             f"**What would show more**: {needed['images']:,} images would show ratio "
@@ -283,20 +354,24 @@ def _next_steps(facts: Facts, probe: pd.DataFrame) -> list[str]:
             f"What the probe excludes at ratio {ratio:g} is a loss of {in_points(margin)} "
             "(a margin chosen now, after the data, proves nothing)."
         )
-    if more:
-        parts.append(" ".join(more))
-    if answer in (USE, USE_PROBE):
-        parts.append(
-            "Convert the data set (same layout; what would grow is copied as it is):\n\n"
-            f"```sh\n{facts['command']}\n```"
-        )
-        if held := facts["manifest"]["held"]:
-            parts.append(
-                f"It leaves images that hold more than a JPEG file of 8 bits ({_counted(held)}) as "
-                "they are; what is said above to be saved is with them converted. To convert them, "
-                f"too, say `{facts['giving_up']}` behind it."
-            )
-    return parts
+    return " ".join(more)
+
+
+def _convert(facts: Facts) -> str:
+    if facts["verdict"] not in (USE, USE_PROBE):
+        return ""
+    return "Convert the data set (same layout; what would grow is copied as it is)"
+
+
+def _held(facts: Facts) -> str:
+    held = facts["manifest"]["held"]
+    if facts["verdict"] not in (USE, USE_PROBE) or not held:
+        return ""
+    return (
+        f"It leaves images that hold more than a JPEG file of 8 bits ({_counted(held)}) as "
+        "they are; what is said above to be saved is with them converted. To convert them, "
+        f"too, say `{facts['giving_up']}` behind it."
+    )
 
 
 def _shown_margin(probe: pd.DataFrame, ratio: float) -> float:
@@ -341,19 +416,17 @@ def _about_the_probe(facts: Facts) -> str:
     )
 
 
-def _classes(facts: Facts) -> list[str]:
-    if not facts["classes"]:
-        return []
-    lines = [
+def _classes(facts: Facts) -> str:
+    return "\n".join(
         f"- {' '.join(row['class'].split())}: {row['original_accuracy']:.2f} → "
         f"{row['accuracy']:.2f}, {_points(row)} points (n = {row['n']})"
         for row in facts["classes"]
-    ]
-    return [
-        "## Classes that lost most, by the probe",
-        "\n".join(lines),
-        "Each interval is for its class alone; of many classes the worst is partly the unluckiest.",
-    ]
+    )
+
+
+_OF_CLASSES = (
+    "Each interval is for its class alone; of many classes the worst is partly the unluckiest."
+)
 
 
 def _images(facts: Facts) -> str:
