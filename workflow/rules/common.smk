@@ -9,7 +9,7 @@ import time
 from jpegprep.answers.plan import facts_of
 from jpegprep.common.clock import mend_times
 from jpegprep.common.errors import UserError, failures
-from jpegprep.common.fingerprint import fingerprint, structure
+from jpegprep.common.fingerprint import contents, fingerprint, structure
 from jpegprep.common.jobs import flat, shape
 from jpegprep.common.layout import (
     ARCHIVES,
