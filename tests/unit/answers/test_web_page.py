@@ -263,8 +263,7 @@ def test_another_picture_and_the_networks_view_are_chosen_by_keys(opened: Any) -
 
 def test_a_point_tells_of_its_store_and_a_click_chooses_it(opened: Any) -> None:
     """Hover: store, bytes, accuracy, interval. A click fills plot, list, numbers and pictures."""
-    # Of all that is drawn at a point the last layer is what the pointer finds.
-    target = opened.locator("#trade-off svg path[fill][style*=pointer]").nth(2)
+    target = opened.locator("#trade-off svg .pointed_marks path").nth(2)
     target.scroll_into_view_if_needed()
     target.hover()
     told = opened.locator("#vg-tooltip-element").inner_text()
@@ -274,7 +273,7 @@ def test_a_point_tells_of_its_store_and_a_click_chooses_it(opened: Any) -> None:
     assert opened.locator("#store").input_value() == "jpeg-q30-smaller"
     assert "-0.4 [-1.4, +0.6]" in opened.locator("#of-interval").inner_text()
     assert opened.locator("#stored-label").inner_text() == "JPEG quality 30"
-    opened.get_by_label("Store").select_option("jpeg-q50-smaller")
+    opened.get_by_label("Store", exact=True).select_option("jpeg-q50-smaller")
     assert "is excluded" in opened.locator("#of-said").inner_text()
 
 

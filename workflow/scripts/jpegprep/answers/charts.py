@@ -67,7 +67,9 @@ def trade_off(
             )
         ),
         # What the pointer finds: larger than what is seen.
-        probe.mark_circle(size=700, opacity=0.001, cursor="pointer").encode(y=y),
+        probe.mark_circle(size=700, opacity=0.001, cursor="pointer")
+        .encode(y=y)
+        .properties(name="pointed"),
     ]
     if len(tuned):
         networks = alt.Chart(tuned).encode(x=x, tooltip=tooltip)
