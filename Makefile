@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PAIRS := --resources gpu=2 network=1
 
 # Their spaces and quotes reach the programs as they are.
-export IMAGES TO QUALITY DEPTH RANGE ALPHA FRAMES METADATA FORMAT
+export IMAGES TO QUALITY STORE DEPTH RANGE ALPHA FRAMES METADATA FORMAT
 export PATH_COLUMN LABEL_COLUMN SPLIT_COLUMN GROUP_COLUMN GROUP
 
 # What is said of the columns of a table, for Snakemake and for the conversion; and of groups.
@@ -57,10 +57,11 @@ recommend: $(READY) ## how far can my images be compressed? make recommend IMAGE
 	  $(RUN) snakemake --cores $(CORES) recommend $(PAIRS) --config images="$$IMAGES" $(ASKED) $(if $(GROUP),group="$$GROUP") $(OPTIONS) && \
 	  echo "It took $$(($$(date +%s) - begin)) s."
 
-convert: $(READY) ## write them as JPEG to another folder: make convert IMAGES=PATH TO=PATH QUALITY=50
-	@[ -n "$$IMAGES" ] && [ -n "$$TO" ] && [ -n "$$QUALITY" ] || \
-	  { echo "error: say make convert IMAGES=PATH TO=PATH QUALITY=50" >&2; exit 1; }
-	@$(RUN) python -m jpegprep.shards.conversion "$$IMAGES" "$$TO" --quality "$$QUALITY" \
+convert: $(READY) ## write them smaller to another folder: make convert IMAGES=PATH TO=PATH QUALITY=50 (or STORE=webp-q40)
+	@[ -n "$$IMAGES" ] && [ -n "$$TO" ] && [ -n "$$QUALITY$$STORE" ] || \
+	  { echo "error: say make convert IMAGES=PATH TO=PATH QUALITY=50 (or STORE=s256-jpeg-q60-opt)" >&2; exit 1; }
+	@$(RUN) python -m jpegprep.shards.conversion "$$IMAGES" "$$TO" \
+	  $(if $(QUALITY),--quality "$$QUALITY") $(if $(STORE),--store "$$STORE") \
 	  --depth "$$DEPTH" --range "$$RANGE" --alpha "$$ALPHA" --frames "$$FRAMES" --metadata "$$METADATA" \
 	  $(if $(FORMAT),--format "$$FORMAT") $(FLAGS)
 
