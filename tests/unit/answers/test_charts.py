@@ -1,12 +1,13 @@
 """The plots of recommendation.html: Vega-Lite that compiles, of the numbers it is given."""
 
 import json
+import re
 from typing import Any
 
 import pandas as pd
 import vl_convert
 
-from jpegprep.answers.charts import by_class, trade_off
+from jpegprep.answers.charts import by_class, by_part, trade_off
 
 STORES = pd.DataFrame(
     [
@@ -43,3 +44,13 @@ def test_classes_are_in_their_order_and_one_without_interval_is_a_point() -> Non
     svg = vl_convert.vegalite_to_svg({**found, "width": 400})
     assert svg.index(">z<") < svg.index(">a<")
     assert json.dumps(found).count('"class": "a"') == 1
+
+
+def test_bars_of_parts_are_as_long_as_their_shares_of_all_bytes() -> None:
+    """Of 400 px the pixels' three quarters are 300, also where no bar is longer."""
+    rows = [("pixels", "", 3000.0, 0.75), ("metadata", "EXIF", 1000.0, 0.25)]
+    found = by_part(pd.DataFrame(rows, columns=["part", "meaning", "an_image", "share"]))
+    svg = vl_convert.vegalite_to_svg({**found, "width": 400})
+    lengths = re.findall(r'd="M0,[\d.]+h([\d.]+)v[^"]*" fill="#0b5d8a"', svg)
+    assert [float(length) for length in lengths] == [300, 100]
+    assert svg.index(">pixels 75.0%<") < svg.index(">metadata 25.0%<")

@@ -1,4 +1,4 @@
-"""The plots of recommendation.html, by Vega-Altair: what stores save and cost, and by class."""
+"""The plots of recommendation.html, by Vega-Altair: what stores save and cost, classes, bytes."""
 
 from typing import Any
 
@@ -18,6 +18,12 @@ _CONFIG: dict[str, Any] = {
         **{"labelColor": GRAY, "titleColor": GRAY, "gridColor": "#e6e9ee"},
         **{"domainColor": "#c3cad4", "tickColor": "#c3cad4", "titlePadding": 10},
     },
+}
+# Of a store's name: what it stands beside, and how.
+_PLACES: dict[str, tuple[str, dict[str, Any]]] = {
+    "above": ("high", {"dy": -8, "align": "center", "baseline": "bottom"}),
+    "below": ("low", {"dy": 8, "align": "center", "baseline": "top"}),
+    "right": ("difference", {"dx": 11, "align": "left", "baseline": "middle"}),
 }
 _DIFFERENCE = "accuracy less the originals’, points"
 
@@ -53,18 +59,15 @@ def trade_off(
     )
     probe = alt.Chart(stores).encode(x=x, tooltip=tooltip)
     layers = [
-        *_lines(margin),
+        *_lines("y", margin),
         probe.mark_rule(strokeWidth=2).encode(y="low:Q", y2="high:Q", color=stroke),
         probe.mark_circle(size=130, opacity=1, strokeWidth=2).encode(y=y, fill=fill, stroke=stroke),
         *(
             probe.transform_filter(f"datum.side === '{side}'")
-            .mark_text(dx=dx, dy=dy, align=align, baseline=baseline, fontSize=13)
+            .mark_text(fontSize=13, **place)
             .encode(y=f"{end}:Q", text="short:N", color=stroke)
-            for side, end, dx, dy, align, baseline in (
-                ("above", "high", 0, -8, "center", "bottom"),
-                ("below", "low", 0, 8, "center", "top"),
-                ("right", "difference", 11, 0, "left", "middle"),
-            )
+            for side, (end, place) in _PLACES.items()
+            if side in set(stores["side"])  # a layer without rows is warned of
         ),
         # What the pointer finds: larger than what is seen.
         probe.mark_circle(size=700, opacity=0.001, cursor="pointer")
@@ -103,28 +106,44 @@ def by_class(classes: pd.DataFrame, margin: float) -> dict[str, Any]:
         ),
         tooltip=tooltip,
     )
-    lines = [
-        alt.Chart(pd.DataFrame({"x": [at]}))
-        .mark_rule(color=colour, strokeDash=dash)
-        .encode(x="x:Q")
-        for at, colour, dash in ((0.0, _PALE, [1, 0]), (-margin, INK, [5, 4]))
-    ]
     bars = base.mark_rule(strokeWidth=2, color=GRAY).encode(
         x=alt.X("low:Q", title=_DIFFERENCE), x2="high:Q"
     )
     points = base.mark_circle(size=90, opacity=1, color=ACCENT).encode(x="difference:Q")
-    return _specification(alt.layer(*lines, bars, points), 26 * len(classes) + 20)
+    return _specification(alt.layer(*_lines("x", margin), bars, points), 26 * len(classes) + 20)
 
 
-def _lines(margin: float) -> list[alt.Chart]:
-    """Return the originals' line, and that of the margin."""
-    said = pd.DataFrame({"y": [-margin], "text": ["the loss that you accept"]})
+def by_part(parts: pd.DataFrame) -> dict[str, Any]:
+    """Return the Vega-Lite specification of what the bytes are, a bar a part.
+
+    Args:
+        parts: as of `page.parts_of`.
+    """
+    rows = parts.assign(
+        percent=100 * parts["share"],
+        label=parts["part"] + parts["share"].map(" {:.1%}".format),
+        size=parts["an_image"].map("{:,.0f} bytes an image".format),
+    )
+    axis = alt.Axis(labelLimit=200, labelPadding=8, ticks=False)
+    chart = (
+        alt.Chart(rows)
+        .mark_bar(color=ACCENT, height=18)
+        .encode(
+            x=alt.X("percent:Q", title="% of all bytes", scale=alt.Scale(domain=[0, 100])),
+            y=alt.Y("label:N", sort=None, title=None, axis=axis),
+            tooltip=_tooltip(part="part", size="bytes"),
+        )
+    )
+    return _specification(chart, 30 * len(rows))
+
+
+def _lines(axis: str, margin: float) -> list[alt.Chart]:
+    """Return the originals' line, and that of the margin, across an axis."""
     return [
-        alt.Chart(pd.DataFrame({"y": [0.0]})).mark_rule(color=_PALE).encode(y="y:Q"),
-        alt.Chart(said).mark_rule(color=INK, strokeDash=[5, 4]).encode(y="y:Q"),
-        alt.Chart(said)
-        .mark_text(align="right", baseline="top", dx=-6, dy=5, color=INK, fontSize=12)
-        .encode(y="y:Q", text="text:N", x=alt.value("width")),
+        alt.Chart(pd.DataFrame({axis: [at]}))
+        .mark_rule(color=colour, strokeDash=dash)
+        .encode(**{axis: f"{axis}:Q"})
+        for at, colour, dash in ((0.0, _PALE, [1, 0]), (-margin, INK, [5, 4]))
     ]
 
 
@@ -132,7 +151,7 @@ def _tooltip(**titles: str) -> list[alt.Tooltip]:
     return [alt.Tooltip(f"{name}:N", title=title) for name, title in titles.items()]
 
 
-def _specification(chart: alt.LayerChart, height: int) -> dict[str, Any]:
+def _specification(chart: alt.TopLevelMixin, height: int) -> dict[str, Any]:
     whole = chart.properties(width="container", height=height).configure(**_CONFIG)
     found: dict[str, Any] = whole.to_dict()
     return found

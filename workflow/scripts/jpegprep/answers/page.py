@@ -17,6 +17,7 @@ from jpegprep.answers.verdicts import (
     USE_PROBE,
 )
 from jpegprep.evaluation.decision import PAIRED_TEST, in_points, points
+from jpegprep.results.tables.storage import PARTS
 
 Facts = Mapping[str, Any]  # as recommendation.json has them
 
@@ -28,7 +29,8 @@ class Said:
     Attributes:
         headline: the verdict.
         reasons: what it rests on.
-        free: what can be saved without touching a pixel.
+        free: what a command saves of the originals without touching a pixel.
+        bytes: a table: what the originals' bytes are.
         costs: a list: what each learner found.
         warnings: what a user should know before relying on it, a paragraph each.
         more: what would show more.
@@ -45,6 +47,7 @@ class Said:
     headline: str
     reasons: str
     free: str
+    bytes: str
     costs: str
     warnings: list[str]
     more: str
@@ -76,6 +79,7 @@ def said(
         headline=_headline(facts),
         reasons=_reasons(facts),
         free=_free(facts["free"]),
+        bytes=_bytes(facts["free"]),
         costs=_costs(facts),
         warnings=_warnings(facts),
         more=_more(facts, probe),
@@ -111,7 +115,7 @@ def markdown(
     parts = [
         f"# {name}: {told.headline}",
         told.reasons,
-        told.free,
+        f"{told.free}: `{facts['free']['command']}`." if told.free else "",
         told.costs,
         *told.warnings,
         told.more,
@@ -125,6 +129,8 @@ def markdown(
         "## The images and the time",
         told.images,
         told.time,
+        "## Where the bytes of the originals are",
+        told.bytes,
         "## Where the numbers come from",
         "`recommendation.json` has them all; each run's configuration, code, versions and machine "
         "stand in its `run.json`: " + ", ".join(f"`{run}`" for run in _shortened(facts["runs"])),
@@ -220,8 +226,49 @@ def _free(free: Facts) -> str:
     )
     return (
         f"**Free of charge**, with the very same pixels, {free['saved']:.1%} of the originals' "
-        f"bytes can be saved ({tried} and compared): `{free['command']}`."
+        f"bytes can be saved ({tried} and compared)"
     )
+
+
+def _bytes(free: Facts) -> str:
+    found = parts_of(free)
+    meaning = found["meaning"].map(lambda text: f" ({text})" if text else "")
+    shown = pd.DataFrame(
+        {
+            "part": found["part"] + meaning,
+            "bytes an image": found["an_image"].map("{:,.0f}".format),
+            "of all bytes": found["share"].map("{:.1%}".format),
+        }
+    )
+    return shown.to_markdown(index=False, disable_numparse=True)
+
+
+def parts_of(free: Facts) -> pd.DataFrame:
+    """Return what the bytes of the originals are, the largest part first.
+
+    Args:
+        free: of the facts what `savings.measure_own` wrote.
+
+    Returns:
+        A row a part that is there: ``part``, ``meaning``, ``an_image`` (bytes), ``share`` (of all).
+    """
+    rows = [
+        (*_IN_WORDS[name], sum(free[column] for column in columns))
+        for name, columns in PARTS.items()
+    ]
+    found = pd.DataFrame(rows, columns=["part", "meaning", "bytes"])
+    found["an_image"], found["share"] = (found["bytes"] / free[of] for of in ("images", "bytes"))
+    found = found[found["bytes"] > 0].sort_values("bytes", ascending=False, kind="stable")
+    return found.drop(columns="bytes").reset_index(drop=True)
+
+
+_IN_WORDS = {
+    "header": ("headers", ""),
+    "tables": ("tables", "quantization and Huffman; of PNG the palette"),
+    "scan": ("pixels", ""),
+    "metadata": ("metadata", "EXIF, profiles, comments"),
+    "rest": ("the rest", "behind the image's end, or of a format that is not taken apart"),
+}
 
 
 def _costs(facts: Facts) -> str:

@@ -18,7 +18,7 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from jpegprep.answers import charts
-from jpegprep.answers.page import Said, said
+from jpegprep.answers.page import Said, parts_of, said
 from jpegprep.answers.pictures import LOST, as_json, choose, pictures_within, thumbnail
 from jpegprep.common.files import write_text
 from jpegprep.common.parquet import read_parquet
@@ -89,11 +89,12 @@ def write_page(
             stores, 100 * facts["margin"], shown or "", _tuned(facts, stores, shown)
         ),
         "classes": None,
+        "parts": charts.by_part(parts := parts_of(facts["free"])),
         "pictures": [],
         "view": facts["image_size"],
     }
     if shown:
-        ratio = float(stores.set_index("store").at[shown, "ratio"])
+        ratio = float(stores.loc[stores["store"] == shown, "ratio"].iloc[0])
         of_classes = _classes(predictions, split, ratio)
         data["classes"] = charts.by_class(of_classes.head(_CLASSES), 100 * facts["class_margin"])
         data["classes_of"] = [min(_CLASSES, len(of_classes)), len(of_classes)]
@@ -106,6 +107,7 @@ def write_page(
         told=told,
         data=data,
         stores=stores.to_dict("records"),
+        parts=parts.to_dict("records"),
         lost=LOST,
         problems=_problems(facts, manifest, reader),
         run=run,

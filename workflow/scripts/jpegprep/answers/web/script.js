@@ -64,8 +64,8 @@ function slide() {
   element("stage").style.setProperty("--at", `${element("slider").value}%`);
 }
 
-async function copy() {
-  const command = element("command");
+async function copy(block) {
+  const command = block.querySelector("code");
   let done = true;
   try {
     await navigator.clipboard.writeText(command.textContent);
@@ -73,12 +73,12 @@ async function copy() {
     getSelection().selectAllChildren(command);
     done = document.execCommand("copy");
   }
-  element("copied").textContent = done ? "Copied." : "Selected: copy it with Ctrl+C.";
+  block.querySelector(".copied").textContent = done ? "Copied." : "Selected: copy it with Ctrl+C.";
 }
 
 element("store").addEventListener("change", (event) => choose(event.target.value));
-if (element("copy")) {
-  element("copy").addEventListener("click", copy);
+for (const block of document.querySelectorAll(".command")) {
+  block.querySelector("button").addEventListener("click", () => copy(block));
 }
 if (data.pictures.length) {
   element("slider").addEventListener("input", slide);
@@ -104,6 +104,7 @@ vegaEmbed("#trade-off", data.trade_off, options).then((found) => {
   tradeOff.signal("chosen", chosen).run();
   document.body.dataset.ready = "yes";
 });
+vegaEmbed("#by-part", data.parts, options);
 if (data.classes) {
   element("classes-at").textContent = stores.get(data.chosen).label;
   vegaEmbed("#by-class", data.classes, options);
