@@ -302,8 +302,7 @@ if OWN:
             "../../envs/pages.yaml"
         params:
             **calls("answers.web_page:write_page", "pages.yaml"),
-            # Its files are no input: a copy of the project has new times, not another page.
-            looks=contents(ROOT / "workflow/scripts/jpegprep/answers/web"),
+            looks=LOOKS,
             shapes=shapes({"predictions": probed("predictions.parquet")}),
             given={key: OWN[key] for key in ("name", "probe")},
         script:

@@ -117,7 +117,7 @@ def everything():
     if CONVERSION:
         return CONVERSION_RECORD
     return [
-        STUDY.file("report.html"),
+        *(STUDY.file(name) for name in ("findings.html", "report.html")),
         # Snakemake makes no lost file again that only others need: these are wanted themselves,
         # the runs since a table must lead back to them. Shards may go.
         *targets("tables", "figures"),
@@ -125,6 +125,9 @@ def everything():
         *TRANSFERS,
     ]
 
+
+# How pages look. The files are no input: a copy of the project has new times, not another page.
+LOOKS = contents(ROOT / "workflow/scripts/jpegprep/answers/web")
 
 # Every training counts them: a list of its own for each would take gigabytes.
 RECORDS = run_files("run.json")

@@ -13,13 +13,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import vl_convert
-from jinja2 import Environment, FileSystemLoader
-from markdown_it import MarkdownIt
-from markupsafe import Markup
 
 from jpegprep.answers import charts
-from jpegprep.answers.page import Said, parts_of, said
+from jpegprep.answers.page import parts_of, said
 from jpegprep.answers.pictures import LOST, as_json, choose, pictures_within, thumbnail
+from jpegprep.answers.templates import rendered, script
 from jpegprep.common.files import write_text
 from jpegprep.common.parquet import read_parquet
 from jpegprep.common.records import read_run
@@ -33,7 +31,6 @@ LARGEST = 5_000_000  # bytes of the page
 _FOR_PICTURES, _FOR_THUMBNAILS = 3_500_000, 250_000  # characters
 _CLASSES, _EXAMPLES = 20, 3
 _ROOM = 7  # per cent of the bytes, for a name in the plot
-_WEB = Path(__file__).with_name("web")
 
 
 def write_page(
@@ -101,7 +98,8 @@ def write_page(
         data["pictures"] = _pictures(
             facts, stores, shown, predictions, split, reader, run["recipe"]["eval_crop"]
         )
-    page = _rendered(
+    page = rendered(
+        "recommendation.html",
         name=name,
         facts=facts,
         told=told,
@@ -112,7 +110,7 @@ def write_page(
         problems=_problems(facts, manifest, reader),
         run=run,
         margin=in_points(facts["margin"]),
-        bundle=vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"),
+        bundle=script(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")),
     )
     write_text(target, page)
     return f"To look at in a browser: {target}"
@@ -318,28 +316,3 @@ def _problems(
         meanings = [PROBLEMS[one].meaning for one in told["problem"].split(", ") if one in PROBLEMS]
         found.append({**told, "meaning": "; ".join(meanings), "examples": examples})
     return found
-
-
-def _rendered(told: Said, **context: Any) -> str:
-    """Return the page."""
-    reader = MarkdownIt("commonmark", {"html": False}).enable("table")
-    reader.disable(["link", "image", "autolink"])  # names of classes and files make no requests
-    environment = Environment(
-        loader=FileSystemLoader(_WEB), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["markdown"] = lambda text: Markup(reader.render(text))
-    environment.filters["capital"] = _capital
-    environment.filters["signed"] = lambda value: f"{100 * value:+.1f}".replace("-", "−")
-    files = {
-        name: Markup(_WEB.joinpath(name).read_text(encoding="utf-8"))
-        for name in ("style.css", "script.js")
-    }
-    context["bundle"] = Markup(context["bundle"].replace("</script", "<\\/script"))
-    template = environment.get_template("recommendation.html")
-    return template.render(
-        told=told, style=files["style.css"], script=files["script.js"], **context
-    )
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
