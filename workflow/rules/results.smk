@@ -73,8 +73,7 @@ rule write_findings:
     input:
         results=targets("tables", "figures"),
     output:
-        html=STUDY.file("findings.html"),
-        landing=STUDY.file("findings.yaml"),
+        STUDY.file("findings.html"),
     log:
         f"<logs>/write_findings/{STUDY.name}.log",
     benchmark:
@@ -93,7 +92,6 @@ rule write_findings:
 rule write_report:
     input:
         results=targets("tables", "figures"),
-        landing=STUDY.file("findings.yaml"),
         captions=[f"{ROOT}/workflow/report/{name}.rst" for name in ("result", "workflow")],
     output:
         html=STUDY.file("report.html"),

@@ -1,6 +1,5 @@
 """findings.html: a study's answer first, then all that it made, as one file for a browser."""
 
-import json
 import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
@@ -18,42 +17,31 @@ _DECISION, _FIGURE2, _CLAIMS = "tables/decision", "figures/fig2_accuracy_vs_rati
 _MEDIA = {".svg": "image/svg+xml", ".png": "image/png"}
 
 
-def write_findings(
-    name: str, entries: Sequence[Mapping[str, Any]], html: str | Path, landing: str | Path
-) -> None:
-    """Write findings.html, and what report.html opens on.
+def write_findings(name: str, entries: Sequence[Mapping[str, Any]], target: str | Path) -> None:
+    """Write findings.html.
 
     Args:
         name: of the study.
         entries: what `catalogue.Result.entries` says of its results. Their files are there, by
             paths from the page's folder.
-        html: the page to write.
-        landing: the metadata of Snakemake's report to write, as YAML.
+        target: the page to write.
     """
-    folder = Path(html).parent
+    folder = Path(target).parent
     shown = {f"{one['folder']}/{one['name']}": _read(one, folder) for one in entries}
     decision, figure2, claims = (shown.pop(key) for key in (_DECISION, _FIGURE2, _CLAIMS))
-    lead = _lead(pd.read_csv(folder / f"{_DECISION}.csv"))
     rest: dict[str, list[dict[str, Any]]] = {}
     for one in shown.values():
         rest.setdefault(one["folder"], []).append(one)
     page = rendered(
         "findings.html",
         name=name,
-        lead=lead,
+        lead=_lead(pd.read_csv(folder / f"{_DECISION}.csv")),
         decision=decision,
         figure2=figure2,
         claims=claims,
         rest={category: rest[category] for category in sorted(rest)},
     )
-    write_text(html, page)
-    opening = {
-        "What was found": lead,
-        figure2["title"]: f".. image:: {figure2['uri']}\n   :alt: {figure2['title']}",
-        claims["title"]: claims["text"].split("\n\n")[0],
-        "All of it on one page": f"`{Path(html).name} <{Path(html).name}>`_, beside this file",
-    }
-    write_text(landing, json.dumps(opening, indent=2, ensure_ascii=False))  # JSON is YAML
+    write_text(target, page)
 
 
 def _read(entry: Mapping[str, Any], folder: Path) -> dict[str, Any]:
@@ -73,10 +61,7 @@ def _read(entry: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _lead(decisions: pd.DataFrame) -> str:
-    """Return down to which ratio each learner shows that little is lost.
-
-    The text is Markdown and reStructuredText, which the report reads.
-    """
+    """Return in Markdown down to which ratio each learner shows that little is lost."""
     loss = f"a loss of {in_points(decisions['margin'].iloc[0])} or more of accuracy"
     known = decisions.dropna(subset="ratio").to_dict("records")
     if not known:

@@ -11,11 +11,7 @@ from jpegprep.common.files import replacing
 
 
 def write_report(
-    snakefile: str | Path,
-    config: str,
-    results: Sequence[str],
-    landing: str | Path,
-    html: str | Path,
+    snakefile: str | Path, config: str, results: Sequence[str], html: str | Path
 ) -> None:
     """Write one self-contained HTML file with the results, their captions and their origin.
 
@@ -26,7 +22,6 @@ def write_report(
         snakefile: the workflow's main Snakefile.
         config: the study, as JSON.
         results: the tables and figures to show.
-        landing: what it opens on, as `findings.write_findings` wrote it.
         html: the file to write.
 
     Raises:
@@ -37,6 +32,5 @@ def write_report(
         study.write_text(config, encoding="utf-8")
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile)]
         command += ["--configfile", str(study), "--workflow-profile", "none", "--nolock"]
-        command += ["--report-metadata", str(landing), "--report", str(report)]
-        subprocess.run([*command, "--", *results], check=True)
+        subprocess.run([*command, "--report", str(report), "--", *results], check=True)
         shutil.copyfile(report, part)
