@@ -384,6 +384,9 @@ def test_a_network_that_learnt_nothing_tells_nothing(tmp_path: Path) -> None:
     assert facts["quality"] is facts["saved"] is facts["command"] is None
     assert text.startswith("# photos: cannot tell; the network does not tell these classes apart")
     assert " QUALITY=" not in text
+    assert "What would show more" not in text
+    _, text = folder.recommendation(folder.round(0.5, 0, -0.5, 0.5), images=30)
+    assert f"of {N:,} images 30 were looked at; more `minutes` look at more." in text
 
 
 def test_the_page_says_what_is_saved_and_what_it_costs(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from browsing import assert_accessible, drawn, opened, too_wide
 from image_files import saved
 from PIL import Image
 from test_recommend import BAD, GOOD, WIDE, Folder
@@ -134,7 +135,7 @@ def test_it_says_what_recommendation_md_says(shown: Path) -> None:
     said = shown.with_suffix(".md").read_text(encoding="utf-8")
     headline = said.splitlines()[0].removeprefix("# photos: ")
     assert headline[0].upper() + headline[1:] in text
-    assert "A loss of 1 point or more of accuracy is excluded, by the probe and by 5 pairs" in text
+    assert "A loss of 1 point of accuracy or more is excluded, by the probe and by 5 pairs" in text
     assert "make convert IMAGES=&#39;/data/my photos&#39; TO=/path/to/new/folder QUALITY=50" in text
     for part in ("1234567", "a processor, 2 threads", "python 3.11", "eval_crop 1.0"):
         assert part in text
@@ -180,67 +181,39 @@ def test_the_picture_that_lost_most_is_the_planted_one(shown: Path) -> None:
     assert first["original"]["bytes"] > first["stores"]["jpeg-q50-smaller"]["bytes"]
 
 
-@pytest.fixture
-def opened(chromium: Any, shown: Path) -> Iterator[Any]:
-    """Yield the page in a browser; nothing may be requested, said or asked, however it is used."""
-    context = chromium.new_context(viewport={"width": 1600, "height": 900})
-    context.grant_permissions(["clipboard-read", "clipboard-write"])
-    page = context.new_page()
-    page.set_default_timeout(60_000)
-    noticed: list[str] = []
-    page.on("console", lambda message: noticed.append(message.text))
-    page.on("pageerror", lambda error: noticed.append(str(error)))
-    page.on("dialog", lambda dialog: noticed.append(dialog.message) or dialog.dismiss())
-    url = shown.as_uri()
-    page.on(
-        "request",
-        lambda asked: None if asked.url.startswith(("data:", url)) else noticed.append(asked.url),
-    )
-    page.goto(url)
-    page.wait_for_selector("body[data-ready=yes]")
-    yield page
-    assert noticed == []
-    context.close()
-
-
-def too_wide(page: Any) -> int:
-    """Return how many pixels of the page lie beyond its right edge."""
-    return page.evaluate("document.documentElement.scrollWidth - innerWidth")
+@pytest.fixture(name="page")
+def _page(chromium: Any, shown: Path) -> Iterator[Any]:
+    """Yield the page in a browser, once its plots are drawn."""
+    with opened(chromium, shown) as page:
+        page.wait_for_selector("body[data-ready=yes]")
+        yield page
 
 
 @pytest.mark.parametrize("width", [400, 1600])
-def test_it_fits_and_is_accessible_at_every_width(opened: Any, width: int) -> None:
+def test_it_fits_and_is_accessible_at_every_width(page: Any, width: int) -> None:
     """Nothing lies beyond the edge, every picture is drawn, and axe-core finds nothing."""
-    from axe_playwright_python.sync_playwright import Axe
-
-    opened.set_viewport_size({"width": width, "height": 900})
-    opened.wait_for_timeout(300)  # the plots are drawn anew
-    assert too_wide(opened) <= 0
+    page.set_viewport_size({"width": width, "height": 900})
+    page.wait_for_timeout(300)  # the plots are drawn anew
+    assert too_wide(page) <= 0
     for name in ("trade-off", "by-class", "by-part"):
-        assert 200 < opened.locator(f"#{name} svg").bounding_box()["width"] <= width
-    drawn = "[...document.images].every((image) => image.complete && image.naturalWidth > 0)"
-    assert opened.evaluate(drawn)
-    for summary in opened.locator("summary").all():
-        summary.click()
-    levels = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
-    found = Axe().run(opened, options=levels)
-    assert found.violations_count == 0, found.generate_report()
-    assert len(found.response["passes"]) > 10
+        assert 200 < page.locator(f"#{name} svg").bounding_box()["width"] <= width
+    assert drawn(page)
+    assert_accessible(page)
 
 
-def test_the_slider_uncovers_the_original_by_mouse_and_by_keys(opened: Any) -> None:
+def test_the_slider_uncovers_the_original_by_mouse_and_by_keys(page: Any) -> None:
     """What is seen follows the pointer and the arrow keys; its pixels are those of either side."""
-    slider, clip = opened.locator("#slider"), "getComputedStyle(document.querySelector('.clip'))"
+    slider, clip = page.locator("#slider"), "getComputedStyle(document.querySelector('.clip'))"
     slider.scroll_into_view_if_needed()
     box = slider.bounding_box()
-    opened.mouse.click(box["x"] + 0.8 * box["width"], box["y"] + box["height"] / 2)
+    page.mouse.click(box["x"] + 0.8 * box["width"], box["y"] + box["height"] / 2)
     assert 70 <= int(slider.input_value()) <= 90
     before = int(slider.input_value())
-    opened.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
     assert int(slider.input_value()) == before + 1
-    assert f"{100 - before - 1}%" in opened.evaluate(f"{clip}.clipPath")
-    sides = opened.evaluate("[document.all.original.src, document.all.stored.src]")
-    picture = data_of_browser(opened)["pictures"][0]
+    assert f"{100 - before - 1}%" in page.evaluate(f"{clip}.clipPath")
+    sides = page.evaluate("[document.all.original.src, document.all.stored.src]")
+    picture = data_of_browser(page)["pictures"][0]
     assert sides == [picture["original"]["uri"], picture["stores"]["jpeg-q50-smaller"]["uri"]]
 
 
@@ -249,50 +222,50 @@ def data_of_browser(page: Any) -> Any:
     return json.loads(page.locator("#data").text_content())
 
 
-def test_another_picture_and_the_networks_view_are_chosen_by_keys(opened: Any) -> None:
+def test_another_picture_and_the_networks_view_are_chosen_by_keys(page: Any) -> None:
     """An arrow key goes to the next picture; the view has the network's size."""
-    opened.locator("input[name=picture]").first.focus()
-    opened.keyboard.press("ArrowRight")
-    picture = data_of_browser(opened)["pictures"][1]
-    assert opened.evaluate("document.all.original.src") == picture["original"]["uri"]
-    opened.get_by_label("as the network sees it").check()
-    opened.wait_for_function("document.all.stored.complete")
-    assert opened.evaluate("document.all.stored.naturalWidth") == 160
-    assert "Shown at 200 %" in opened.locator("#about-picture").inner_text()
+    page.locator("input[name=picture]").first.focus()
+    page.keyboard.press("ArrowRight")
+    picture = data_of_browser(page)["pictures"][1]
+    assert page.evaluate("document.all.original.src") == picture["original"]["uri"]
+    page.get_by_label("as the network sees it").check()
+    page.wait_for_function("document.all.stored.complete")
+    assert page.evaluate("document.all.stored.naturalWidth") == 160
+    assert "Shown at 200 %" in page.locator("#about-picture").inner_text()
 
 
-def test_a_point_tells_of_its_store_and_a_click_chooses_it(opened: Any) -> None:
+def test_a_point_tells_of_its_store_and_a_click_chooses_it(page: Any) -> None:
     """Hover: store, bytes, accuracy, interval. A click fills plot, list, numbers and pictures."""
-    target = opened.locator("#trade-off svg .pointed_marks path").nth(2)
+    target = page.locator("#trade-off svg .pointed_marks path").nth(2)
     target.scroll_into_view_if_needed()
     target.hover()
-    told = opened.locator("#vg-tooltip-element").inner_text()
+    told = page.locator("#vg-tooltip-element").inner_text()
     for part in ("JPEG quality 30", "15.0% of the originals", "0.780", "-0.4 [-1.4, +0.6] points"):
         assert part in told
     target.click()
-    assert opened.locator("#store").input_value() == "jpeg-q30-smaller"
-    assert "-0.4 [-1.4, +0.6]" in opened.locator("#of-interval").inner_text()
-    assert opened.locator("#stored-label").inner_text() == "JPEG quality 30"
-    opened.get_by_label("Store", exact=True).select_option("jpeg-q50-smaller")
-    assert "is excluded" in opened.locator("#of-said").inner_text()
+    assert page.locator("#store").input_value() == "jpeg-q30-smaller"
+    assert "-0.4 [-1.4, +0.6]" in page.locator("#of-interval").inner_text()
+    assert page.locator("#stored-label").inner_text() == "JPEG quality 30"
+    page.get_by_label("Store", exact=True).select_option("jpeg-q50-smaller")
+    assert "is excluded" in page.locator("#of-said").inner_text()
 
 
-def test_the_command_is_copied(opened: Any) -> None:
+def test_the_command_is_copied(page: Any) -> None:
     """Each as it stands there, and the page says that it was."""
     for block, said in (("#convert", "QUALITY=50"), ("#free", "STORE=original-opt")):
-        own = opened.locator(".command", has=opened.locator(block))
+        own = page.locator(".command", has=page.locator(block))
         own.get_by_role("button", name="Copy").click()
         own.get_by_text("Copied.").wait_for()
         command = f"make convert IMAGES='/data/my photos' TO=/path/to/new/folder {said}"
-        assert opened.evaluate("navigator.clipboard.readText()") == command
+        assert page.evaluate("navigator.clipboard.readText()") == command
 
 
-def test_in_print_nothing_is_cut_off(opened: Any) -> None:
+def test_in_print_nothing_is_cut_off(page: Any) -> None:
     """On a sheet's width plots shrink, and what only a screen can do is left out."""
-    opened.emulate_media(media="print")
-    opened.set_viewport_size({"width": 700, "height": 990})
-    assert too_wide(opened) <= 0
-    assert not opened.get_by_role("button", name="Copy").first.is_visible()
-    assert opened.locator("#trade-off svg").is_visible()
-    assert opened.locator("#stage").is_visible()
-    assert opened.pdf(format="A4").startswith(b"%PDF")
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 700, "height": 990})
+    assert too_wide(page) <= 0
+    assert not page.get_by_role("button", name="Copy").first.is_visible()
+    assert page.locator("#trade-off svg").is_visible()
+    assert page.locator("#stage").is_visible()
+    assert page.pdf(format="A4").startswith(b"%PDF")

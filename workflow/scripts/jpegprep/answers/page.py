@@ -402,6 +402,11 @@ def _pairs_csv(groups: Mapping[str, Any]) -> str:
 def _more(facts: Facts, probe: pd.DataFrame) -> str:
     """Return what would show more."""
     answer, needed, plan, more = facts["verdict"], facts["needed"], facts["plan"], []
+    if answer == CANNOT_TELL and plan["images"] < plan["of"]:
+        more.append(
+            f"**What would show more**: of {plan['of']:,} images {plan['images']:,} were looked "
+            "at; more `minutes` look at more."
+        )
     if answer in (USE, USE_PROBE, NOT_SHOWN) and needed["images"]:
         more.append(
             f"**What would show more**: {needed['images']:,} images would show ratio "
