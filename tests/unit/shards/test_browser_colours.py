@@ -13,8 +13,10 @@ from jpegprep.shards.conversion import main
 SIDE = 256
 
 
-@pytest.fixture(scope="module")
-def converted(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> dict[str, Path]:
+@pytest.fixture(scope="module", params=[95, 99], ids="quality {}".format)
+def converted(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, photos: Path
+) -> dict[str, Path]:
     """Return a saturated photograph in Display P3, and what a conversion makes of it.
 
     Its numbers are those of a photograph with colours stretched to the edge of the range, which
@@ -30,7 +32,7 @@ def converted(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> dict[st
     found = {"source": source}
     for name, metadata in (("kept", ""), ("stripped", "strip")):
         main(
-            [*map(str, (source.parents[1], folder / name)), "--quality", "99"]
+            [*map(str, (source.parents[1], folder / name)), "--quality", str(request.param)]
             + ["--metadata", metadata]
         )
         found[name] = folder / name / "a" / "wide.jpg"
