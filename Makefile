@@ -44,11 +44,11 @@ $(READY): requirements.lock
 	  $(BIN)/uv pip sync --quiet --require-hashes --python $(BIN)/python requirements.lock && \
 	  touch $@ && echo "Set-up took $$(($$(date +%s) - begin)) s."
 
-demo: $(READY) ## run the default study; results/demo/report.html
+demo: $(READY) ## run the default study; results/demo/findings.html
 	@$(RUN) $(BIN)/python -m jpegprep.common.locks
 	@begin=$$(date +%s); \
 	  $(RUN) snakemake --cores $(CORES) $(PAIRS) && \
-	  echo "The study took $$(($$(date +%s) - begin)) s; see results/demo/report.html and results/README.md."
+	  echo "The study took $$(($$(date +%s) - begin)) s; see results/demo/findings.html and results/README.md."
 
 recommend: $(READY) ## how far can my images be compressed? make recommend IMAGES=PATH
 	@[ -n "$$IMAGES" ] || { echo "error: IMAGES is empty; say make recommend IMAGES=PATH" >&2; exit 1; }

@@ -2,11 +2,12 @@
 
 import io
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -115,3 +116,21 @@ def python() -> Callable[..., subprocess.CompletedProcess[str]]:
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """Yield Debian's Chromium, driven by Playwright; colours are shown as an sRGB screen's."""
+    path = shutil.which("chromium")
+    if path is None:
+        pytest.skip("there is no Chromium: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=path,
+            args=["--force-color-profile=srgb", *(["--no-sandbox"] if os.getuid() == 0 else [])],
+            timeout=120_000,
+        )
+        yield browser
+        browser.close()

@@ -66,7 +66,7 @@ def test_the_answer_is_there_in_words_numbers_and_pictures(asked):
     text = (folder / "recommendation.md").read_text(encoding="utf-8")
     assert text.startswith("# mine-yours: ")
     assert f"make convert IMAGES='{images}' TO=" in text
-    for kind in ("svg", "png"):
+    for kind in ("svg", "png", "html"):
         assert (folder / f"recommendation.{kind}").stat().st_size > 1000
 
 
@@ -97,7 +97,7 @@ def test_asked_again_nothing_runs_and_a_changed_image_is_noticed(asked):
     assert "propose_store" in jobs
     # 0.05 is the least saving, too, and the margin was that of a class.
     assert "propose_store" in project.planned(*about, "margin=0.05")
-    later = {"plan_minutes", "judge_pairs", "make_recommendation", "recommend"}
+    later = {"plan_minutes", "judge_pairs", "make_recommendation", "make_page", "recommend"}
     assert "plan_minutes" in project.planned(*about, "minutes=16")
     assert not set(project.planned(*about, "minutes=16")) - later
     image = images / "brick" / "it's 0.png"

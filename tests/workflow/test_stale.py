@@ -5,7 +5,7 @@ import os
 # What follows when an accuracy may have changed.
 AFTER_RUNS = dict.fromkeys(
     (
-        *("evaluate_runs", "compare_runs", "cross_test_timm", "write_report"),
+        *("evaluate_runs", "compare_runs", "cross_test_timm", "write_findings", "write_report"),
         *("make_table3_storage", "make_table4_noise", "make_table5_tabular", "make_convergence"),
         *("make_comparison", "make_decision", "make_probe_agreement", "make_train_test"),
         "make_gaps",
@@ -18,6 +18,7 @@ AFTER_RUNS = dict.fromkeys(
 )
 STORAGE = {"make_table1_datasets", "make_problems", "make_size_vs_ratio", "draw_size_vs_ratio"}
 STORAGE |= {"make_bytes_by_part", "make_free_savings", "draw_bytes_by_part"}
+PAGES = {"write_findings": 1, "write_report": 1}
 # These show the study as a whole: any change of it draws them again.
 OF_THE_STUDY = {"draw_rulegraph": 1}
 
@@ -83,7 +84,7 @@ def test_a_colour_reruns_figures_and_report(changed):
         *("noise_examples_dataset", "rulegraph", "difference_vs_ratio", "train_test"),
         *("flips_dataset", "reading", "reproduction", "bytes_by_part"),
     )
-    assert changed.planned() == {**{f"draw_{name}": 1 for name in drawn}, "write_report": 1}
+    assert changed.planned() == {**{f"draw_{name}": 1 for name in drawn}, **PAGES}
 
 
 def test_a_learning_rate_reruns_its_learner_and_what_follows(changed):
@@ -191,9 +192,9 @@ def test_a_deleted_figure_is_redrawn_alone(project):
     before, time_before = figure.read_bytes(), figure.stat()
     figure.unlink()
     name = str(figure.relative_to(project.folder))
-    assert project.planned() == {"draw_fig2_accuracy_vs_ratio": 1, "write_report": 1}
+    assert project.planned() == {"draw_fig2_accuracy_vs_ratio": 1, **PAGES}
     assert project.planned(name) == {"draw_fig2_accuracy_vs_ratio": 1}
     assert project.snakemake(name).returncode == 0
     assert figure.read_bytes() == before
-    # As if it had never gone: the report, which shows it, need not be made again.
+    # As if it had never gone: the pages, which show it, need not be made again.
     os.utime(figure, ns=(time_before.st_atime_ns, time_before.st_mtime_ns))

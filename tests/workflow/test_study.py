@@ -51,6 +51,7 @@ def test_every_promised_file_is_there(project):
         "figures/fig2_accuracy_vs_ratio.svg",
         "figures/fig2_accuracy_vs_ratio.png",
         "figures/fig3_convergence.svg",
+        "findings.html",
         "report.html",
     ):
         assert project.path(f"results/small/{name}").stat().st_size > 0, name

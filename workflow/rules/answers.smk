@@ -2,8 +2,8 @@
 #
 # Requires: of `recommend`, images=PATH on the command line and config/recommend.yaml; of `plan` and
 #           `costs`, config/sizes.csv and config/throughput.csv, and what is there already.
-# Gives: results/recommend/<name>/recommendation.md, .json, .svg and .png; the plan on the terminal
-#        and in its log; results/costs/.
+# Gives: results/recommend/<name>/recommendation.md, .html, .json, .svg and .png; the plan on the
+#        terminal and in its log; results/costs/.
 #
 # Several numbers of a rule stand in its param `given`, by name: Snakemake (9.27) compares the values
 # of params as a set, and would not see one number take the place of another.
@@ -302,9 +302,37 @@ if OWN:
         script:
             "../scripts/call.py"
 
+    rule make_page:
+        input:
+            numbers=STUDY.file("recommendation.json"),
+            differences=STUDY.table("differences"),
+            accuracy=STUDY.table("accuracy"),
+            sizes=STUDY.table("ladder"),
+            uses=STUDY.table("uses"),
+            predictions=flat(probed("predictions.parquet")),
+            manifest=STUDY.manifests()[OWN_DATASET],
+            split=STUDY.splits()[OWN_DATASET],
+            originals=STUDY.shards(OWN_DATASET, 1.0),
+        output:
+            STUDY.file("recommendation.html"),
+        log:
+            f"<logs>/make_page/{STUDY.name}.log",
+        benchmark:
+            f"<benchmarks>/make_page/{STUDY.name}.tsv"
+        conda:
+            "../../envs/pages.yaml"
+        params:
+            **calls("answers.web_page:write_page", "pages.yaml"),
+            looks=LOOKS,
+            shapes=shapes({"predictions": probed("predictions.parquet")}),
+            given={key: OWN[key] for key in ("name", "probe")},
+        script:
+            "../scripts/call.py"
+
     rule recommend:
         input:
             STUDY.file("recommendation.md"),
+            STUDY.file("recommendation.html"),
 
 else:
 

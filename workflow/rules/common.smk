@@ -9,7 +9,7 @@ import time
 from jpegprep.answers.plan import facts_of
 from jpegprep.common.clock import mend_times
 from jpegprep.common.errors import UserError, failures
-from jpegprep.common.fingerprint import fingerprint, structure
+from jpegprep.common.fingerprint import contents, fingerprint, structure
 from jpegprep.common.jobs import flat, shape
 from jpegprep.common.layout import (
     ARCHIVES,
@@ -118,7 +118,7 @@ def everything():
     if CONVERSION:
         return CONVERSION_RECORD
     return [
-        STUDY.file("report.html"),
+        *(STUDY.file(name) for name in ("findings.html", "report.html")),
         # Snakemake makes no lost file again that only others need: these are wanted themselves,
         # the runs since a table must lead back to them. Shards may go.
         *targets("tables", "figures"),
@@ -126,6 +126,9 @@ def everything():
         *TRANSFERS,
     ]
 
+
+# How pages look. The files are no input: a copy of the project has new times, not another page.
+LOOKS = contents(ROOT / "workflow/scripts/jpegprep/answers/web")
 
 # Every training counts them: a list of its own for each would take gigabytes.
 RECORDS = run_files("run.json")

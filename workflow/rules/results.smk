@@ -1,7 +1,8 @@
 # Every table and figure of the catalogue, workflow/scripts/jpegprep/results/catalogue.py; the report.
 #
 # Requires: what an entry of the catalogue reads.
-# Gives: results/<study>/tables/…, results/<study>/figures/…, results/<study>/report.html
+# Gives: results/<study>/tables/…, results/<study>/figures/…, results/<study>/findings.html and
+#        report.html
 localrules:
     draw_rulegraph,
     write_report,
@@ -64,6 +65,26 @@ rule draw_rulegraph:
         ),
         results=[result.rule for result in RESULTS],
         caption=caption_of(RULEGRAPH),
+    script:
+        "../scripts/call.py"
+
+
+rule write_findings:
+    input:
+        results=targets("tables", "figures"),
+    output:
+        STUDY.file("findings.html"),
+    log:
+        f"<logs>/write_findings/{STUDY.name}.log",
+    benchmark:
+        f"<benchmarks>/write_findings/{STUDY.name}.tsv"
+    conda:
+        "../../envs/pages.yaml"
+    params:
+        **calls("answers.findings:write_findings", "pages.yaml"),
+        looks=LOOKS,
+        name=STUDY.name,
+        entries=[entry for result in RESULTS for entry in result.entries(STUDY)],
     script:
         "../scripts/call.py"
 

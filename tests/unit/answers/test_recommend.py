@@ -90,6 +90,7 @@ class Folder:
             }
         ).sort_values("relative_size", ascending=False)
         table["bytes"] = (table["relative_size"] * 10 * 2**20).astype(int)
+        table["mean_bytes"] = table["bytes"] / 60
         facts = {"source_format": "JPEG", "source_quality": 75.0}
         facts |= {"source_quality_p10": 75.0, "source_quality_p90": 96.0}
         table.assign(**facts).to_csv(self.path / "sizes.csv", index=False)
@@ -194,7 +195,8 @@ class Folder:
 
 
 FREE: dict[str, Any] = {"images": N, "sampled": 200, "smaller": 190, "saved": 0.066}
-FREE |= {"saved_low": 0.061, "saved_high": 0.07}
+FREE |= {"saved_low": 0.061, "saved_high": 0.07, "bytes": 10_000 * N, "header": 100 * N}
+FREE |= {"tables": 600 * N, "metadata": 2300 * N, "scan": 7000 * N, "trailing": 0, "other": 0}
 
 GOOD = {0.9: (0, -0.3, 0.3), 0.5: (0.1, -0.4, 0.6), 0.3: (-0.4, -1.4, 0.6), 0.1: (-6, -8, -4)}
 WIDE = {0.9: (0.5, -2, 3), 0.5: (-0.5, -3, 2), 0.3: (-2, -4.5, 0.5)}
@@ -228,6 +230,19 @@ def test_free_savings_stand_before_what_costs(tmp_path: Path) -> None:
     assert "(all 200 images were written anew and compared)" in text
     _, text = folder.recommendation(free={"smaller": 0})
     assert "Free of charge" not in text
+
+
+def test_where_the_bytes_are_is_told_of_what_is_there(tmp_path: Path) -> None:
+    """The largest part first, an image's and of all; what no file has is not named."""
+    folder = Folder(tmp_path, GOOD)
+    folder.proposal()
+    _, text = folder.recommendation()
+    table = text.split("## Where the bytes of the originals are\n\n")[1].split("\n\n")[0]
+    rows = [[cell.strip() for cell in row.split("|")[1:-1]] for row in table.splitlines()[2:]]
+    assert [(row[0].split(" (")[0], *row[1:]) for row in rows] == [
+        *(("pixels", "7,000", "70.0%"), ("metadata", "2,300", "23.0%")),
+        *(("tables", "600", "6.0%"), ("headers", "100", "1.0%")),
+    ]
 
 
 def test_where_nothing_is_shown_the_estimate_proposes(tmp_path: Path) -> None:
@@ -391,6 +406,9 @@ def test_a_network_that_learnt_nothing_tells_nothing(tmp_path: Path) -> None:
     assert facts["quality"] is facts["saved"] is facts["command"] is None
     assert text.startswith("# photos: cannot tell; the network does not tell these classes apart")
     assert " STORE=jpeg" not in text
+    assert "What would show more" not in text
+    _, text = folder.recommendation(folder.round(0.5, 0, -0.5, 0.5), images=30)
+    assert f"of {N:,} images 30 were looked at; more `minutes` look at more." in text
 
 
 def test_the_page_says_what_is_saved_and_what_it_costs(tmp_path: Path) -> None:

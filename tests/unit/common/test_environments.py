@@ -24,6 +24,7 @@ PYPI = {"pytorch": "torch", "matplotlib-base": "matplotlib", "snakemake-minimal"
 # The distribution of a module, where their names differ.
 DISTRIBUTION = {"PIL": "pillow", "skimage": "scikit-image", "sklearn": "scikit-learn"}
 DISTRIBUTION |= {"yaml": "pyyaml", "cv2": "opencv-python-headless"}
+DISTRIBUTION |= {"markdown_it": "markdown-it-py", "vl_convert": "vl-convert-python"}
 # Modules that are distributions of their own inside a common name.
 NAMESPACES = {"autogluon"}
 # What pandas needs for a method, without any import in the code.

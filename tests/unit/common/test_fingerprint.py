@@ -292,3 +292,18 @@ def test_a_comment_or_another_order_in_an_environment_does_not_count(project: Pr
         "envs/learners_timm.yaml", "  - lightning", "  - timm =1.0.3 # a comment\n  - lightning"
     )
     assert project.fingerprints(TRAINING) == before
+
+
+def test_the_contents_of_a_folder_are_its_files_names_and_bytes(tmp_path: Path) -> None:
+    """Templates have a fingerprint, too: of the same bytes under other names another."""
+    from jpegprep.common.fingerprint import contents
+
+    found = set()
+    for i, files in enumerate([{"a": "x", "b": "y"}, {"a": "x", "b": "z"}, {"a": "x", "c": "y"}]):
+        folder = tmp_path / str(i)
+        folder.mkdir()
+        for name, text in files.items():
+            (folder / name).write_text(text)
+        found.add(contents(folder))
+    assert len(found) == 3
+    assert contents(tmp_path / "0") == contents(tmp_path / "0")

@@ -50,6 +50,15 @@ def _chosen(request: pytest.FixtureRequest) -> Study:
     return STUDIES[request.param]
 
 
+def test_a_page_of_all_entries_has_every_file_that_people_read(chosen: Study) -> None:
+    """Of each data set, too; each with a title and a caption in which nothing is left to fill."""
+    entries = [entry for result in results_of(chosen) for entry in result.entries(chosen)]
+    found = [chosen.file(path) for entry in entries for path in entry["files"]]
+    shown = [result for result in results_of(chosen) if result.shown]
+    assert sorted(found) == sorted(file for result in shown for file in result.targets(chosen))
+    assert not any(set("{}") & set(entry["title"] + entry["caption"]) for entry in entries)
+
+
 def data_sets(result: Result, study: Study) -> list[str]:
     """Return the data sets of which a study has one such result each; one empty name, if all."""
     return [""] if result.datasets is None else list(result.datasets(study))

@@ -1,12 +1,13 @@
 """The recommendation as people read it: each sentence from the facts that it needs."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from math import ceil, floor
 from typing import Any
 
 import pandas as pd
 
-from jpegprep.answers.money import in_words
+from jpegprep.answers import money
 from jpegprep.answers.verdicts import (
     CANNOT_TELL,
     LEAST_PAIRS,
@@ -18,8 +19,80 @@ from jpegprep.answers.verdicts import (
 )
 from jpegprep.evaluation.decision import PAIRED_TEST, in_points, points
 from jpegprep.images.variants import in_words, store_of
+from jpegprep.results.tables.storage import PARTS
 
 Facts = Mapping[str, Any]  # as recommendation.json has them
+
+
+@dataclass(frozen=True)
+class Said:
+    """What is said of a recommendation, in Markdown; empty, where there is nothing to say.
+
+    Attributes:
+        headline: the verdict.
+        reasons: what it rests on.
+        free: what a command saves of the originals without touching a pixel.
+        bytes: a table: what the originals' bytes are.
+        costs: a list: what each learner found.
+        money: what is saved in money, two paragraphs at most.
+        warnings: what a user should know before relying on it, a paragraph each.
+        more: what would show more.
+        convert: what the command does, which stands in the facts; empty, where none is advised.
+        held: what that command leaves as it is.
+        stores: the table of all stores.
+        probe: what the probe is, and what stands in the table.
+        classes: a list: the classes that lost most.
+        of_classes: what their intervals are.
+        images: of the files.
+        time: that the call took.
+    """
+
+    headline: str
+    reasons: str
+    free: str
+    bytes: str
+    costs: str
+    money: list[str]
+    warnings: list[str]
+    more: str
+    convert: str
+    held: str
+    stores: str
+    probe: str
+    classes: str
+    of_classes: str
+    images: str
+    time: str
+
+
+def said(
+    facts: Facts,
+    probe: pd.DataFrame,
+) -> Said:
+    """Return what is said of a recommendation, on every page that shows it.
+
+    Args:
+        facts: what `recommend` gathered.
+        probe: what `proposal.rungs` returns, with the columns of `uses.measure_uses`.
+    """
+    return Said(
+        headline=_headline(facts),
+        reasons=_reasons(facts),
+        free=_free(facts["free"]),
+        bytes=_bytes(facts["free"]),
+        costs=_costs(facts),
+        money=_money(facts),
+        warnings=_warnings(facts),
+        more=_more(facts, probe),
+        convert=_convert(facts),
+        held=_held(facts),
+        stores=_rungs(probe),
+        probe=_about_the_probe(facts),
+        classes=_classes(facts),
+        of_classes=_OF_CLASSES,
+        images=_images(facts),
+        time=_time(facts),
+    )
 
 
 def markdown(
@@ -31,25 +104,31 @@ def markdown(
 
     Args:
         name: of the images.
-        facts: what `recommend` gathered.
-        probe: what `proposal.rungs` returns, with the columns of `uses.measure_uses`.
+        facts: as of `said`.
+        probe: likewise.
     """
+    told = said(facts, probe)
+    of_classes = ["## Classes that lost most, by the probe", told.classes, told.of_classes]
     parts = [
-        f"# {name}: {_headline(facts)}",
-        _reasons(facts),
-        _free(facts["free"]),
-        _costs(facts),
-        *_money(facts),
-        *_warnings(facts),
-        *_next_steps(facts, probe),
+        f"# {name}: {told.headline}",
+        told.reasons,
+        f"{told.free}: `{facts['free']['command']}`." if told.free else "",
+        told.costs,
+        *told.money,
+        *told.warnings,
+        told.more,
+        f"{told.convert}:\n\n```sh\n{facts['command']}\n```" if told.convert else "",
+        told.held,
         "## Every store, by the probe",
-        _rungs(probe),
-        _about_the_probe(facts),
+        told.stores,
+        told.probe,
         "![Difference of accuracy against bytes](recommendation.svg)",
-        *_classes(facts),
+        *(of_classes if told.classes else []),
         "## The images and the time",
-        _images(facts),
-        _time(facts),
+        told.images,
+        told.time,
+        "## Where the bytes of the originals are",
+        told.bytes,
         "## Where the numbers come from",
         "`recommendation.json` has them all; each run's configuration, code, versions and machine "
         "stand in its `run.json`: " + ", ".join(f"`{run}`" for run in _shortened(facts["runs"])),
@@ -152,8 +231,49 @@ def _free(free: Facts) -> str:
     )
     return (
         f"**Free of charge**, with the very same pixels, {free['saved']:.1%} of the originals' "
-        f"bytes can be saved ({tried} and compared): `{free['command']}`."
+        f"bytes can be saved ({tried} and compared)"
     )
+
+
+def _bytes(free: Facts) -> str:
+    found = parts_of(free)
+    meaning = found["meaning"].map(lambda text: f" ({text})" if text else "")
+    shown = pd.DataFrame(
+        {
+            "part": found["part"] + meaning,
+            "bytes an image": found["an_image"].map("{:,.0f}".format),
+            "of all bytes": found["share"].map("{:.1%}".format),
+        }
+    )
+    return shown.to_markdown(index=False, disable_numparse=True)
+
+
+def parts_of(free: Facts) -> pd.DataFrame:
+    """Return what the bytes of the originals are, the largest part first.
+
+    Args:
+        free: of the facts what `savings.measure_own` wrote.
+
+    Returns:
+        A row a part that is there: ``part``, ``meaning``, ``an_image`` (bytes), ``share`` (of all).
+    """
+    rows = [
+        (*_IN_WORDS[name], sum(free[column] for column in columns))
+        for name, columns in PARTS.items()
+    ]
+    found = pd.DataFrame(rows, columns=["part", "meaning", "bytes"])
+    found["an_image"], found["share"] = (found["bytes"] / free[of] for of in ("images", "bytes"))
+    found = found[found["bytes"] > 0].sort_values("bytes", ascending=False, kind="stable")
+    return found.drop(columns="bytes").reset_index(drop=True)
+
+
+_IN_WORDS = {
+    "header": ("headers", ""),
+    "tables": ("tables", "quantization and Huffman; of PNG the palette"),
+    "scan": ("pixels", ""),
+    "metadata": ("metadata", "EXIF, profiles, comments"),
+    "rest": ("the rest", "behind the image's end, or of a format that is not taken apart"),
+}
 
 
 def _costs(facts: Facts) -> str:
@@ -282,9 +402,14 @@ def _pairs_csv(groups: Mapping[str, Any]) -> str:
     return str(groups["pairs_file"]).removesuffix(".png") + ".csv"
 
 
-def _next_steps(facts: Facts, probe: pd.DataFrame) -> list[str]:
-    answer, needed, parts, more = facts["verdict"], facts["needed"], [], []
-    plan = facts["plan"]
+def _more(facts: Facts, probe: pd.DataFrame) -> str:
+    """Return what would show more."""
+    answer, needed, plan, more = facts["verdict"], facts["needed"], facts["plan"], []
+    if answer == CANNOT_TELL and plan["images"] < plan["of"]:
+        more.append(
+            f"**What would show more**: of {plan['of']:,} images {plan['images']:,} were looked "
+            "at; more `minutes` look at more."
+        )
     if answer in (USE, USE_PROBE, NOT_SHOWN) and needed["images"]:
         more.append(
             f"**What would show more**: {needed['images']:,} images would show "
@@ -304,20 +429,24 @@ def _next_steps(facts: Facts, probe: pd.DataFrame) -> list[str]:
             f"What the probe excludes with `{facts['store']}` is a loss of {in_points(margin)} "
             "(a margin chosen now, after the data, proves nothing)."
         )
-    if more:
-        parts.append(" ".join(more))
-    if answer in (USE, USE_PROBE):
-        parts.append(
-            "Convert the data set (same layout; what would grow is copied as it is):\n\n"
-            f"```sh\n{facts['command']}\n```"
-        )
-        if held := facts["manifest"]["held"]:
-            parts.append(
-                f"It leaves images that hold more than a JPEG file of 8 bits ({_counted(held)}) as "
-                "they are; what is said above to be saved is with them converted. To convert them, "
-                f"too, say `{facts['giving_up']}` behind it."
-            )
-    return parts
+    return " ".join(more)
+
+
+def _convert(facts: Facts) -> str:
+    if facts["verdict"] not in (USE, USE_PROBE):
+        return ""
+    return "Convert the data set (same layout; what would grow is copied as it is)"
+
+
+def _held(facts: Facts) -> str:
+    held = facts["manifest"]["held"]
+    if facts["verdict"] not in (USE, USE_PROBE) or not held:
+        return ""
+    return (
+        f"It leaves images that hold more than a JPEG file of 8 bits ({_counted(held)}) as "
+        "they are; what is said above to be saved is with them converted. To convert them, "
+        f"too, say `{facts['giving_up']}` behind it."
+    )
 
 
 def _shown_margin(probe: pd.DataFrame, store: str) -> float:
@@ -358,26 +487,24 @@ def _about_the_probe(facts: Facts) -> str:
     )
 
 
-def _classes(facts: Facts) -> list[str]:
-    if not facts["classes"]:
-        return []
-    lines = [
+def _classes(facts: Facts) -> str:
+    return "\n".join(
         f"- {' '.join(row['class'].split())}: {row['original_accuracy']:.2f} → "
         f"{row['accuracy']:.2f}, {_points(row)} points (n = {row['n']})"
         for row in facts["classes"]
-    ]
-    return [
-        "## Classes that lost most, by the probe",
-        "\n".join(lines),
-        "Each interval is for its class alone; of many classes the worst is partly the unluckiest.",
-    ]
+    )
+
+
+_OF_CLASSES = (
+    "Each interval is for its class alone; of many classes the worst is partly the unluckiest."
+)
 
 
 def _money(facts: Facts) -> list[str]:
     """Return what is saved in money; nothing, where nobody is to convert."""
     if facts["money"] is None or facts["verdict"] not in (USE, USE_PROBE, NOT_SHOWN):
         return []
-    return in_words(facts["money"])
+    return money.in_words(facts["money"])
 
 
 def _images(facts: Facts) -> str:

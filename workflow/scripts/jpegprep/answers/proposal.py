@@ -64,15 +64,21 @@ def rungs(differences: str | Path, probe: str, sizes: str | Path) -> pd.DataFram
         sizes: the table of `sizes.measure_ladder`.
 
     Returns:
-        The rows, from most bytes to fewest, with ``bytes``, ``relative_size``, and ``p_holm`` over
-        all of them.
+        The rows, from most bytes to fewest, with ``bytes``, ``relative_size``, ``mean_bytes``, and
+        ``p_holm`` over all of them.
     """
     table = pd.read_csv(differences).drop(columns=["ratio", "p_holm"])
     own = (table["learner"] == probe) & (table["other_learner"] == probe)
     table = table[own & (table["other_variant"] == ORIGINAL)]
-    of_sizes = pd.read_csv(sizes)[["variant", "bytes", "relative_size"]]
+    of_sizes = pd.read_csv(sizes)[["variant", "bytes", "relative_size", "mean_bytes"]]
     table = of_sizes.merge(table, on="variant", validate="one_to_one")  # in the order of sizes
     return table.assign(p_holm=holm(table["p"].tolist()))
+
+
+def with_uses(ladder: pd.DataFrame, uses: str | Path) -> pd.DataFrame:
+    """Return what `rungs` returns with the columns of `uses.measure_uses`."""
+    table = pd.read_csv(uses).drop(columns=["seeds", "n"])
+    return ladder.merge(table, on="variant", validate="one_to_one")
 
 
 def choose(

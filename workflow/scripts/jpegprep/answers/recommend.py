@@ -15,7 +15,7 @@ import pandas as pd
 
 from jpegprep.answers.money import own_money
 from jpegprep.answers.page import markdown
-from jpegprep.answers.proposal import rungs
+from jpegprep.answers.proposal import rungs, with_uses
 from jpegprep.answers.verdicts import CANNOT_TELL, verdict
 from jpegprep.common.files import write_json, write_text
 from jpegprep.common.layout import ORIGINAL
@@ -85,9 +85,7 @@ def recommend(
         conversion: what `conversion_speed.measure_conversion` wrote, or nothing.
     """
     proposed, planned = _json(proposal), _json(plan)
-    probe = rungs(differences, what["probe"], sizes).merge(
-        pd.read_csv(uses).drop(columns=["seeds", "n"]), on="variant", validate="one_to_one"
-    )
+    probe = with_uses(rungs(differences, what["probe"], sizes), uses)
     size_of = pd.read_csv(sizes).set_index("variant").to_dict("index")
     tried = [_json(path) for path in rounds]
     variant = tried[-1]["variant"] if tried else proposed["variant"]

@@ -92,6 +92,13 @@ def structure(files: Iterable[str | Path]) -> str:
     return hashlib.sha256(repr(meant).encode()).hexdigest()[:16]
 
 
+def contents(folder: str | Path) -> str:
+    """Return 16 hexadecimal digits that change with the files of a folder, such as templates."""
+    files = sorted(path for path in Path(folder).iterdir() if path.is_file())
+    parts = [part for path in files for part in (path.name.encode(), path.read_bytes())]
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
+
+
 @cache
 def _digest(path: Path) -> str:
     """Return the hash of what a file means; the modules that it imports count, not their names."""

@@ -89,6 +89,23 @@ class Result:
             return []
         return [file.format(dataset=name) for name in self.datasets(study) for file in files]
 
+    def entries(self, study: Study) -> list[dict[str, Any]]:
+        """Return what a page says of it, for each data set that has one: where people read it."""
+        if not self.shown or not self.targets(study):
+            return []
+        return [
+            {
+                "folder": self.folder,
+                "name": self.name.format(dataset=name),
+                "title": self.title.format(dataset=name),
+                "caption": self.caption.format(study=study, dataset=name),
+                "files": [
+                    f"{self.folder}/{self.name.format(dataset=name)}.{kind}" for kind in self.kinds
+                ],
+            }
+            for name in (self.datasets(study) if self.datasets else [""])
+        ]
+
 
 class Table(Result):
     """Numbers as CSV, and as people read them, with a note."""
