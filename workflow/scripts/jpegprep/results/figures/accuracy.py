@@ -8,7 +8,7 @@ import pandas as pd
 
 from jpegprep.evaluation.decision import against_original, in_points
 from jpegprep.images.variants import ORIGINAL
-from jpegprep.results.figures.drawing import COLOURS, save
+from jpegprep.results.figures.drawing import COLOURS, Figure, save
 from jpegprep.results.figures.panels import (
     apart,
     band,
@@ -122,14 +122,14 @@ def difference_vs_ratio(
 
 def recommended(
     probe: pd.DataFrame, sizes: pd.DataFrame, facts: Mapping[str, Any], *targets: str | Path
-) -> None:
-    """Draw what each ratio of a user's images saves, and what it costs.
+) -> Figure:
+    """Draw what each ratio of a user's images saves, and what it costs; return the figure.
 
     Args:
         probe: the probe's rows of `evaluation.compare`, against the original.
         sizes: the table of `sizes.measure`.
         facts: the recommendation; its fine-tuned network is drawn beside the probe.
-        targets: files to write, .svg or .png.
+        targets: files to write, .svg or .png; maybe none.
     """
     points = probe.sort_values("ratio")
     with panels(2) as (figure, (cost, saving)):
@@ -168,7 +168,9 @@ def recommended(
             [cost],
             f"bars: 95 % intervals, paired; dashed: the margin, {in_points(facts['margin'])}",
         )
-        save(figure, targets)
+        if targets:
+            save(figure, targets)
+        return figure
 
 
 def accuracy_vs_parameters(models: str | Path, runs: str | Path, *targets: str | Path) -> None:

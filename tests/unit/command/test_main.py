@@ -1,0 +1,123 @@
+"""The command line: what it refuses, what it hands on, what it prints."""
+
+import json
+import re
+
+import pytest
+
+from jpegprep.command import api, doctor
+from jpegprep.command.main import app, main
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (
+            ["recommend", "x", "--margn", "0.02"],
+            "No such option: --margn (Possible options: --mar",
+        ),
+        (["recomend", "x"], "No such command 'recomend'"),
+        (["recommend"], "Missing argument 'FOLDER'"),
+        (["recommend", "x", "y"], "Got unexpected extra argument (y)"),
+        (["recommend", "x", "--minutes", "soon"], "'soon' is not a valid float"),
+        (["convert", "x", "y"], "Missing option '--quality'"),
+        (["convert", "{tmp}", "{tmp}/to", "--quality", "0"], "quality is 0; a JPEG quality"),
+        (
+            ["convert", "{tmp}", "{tmp}/to", "--quality", "9", "--alpha", "red"],
+            "alpha is 'red'",
+        ),
+        (["convert", "{tmp}/none", "{tmp}/to", "--quality", "9"], "{tmp}/none"),
+        (["verify", "{tmp}/none"], "{tmp}/none"),
+        (["run", "mine.yaml"], "mine.yaml: is not there; name a study's YAML file"),
+        (["plan", "mine.yaml"], "mine.yaml: is not there; name a study's YAML file"),
+        (
+            ["recommend", "x", "--out", "{tmp}/file/x"],
+            "{tmp}/file/x: Not a directory; name",
+        ),
+    ],
+)
+def test_a_mistake_is_one_line_and_status_1(words, says, tmp_path, monkeypatch, capsys):
+    """It says what is right, or where that stands; nothing is made."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    assert main([word.replace("{tmp}", str(tmp_path)) for word in words]) == 1
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert re.fullmatch(r"error: [^\n]+\n", shown.err), shown.err
+    assert says.replace("{tmp}", str(tmp_path)) in shown.err
+    assert {path.name for path in tmp_path.iterdir()} <= {"file", "jpegprep-out"}
+
+
+def test_help_has_examples_that_are_commands(capsys):
+    """Every line of an example begins with a command that there is."""
+    assert main([]) == main(["--help"]) == 0
+    commands = {command.name or command.callback.__name__ for command in app.registered_commands}
+    for name in sorted(commands):
+        assert main([name, "--help"]) == 0
+        shown = capsys.readouterr().out
+        examples = re.findall(r"^  jpegprep (\w+)", shown, re.MULTILINE)
+        assert name in examples and {*examples} <= commands
+
+
+def test_what_follows_two_dashes_is_snakemakes(monkeypatch, tmp_path, capsys):
+    """And a word without them is none of its targets."""
+    heard = {}
+
+    def recommend(folder, **said):
+        heard.update(said, folder=folder)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(api, "recommend", recommend)
+    words = ["recommend", "x", "--margin", "0.02", "--", "--config", "rare=drop", "-n"]
+    assert main(words) == 130
+    assert (
+        capsys.readouterr().err == "stopped; what is finished is kept: the same command goes on\n"
+    )
+    assert (heard["folder"], heard["margin"], heard["minutes"]) == ("x", 0.02, None)
+    assert heard["more"] == ["--config", "rare=drop", "-n"]
+
+
+def test_images_are_converted_and_verified(tmp_path, photos, capsys):
+    """By the functions that `make convert` has; as JSON, too. A file that went is status 1."""
+    from PIL import Image
+
+    source, target = tmp_path / "photos", tmp_path / "smaller"
+    for name in ("a", "b"):
+        (source / name).mkdir(parents=True)
+        with Image.open(photos / "coffee.png") as photograph:
+            photograph.crop((0, 0, 64, 64)).save(source / name / "one.png")
+    words = ["convert", str(source), str(target), "--quality", "30", "--json"]
+    assert main(words) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["images"] == 2 and found["after"] < found["before"]
+    assert main(["verify", str(target)]) == 0
+    assert "2 images decode" in capsys.readouterr().out
+    (target / "a" / "one.jpg").unlink()
+    assert main(["verify", str(target), "--json"]) == 1
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["count"] == 1
+    assert shown.err.startswith("error: ") and shown.err.count("\n") == 1
+
+
+def test_the_doctor_reads_the_lock_for_this_machine():
+    """What is of another platform is none of its affair."""
+    lock = (
+        "one==1.2 ; python_full_version < '3.12' and sys_platform == 'linux' \\\n"
+        "    --hash=sha256:00\n    # via two\n"
+        "one==1.1 ; sys_platform == 'never'\n"
+        "two==3.0\n"
+    )
+    assert doctor.locked_versions(lock)["two"] == "3.0"
+    assert doctor.locked_versions(lock).get("one") in ("1.2", None)  # None: not on Linux
+
+
+def test_the_doctor_knows_weights_that_need_no_network(tmp_path):
+    """A package that is installed, a file that is there, what was fetched before."""
+    hub = {"source": "hub"}
+    assert not doctor.at_hand("resnet", hub, tmp_path)
+    (tmp_path / "resources/weights").mkdir(parents=True)
+    (tmp_path / "resources/weights/resnet.safetensors").touch()
+    assert doctor.at_hand("resnet", hub, tmp_path)
+    assert doctor.at_hand("x", {"source": "package", "distribution": "numpy"}, tmp_path)
+    assert not doctor.at_hand("x", {"source": "package", "distribution": "no-such"}, tmp_path)
+    assert not doctor.at_hand("x", {"source": "file", "path": str(tmp_path / "none")}, tmp_path)
