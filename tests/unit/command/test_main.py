@@ -18,8 +18,8 @@ from jpegprep.command.main import app, main
         ),
         (["recomend", "x"], "No such command 'recomend'"),
         (["recommend"], "Missing argument 'FOLDER'"),
-        (["recommend", "x", "y"], "Got unexpected extra argument (y)"),
-        (["recommend", "x", "--minutes", "soon"], "'soon' is not a valid float"),
+        (["recommend", "x", "y"], "unexpected extra argument(s) (y)"),
+        (["recommend", "x", "--minutes", "soon"], "--minutes"),
         (["convert", "x", "y"], "Missing option '--quality'"),
         (["convert", "{tmp}", "{tmp}/to", "--quality", "0"], "quality is 0; a JPEG quality"),
         (

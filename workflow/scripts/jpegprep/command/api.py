@@ -19,9 +19,11 @@ from jpegprep.command.workflow import (
     Ended,
     absolute,
     arguments_of,
+    dry,
     folder_for,
     given_config,
     run,
+    run_dry,
     why,
 )
 from jpegprep.common.errors import UserError
@@ -46,6 +48,19 @@ class Failed(UserError):
         """Keep the line."""
         super().__init__(message)
         self.shown = shown
+
+
+class DryRun(Exception):
+    """Nothing was to be done but to say what would be.
+
+    Attributes:
+        status: Snakemake's exit status.
+    """
+
+    def __init__(self, status: int) -> None:
+        """Keep the status."""
+        super().__init__("a dry run has no answer")
+        self.status = status
 
 
 @dataclass(frozen=True)
@@ -231,7 +246,10 @@ def carry_out(arguments: Sequence[str], folder: Path, show: bool = True) -> tupl
 
     Raises:
         Failed: where it fails.
+        DryRun: where no more than a dry run is asked for.
     """
+    if dry(arguments):
+        raise DryRun(run_dry(arguments))
     steps = Steps(folder)
     screen = Screen(steps) if show else None
     watch = screen.watch if screen else steps.take

@@ -3,6 +3,7 @@
 import csv
 import json
 import sys
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,9 +13,10 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 from jpegprep.command import api, doctor
-from jpegprep.command.api import Failed
+from jpegprep.command.api import DryRun, Failed
 from jpegprep.command.workflow import ROOT, absolute, arguments_of, folder_for
 from jpegprep.common.errors import UserError
+from jpegprep.study.config import read_yaml
 
 _SPOKEN = {"help_option_names": ["-h", "--help"]}
 app = typer.Typer(
@@ -53,7 +55,7 @@ Column = Annotated[
 
 @app.callback()
 def _jpegprep() -> None:
-    r"""How far can the images of a data set be compressed before a network gets worse?
+    """How far can the images of a data set be compressed before a network gets worse?
 
     \b
     jpegprep recommend /data/photos                           which quality, and what it costs
@@ -101,12 +103,12 @@ def recommend(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    r"""Find out how far your own images can be compressed, and what that saves.
+    """Find out how far your own images can be compressed, and what that saves.
 
     \b
     jpegprep recommend /data/photos
     jpegprep recommend /data/photos --margin 0.02 --minutes 60 --image-size 224
-    jpegprep recommend scans.csv --group '(?P<group>patient\d+)_'
+    jpegprep recommend scans.csv --group '(?P<group>patient\\d+)_'
     jpegprep recommend /data/photos -- --config rare=drop pairs=7
 
     Asked again, it makes nothing anew; stopped, it goes on. config/recommend.yaml has all keys.
@@ -168,7 +170,7 @@ def convert(
     out: Out = None,
     as_json: Json = False,
 ) -> None:
-    r"""Write the images as JPEG to another folder of the same layout.
+    """Write the images as JPEG to another folder of the same layout.
 
     \b
     jpegprep convert /data/photos /data/photos-q50 --quality 50
@@ -189,6 +191,9 @@ def convert(
         for what, column in said.items()
         if column is not None
     }
+    from jpegprep.shards.conversion_record import RECORD
+
+    warnings.filterwarnings("ignore", module="PIL")  # on metadata of single images
     words = {"depth": depth, "range": range, "alpha": alpha, "frames": frames, "metadata": metadata}
     if _more:
         summary = _convert_by_jobs(
@@ -214,8 +219,6 @@ def convert(
             columns=columns,
             threads=cores,
         )
-    from jpegprep.shards.conversion_record import RECORD
-
     record = absolute(target) / RECORD
     if as_json:
         _print_json({**asdict(summary), "record": str(record)})
@@ -244,7 +247,7 @@ def verify(
     cores: Cores = None,
     as_json: Json = False,
 ) -> None:
-    r"""Say whether all that was converted is there, and as it was written.
+    """Say whether all that was converted is there, and as it was written.
 
     \b
     jpegprep verify /data/photos-q50
@@ -280,7 +283,7 @@ def run(
     cores: Cores = None,
     quiet: Quiet = False,
 ) -> None:
-    r"""Run a study.
+    """Run a study.
 
     \b
     jpegprep run                                    the demo: ten minutes
@@ -294,9 +297,10 @@ def run(
     _, steps = api.carry_out(arguments, work, show=not quiet)
     if not steps.total:
         print("Nothing is to do: all of it is there.")
-    reports = [*work.glob("results/*/report.html")]
-    if reports:
-        print(f"  page:    {max(reports, key=lambda path: path.stat().st_mtime)}")
+    name = read_yaml(study or ROOT / "config/config.yaml")["study"]
+    report = work / "results" / str(name) / "report.html"
+    if report.exists():
+        print(f"  page:    {report}")
 
 
 @app.command()
@@ -305,7 +309,7 @@ def plan(
     out: Out = None,
     as_json: Json = False,
 ) -> None:
-    r"""Say what a study would take: jobs, bytes, disk, GPU hours. Nothing is run.
+    """Say what a study would take: jobs, bytes, disk, GPU hours. Nothing is run.
 
     \b
     jpegprep plan config/paper.yaml
@@ -320,7 +324,7 @@ def plan(
 
 @app.command()
 def costs(out: Out = None, as_json: Json = False) -> None:
-    r"""Sum up what the work in a folder took: hours, memory and bytes of each rule.
+    """Sum up what the work in a folder took: hours, memory and bytes of each rule.
 
     \b
     jpegprep costs
@@ -337,7 +341,7 @@ def costs(out: Out = None, as_json: Json = False) -> None:
 
 @app.command("doctor")
 def examine(out: Out = None, as_json: Json = False) -> None:
-    r"""Look at this machine: cores, memory, GPU, versions, weights, disk, and what would be slow.
+    """Look at this machine: cores, memory, GPU, versions, weights, disk, and what would be slow.
 
     \b
     jpegprep doctor
@@ -412,6 +416,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status = app(words or ["--help"], prog_name="jpegprep", standalone_mode=False)
     except TyperException as error:
         return _refused(error)
+    except DryRun as shown:
+        return shown.status
     except Failed as error:
         if not error.shown:
             print(f"error: {error}", file=sys.stderr)

@@ -154,6 +154,17 @@ def given_config(more: Sequence[str]) -> dict[str, str]:
     return dict(pair.split("=", 1) for pair in _config_in(more)[0] if "=" in pair)
 
 
+def dry(more: Sequence[str]) -> bool:
+    """Tell whether Snakemake is asked to say what it would do, and to do nothing."""
+    return not {"-n", "--dry-run", "--dryrun"}.isdisjoint(more)
+
+
+def run_dry(arguments: Sequence[str]) -> int:
+    """Let Snakemake say on the terminal, in its own words, what it would do; return its status."""
+    command = [sys.executable, "-m", "snakemake", *arguments]
+    return subprocess.run(command, env=_environment(), check=False).returncode
+
+
 def run(
     arguments: Sequence[str],
     folder: Path,
@@ -201,6 +212,8 @@ def run(
 
             def look(last: bool = False) -> None:
                 for event in _happened(told, printed, last):
+                    if stopped:
+                        continue  # that its jobs ended early is what was asked for
                     if problem := _problem(event):
                         if problem in ended.problems:
                             continue
@@ -278,13 +291,17 @@ def _lines(file: IO[bytes], last: bool) -> Iterator[str]:
 _WITH_LOG = re.compile(r" \(log: .*\)$")
 
 
+# What Snakemake says of a job that has said why by itself.
+_SAID = ("CalledProcessError", "At least one job did not complete successfully")
+
+
 def _problem(event: Event) -> str | None:
     """Return the line of a problem that an event tells of; None where it tells of none."""
     message = str(event.get("message") or "")
     if event["event"] == "told" and message.startswith("error: "):
         return _WITH_LOG.sub("", message).removeprefix("error: ")
     # Snakemake's own words; of a job that failed they are no more than its exit status.
-    if event["event"] == "error" and "CalledProcessError" not in message:
+    if event["event"] == "error" and not any(said in message for said in _SAID):
         return " ".join(message.split()) or None
     return None
 
