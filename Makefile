@@ -18,7 +18,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PAIRS := --resources gpu=2 network=1
 
 # Their spaces and quotes reach the programs as they are.
-export IMAGES TO QUALITY DEPTH RANGE ALPHA FRAMES METADATA FORMAT
+export IMAGES TO QUALITY STORE DEPTH RANGE ALPHA FRAMES METADATA FORMAT
 export PATH_COLUMN LABEL_COLUMN SPLIT_COLUMN GROUP_COLUMN GROUP
 
 # What is said of the columns of a table.
@@ -62,10 +62,11 @@ recommend: $(READY) $(COMMAND) ## how far can my images be compressed? make reco
 	@$(JPEGPREP) recommend "$$IMAGES" --cores $(CORES) $(FLAGS) $(if $(GROUP),--group "$$GROUP") \
 	  $(if $(OPTIONS),-- --config $(OPTIONS))
 
-convert: $(READY) $(COMMAND) ## write them as JPEG to another folder: make convert IMAGES=PATH TO=PATH QUALITY=50
-	@[ -n "$$IMAGES" ] && [ -n "$$TO" ] && [ -n "$$QUALITY" ] || \
-	  { echo "error: say make convert IMAGES=PATH TO=PATH QUALITY=50" >&2; exit 1; }
-	@$(JPEGPREP) convert "$$IMAGES" "$$TO" --quality "$$QUALITY" \
+convert: $(READY) $(COMMAND) ## write them smaller to another folder: make convert IMAGES=PATH TO=PATH QUALITY=50 (or STORE=webp-q40)
+	@[ -n "$$IMAGES" ] && [ -n "$$TO" ] && [ -n "$$QUALITY$$STORE" ] || \
+	  { echo "error: say make convert IMAGES=PATH TO=PATH QUALITY=50 (or STORE=s256-jpeg-q60-opt)" >&2; exit 1; }
+	@$(JPEGPREP) convert "$$IMAGES" "$$TO" \
+	  $(if $(QUALITY),--quality "$$QUALITY") $(if $(STORE),--store "$$STORE") \
 	  --depth "$$DEPTH" --range "$$RANGE" --alpha "$$ALPHA" --frames "$$FRAMES" --metadata "$$METADATA" \
 	  $(if $(FORMAT),--format "$$FORMAT") $(FLAGS)
 

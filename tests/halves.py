@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow/scripts"))
 
 from jpegprep.answers.verdicts import USE, USE_PROBE  # noqa: E402 (after the path to it)
-from jpegprep.common.layout import Run  # noqa: E402
+from jpegprep.common.layout import ORIGINAL, Run  # noqa: E402
 from jpegprep.common.records import read_run  # noqa: E402
 from jpegprep.common.table_files import write_table  # noqa: E402
 from jpegprep.evaluation.decision import against_original  # noqa: E402
@@ -35,7 +35,6 @@ from jpegprep.evaluation.stats import (  # noqa: E402
     difference_interval,
     pairs_difference,
 )
-from jpegprep.images.variants import ORIGINAL  # noqa: E402
 from jpegprep.learners.runs import read_predictions  # noqa: E402
 
 PROBE, NETWORK, PAIRS = "probe", "tf_efficientnet_lite0", 5

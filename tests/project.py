@@ -21,6 +21,7 @@ class Project:
     def __init__(self, folder: Path) -> None:
         """Copy what a study needs: workflow, config, environments, profiles."""
         self.folder = folder
+        self.told = ""  # what the first run of its study said
         for name in ("workflow", "config", "envs", "profiles"):
             ignore = shutil.ignore_patterns("__pycache__")
             shutil.copytree(ROOT / name, folder / name, ignore=ignore)

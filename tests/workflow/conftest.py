@@ -13,6 +13,10 @@ from xdist.scheduler import LoadScopeScheduling
 OF_THE_STUDY = ("test_study.py", "test_stale.py", "test_planning.py")
 
 
+# Whose tests share next to nothing: many, so that the last of them are divided.
+BY_TEST = ("test_config.py",)
+
+
 class ByFile(LoadScopeScheduling):
     """Gives a file's tests to one process, since they share fixtures, and the study's to another.
 
@@ -21,6 +25,8 @@ class ByFile(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         file = Path(nodeid.split("::")[0]).name
+        if file in BY_TEST:
+            return nodeid.split("[")[0]
         return "study" if file in OF_THE_STUDY else file
 
 
@@ -42,6 +48,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project = Project(tmp_path_factory.mktemp("project"))
     run = project.snakemake()
     assert run.returncode == 0, run.stdout + run.stderr
+    project.told = run.stderr
     return project
 
 

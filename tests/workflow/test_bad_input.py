@@ -8,7 +8,6 @@ import tarfile
 
 import pytest
 import skimage.data
-import torch
 from PIL import Image
 
 
@@ -240,17 +239,3 @@ def test_one_failing_run_leaves_the_others_alone(folders):
     assert "(log: results/logs/train_timm/animals/jpeg-q30/lite0/seed0.log)" in run.stderr
     assert "run 1 of 2 done: animals/original/lite0/seed0" in run.stderr
     assert not project.path("results/runs/animals/jpeg-q30/lite0/seed0/run.json").exists()
-
-
-def test_a_learner_that_needs_a_gpu_ends_at_once(folders):
-    """Where torch finds none, one line says so, and where to run it."""
-    project, _ = folders
-
-    def needs_gpu(study):
-        study["learners"]["tf_efficientnet_lite0"]["needs_gpu"] = True
-
-    project.edit("config/config.yaml", needs_gpu)
-    if torch.cuda.is_available():
-        pytest.skip("this machine has a GPU")
-    run = project.snakemake("results/runs/animals/original/tf_efficientnet_lite0/seed0/run.json")
-    assert "learners.tf_efficientnet_lite0.needs_gpu is true, and torch finds no" in one_line(run)

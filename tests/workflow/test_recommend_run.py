@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import zipfile
 
 import pandas as pd
@@ -67,6 +68,22 @@ def test_the_answer_is_there_in_words_numbers_and_pictures(asked):
     assert f"make convert IMAGES='{images}' TO=" in text
     for kind in ("svg", "png"):
         assert (folder / f"recommendation.{kind}").stat().st_size > 1000
+
+
+@slow
+def test_more_minutes_train_the_pairs_that_were_left_out(asked):
+    """Where a new plan has pairs and the old one had none, they are trained and judged."""
+    project, images = asked
+    folder = project.path("results/recommend/mine-yours")
+    kept = (folder / "plan.json").read_bytes()
+    shutil.copytree(folder / "pairs", folder / "kept")
+    shutil.rmtree(folder / "pairs")
+    plan = json.loads(kept)
+    (folder / "plan.json").write_text(json.dumps(plan | {"minutes": plan["minutes"] - 1}))
+    jobs = project.planned("recommend", "--config", f"images={images}")
+    assert {"judge_pairs", "make_recommendation"} <= set(jobs)
+    (folder / "plan.json").write_bytes(kept)
+    (folder / "kept").rename(folder / "pairs")
 
 
 @slow

@@ -170,28 +170,33 @@ if OWN:
         script:
             "../scripts/call.py"
 
+    # This and the audit are at first of what the probe proposes: they do not wait for the pairs of
+    # networks, and fill the processors beside the last of them.
     rule look_larger:
         input:
-            folders=lambda wildcards: flat(compared_shards()),
+            folders=lambda wildcards: flat(compared_shards(wildcards.answered)),
             weights=own_weights("safetensors"),
             sidecar=own_weights("json"),
             groups=STUDY.groups()[OWN_DATASET],
         output:
-            directory(STUDY.file("larger")),
+            directory(STUDY.file("larger/{answered}")),
         log:
-            f"<logs>/look_larger/{STUDY.name}.log",
+            f"<logs>/look_larger/{STUDY.name}/{{answered}}.log",
         benchmark:
-            f"<benchmarks>/look_larger/{STUDY.name}.tsv"
+            f"<benchmarks>/look_larger/{STUDY.name}/{{answered}}.tsv"
+        wildcard_constraints:
+            answered=PATTERN,
+        priority: 1
         conda:
             "../../envs/learners_timm.yaml"
-        threads: lambda wildcards: training_threads(wildcards, alone())
+        threads: training_threads
         resources:
-            gpu=alone(),
+            gpu=1,
             mem_mb=8000,
             runtime=60,
         params:
             **calls("learners.larger:look_larger", "learners_timm.yaml"),
-            variants=lambda wildcards: [*map(STUDY.variant, compared_shards())],
+            variants=lambda wildcards: [*map(STUDY.variant, compared_shards(wildcards.answered))],
             dataset=OWN_DATASET,
             learner=OWN["probe"],
             recipe={**STUDY.recipe(OWN["probe"]), "image_size": OWN["larger_size"]},
@@ -203,26 +208,44 @@ if OWN:
 
     rule audit_headers:
         input:
-            shards=lambda wildcards: flat(compared_shards()),
+            shards=lambda wildcards: flat(compared_shards(wildcards.answered)),
             groups=STUDY.groups()[OWN_DATASET],
             split=STUDY.splits()[OWN_DATASET],
         output:
-            STUDY.file("audit.json"),
+            STUDY.file("audit/{answered}.json"),
         log:
-            f"<logs>/audit_headers/{STUDY.name}.log",
+            f"<logs>/audit_headers/{STUDY.name}/{{answered}}.log",
         benchmark:
-            f"<benchmarks>/audit_headers/{STUDY.name}.tsv"
+            f"<benchmarks>/audit_headers/{STUDY.name}/{{answered}}.tsv"
+        wildcard_constraints:
+            answered=PATTERN,
         conda:
             "../../envs/evaluation.yaml"
-        threads: 2
         params:
             **calls("evaluation.audit:audit", "evaluation.yaml"),
-            shapes=lambda wildcards: shapes({"shards": compared_shards()}),
+            shapes=lambda wildcards: shapes({"shards": compared_shards(wildcards.answered)}),
+        script:
+            "../scripts/call.py"
+
+    rule measure_free_savings:
+        input:
+            folder=STUDY.shards(OWN_DATASET, 1.0),
+        output:
+            STUDY.file("free.json"),
+        log:
+            f"<logs>/measure_free_savings/{STUDY.name}.log",
+        benchmark:
+            f"<benchmarks>/measure_free_savings/{STUDY.name}.tsv"
+        conda:
+            "../../envs/shards.yaml"
+        params:
+            **calls("shards.savings:measure_own", "shards.yaml"),
         script:
             "../scripts/call.py"
 
     rule make_recommendation:
         input:
+            free=STUDY.file("free.json"),
             proposal=STUDY.file("proposal.json"),
             plan=STUDY.file("plan.json"),
             differences=STUDY.table("differences"),
@@ -233,10 +256,8 @@ if OWN:
             manifest=STUDY.manifests()[OWN_DATASET],
             split=STUDY.splits()[OWN_DATASET],
             rounds=lambda wildcards: judged(),
-            larger=lambda wildcards: (
-                [STUDY.file("larger")] if newly_planned()["larger"] and answered_ratio() else []
-            ),
-            audit=STUDY.file("audit.json"),
+            larger=lambda wildcards: larger_look(answered_ratio()),
+            audit=lambda wildcards: header_audit(answered_ratio()),
             groups=STUDY.groups()[OWN_DATASET].replace(".parquet", ".json"),
         output:
             [STUDY.file(f"recommendation.{kind}") for kind in ("md", "json", "svg", "png")],

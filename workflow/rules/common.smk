@@ -25,7 +25,7 @@ from jpegprep.common.layout import (
     WEIGHTS,
     Run,
 )
-from jpegprep.images.variants import PATTERN
+from jpegprep.images.variants import PATTERN, ratio_of_variant
 from jpegprep.results.catalogue import results_of
 from jpegprep.shards.conversion_parts import record_file
 from jpegprep.study.config import load_study, read_yaml
@@ -203,6 +203,16 @@ def image_threads(wildcards):
     return 4 if STUDY.datasets[wildcards.dataset]["images"] > 5000 else 1
 
 
+def beside_weights(wildcards):
+    """Return as many threads as `image_threads`; on one machine the weights' job keeps one core."""
+    cores = workflow.resource_settings.cores
+    return (
+        max(1, min(image_threads(wildcards), cores - 1))
+        if OWN and cores
+        else image_threads(wildcards)
+    )
+
+
 def training_threads(wildcards, each=1):
     """Return how many threads a training has: on one machine those at a time share its cores.
 
@@ -320,13 +330,21 @@ def proposed():
 
 
 def judged():
-    """Return the files of what the pairs of networks said, ratio after ratio; maybe none."""
+    """Return the files of what the pairs of networks said, ratio after ratio; maybe none.
+
+    The last one may still have to be made, and is then an input like any other: a job that asks a
+    checkpoint for a file that is not there counts as up to date, whatever else of it is stale
+    (Snakemake 9.27). Once it is made, what depends on it is asked again.
+    """
     if not (OWN["confirm"] and proposed()["shown"] and newly_planned()["pairs"]):
         return []
     files = []
     while True:
-        files += checkpoints.judge_pairs.get(round=len(files)).output
-        if json.loads(Path(files[-1]).read_text(encoding="utf-8"))["next"] is None:
+        files.append(STUDY.file(f"pairs/round{len(files)}.json"))
+        if not Path(files[-1]).exists():
+            return files
+        found = checkpoints.judge_pairs.get(round=len(files) - 1).output[0]
+        if json.loads(Path(found).read_text(encoding="utf-8"))["next"] is None:
             return files
 
 
@@ -339,11 +357,12 @@ def judged_ratio(wildcards):
 
 
 def answered_ratio():
-    """Return the ratio that the answer is about; None, where none is proposed."""
-    files = judged()
+    """Return the ratio that the answer is about, as far as pairs have judged; None, where none is."""
+    files = [file for file in judged() if Path(file).exists()]
     if not files:
         return proposed()["ratio"]
-    return json.loads(Path(files[-1]).read_text(encoding="utf-8"))["ratio"]
+    found = json.loads(Path(files[-1]).read_text(encoding="utf-8"))
+    return found["ratio"] if found["next"] is None else found["next"]
 
 
 def paired(compressed=False, again=False):
@@ -397,10 +416,22 @@ def probed_features():
     }
 
 
-def compared_shards():
-    """Return the shards of the original and of the ratio of the answer, if there is one."""
-    ratios = [1.0, *filter(None, [answered_ratio()])]
+def compared_shards(variant):
+    """Return the shards of the original and of a variant, which may be the original, by ratio."""
+    ratios = dict.fromkeys([1.0, ratio_of_variant(variant)])
     return {ratio: STUDY.shards(OWN_DATASET, ratio) for ratio in ratios}
+
+
+def larger_look(ratio):
+    """Return the folder of the look at a larger size, if one is planned and there is a ratio."""
+    if ratio is None or not newly_planned()["larger"]:
+        return []
+    return [STUDY.file(f"larger/{STUDY.variant(ratio)}")]
+
+
+def header_audit(ratio):
+    """Return the audit of the headers before and after compression; of no ratio, before it."""
+    return STUDY.file(f"audit/{STUDY.variant(ratio or 1.0)}.json")
 
 
 def own_weights(kind):

@@ -1,6 +1,7 @@
-# A user's own images as JPEG in another folder, as jobs over parts of their listing.
+# A user's own images as smaller files in another folder, as jobs over parts of their listing.
 #
-# Requires: images=PATH to=PATH quality=N on the command line, and config/convert.yaml.
+# Requires: images=PATH to=PATH and quality=N or store=NAME on the command line, and
+#           config/convert.yaml.
 # Gives: the folder `to`, with the record of the conversion in it; results/conversions/<name>/ with
 #        the listing in parts.
 from jpegprep.shards.conversion_parts import divide, divided, part_name, watch, conversion_name
@@ -8,15 +9,23 @@ from jpegprep.shards.conversion_parts import divide, divided, part_name, watch, 
 
 localrules:
     convert,
-    record_conversion,
 
 
 if CONVERSION:
+
+    localrules:
+        record_conversion,
+
     CONVERTED = {
-        key: CONVERSION[key] for key in ("images", "to", "quality", "allow_larger", "columns")
+        key: CONVERSION[key]
+        for key in ("images", "to", "quality", "store", "allow_larger", "columns")
     }
     CONVERSION_NAME = conversion_name(
-        **{key: value for key, value in CONVERSION.items() if key != "job_minutes"}
+        **{
+            key: value
+            for key, value in CONVERSION.items()
+            if key != "job_minutes" and value is not None
+        }
     )
     CONVERSION_FOLDER = f"results/conversions/{CONVERSION_NAME}"
     try:

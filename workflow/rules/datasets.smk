@@ -62,7 +62,7 @@ rule build_manifest:
         "<benchmarks>/build_manifest/{dataset}.tsv"
     conda:
         "../../envs/shards.yaml"
-    threads: image_threads
+    threads: beside_weights
     params:
         **calls("datasets.manifest:build_manifest", "shards.yaml"),
         content=content,
@@ -86,7 +86,7 @@ rule find_groups:
         "<benchmarks>/find_groups/{dataset}.tsv"
     conda:
         "../../envs/shards.yaml"
-    threads: image_threads
+    threads: beside_weights
     params:
         **calls("datasets.groups:find_groups", "shards.yaml"),
         content=content,

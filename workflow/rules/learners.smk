@@ -76,6 +76,7 @@ if OWN and OWN["confirm"]:
             wildcard_constraints:
                 learner=OWN["confirm"],
                 variant="original" if of_original else f"(?!original)({PATTERN})",
+            priority: len(seeds)  # the longest first, so that no core waits for long at the end
             conda:
                 "../../envs/learners_timm.yaml"
             threads: lambda wildcards: training_threads(wildcards, gpus(wildcards))
@@ -201,7 +202,7 @@ for name in STUDY.learners_of("probe"):
             learner=name,
         conda:
             "../../envs/learners_probe.yaml"
-        threads: 5 if OWN else 2  # a fold each
+        threads: 5 if OWN else image_threads  # a fold each
         resources:
             mem_mb=6000,
             runtime=60,

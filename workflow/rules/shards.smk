@@ -2,6 +2,7 @@
 #
 # Requires: resources/archives/<dataset>/…, manifests and splits.
 # Gives: results/shards/<dataset>/<variant>/ with <split>-<k>.tar and an index beside each;
+#        results/<study>/bytes/<dataset>.csv, where the bytes are;
 #        results/<study>/reading/<dataset>.csv, where the study has the experiment.
 
 
@@ -62,7 +63,7 @@ else:
         benchmark:
             "<benchmarks>/shard_variant/{dataset}/{variant}.tsv"
         wildcard_constraints:
-            variant=f"(?!original)({PATTERN})",
+            variant=f"(?!original(/|$))({PATTERN})",
         conda:
             "../../envs/shards.yaml"
         threads: image_threads
@@ -70,6 +71,25 @@ else:
             **calls("shards.treatments:write_variant_shards", "shards.yaml"),
         script:
             "../scripts/call.py"
+
+
+rule measure_bytes:
+    input:
+        shards=lambda wildcards: flat(STUDY.by_ratio(wildcards.dataset)),
+    output:
+        STUDY.file("bytes/{dataset}.csv"),
+    log:
+        f"<logs>/measure_bytes/{STUDY.name}/{{dataset}}.log",
+    benchmark:
+        f"<benchmarks>/measure_bytes/{STUDY.name}/{{dataset}}.tsv"
+    conda:
+        "../../envs/shards.yaml"
+    threads: image_threads
+    params:
+        **calls("shards.savings:measure_bytes", "shards.yaml"),
+        shapes=lambda wildcards: shapes({"shards": STUDY.by_ratio(wildcards.dataset)}),
+    script:
+        "../scripts/call.py"
 
 
 if STUDY.reading:

@@ -136,10 +136,22 @@ def test_real_cross_validation_is_covered(monkeypatch: pytest.MonkeyPatch) -> No
     assert crossfitted_coverage(80, 6)["accuracy_covered"] == 0
 
 
+def test_bursts_widen_the_intervals_where_they_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Groups of five nearly equal images tell as much as their number, not as the images'."""
+    monkeypatch.setattr(calibrate, "_NEW", 500)
+    monkeypatch.setattr(calibrate, "_REPEATS", 1)
+    single, known = (crossfitted_coverage(200, 4, burst=burst) for burst in (1, 5))
+    assert known["difference_width"] > 1.3 * single["difference_width"]
+    bursts = replace(cell("at the margin", 3670), burst=5)
+    unseen, seen = (chain(replace(bursts, grouped=grouped), 12) for grouped in (False, True))
+    assert unseen["difference_covered"] < seen["difference_covered"]
+
+
 def test_both_tables_are_readable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two tables, each with its numbers, their standard errors, and a note."""
-    monkeypatch.setattr(calibrate, "CELLS", [cell("at the margin", 100), CELLS[-1]])
-    monkeypatch.setattr(calibrate, "SIZES", [60])
+    random = next(c for c in CELLS if c.truth == "random labels")
+    monkeypatch.setattr(calibrate, "CELLS", [cell("at the margin", 100), random])
+    monkeypatch.setattr(calibrate, "SIZES", [(60, 1)])
     monkeypatch.setattr(calibrate, "_NEW", 500)
     kinds = ("csv", "md", "html")
     targets = [tmp_path / f"{name}.{kind}" for name in ("chain", "real") for kind in kinds]

@@ -4,7 +4,9 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import yaml
@@ -85,6 +87,72 @@ def stages() -> dict[str, list[tuple[str, str]]]:
 Definition = tuple[Path, str]
 
 
+class Found(NamedTuple):
+    """What a definition of a file says, or (without a name) what runs when it is imported.
+
+    Attributes:
+        modules: what it imports from outside the package and the standard library.
+        attributes: the names behind a dot in it.
+        next: the definitions of the package that it uses, and the files that it imports.
+    """
+
+    modules: frozenset[str]
+    attributes: frozenset[str]
+    next: frozenset[Definition]
+
+
+@cache
+def _file(path: Path) -> tuple[ast.Module, dict[str, ast.stmt], dict[str, Definition]]:
+    """Return a file's tree, its definitions, and what it imports from the package by name.
+
+    Names that the file's own level gives to what it imports from the package.
+    """
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    kinds = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+    definitions = {node.name: node for node in tree.body if isinstance(node, kinds)}
+    return tree, definitions, dict(_names_from_package(tree))
+
+
+@cache
+def _found(path: Path, name: str) -> Found:
+    """Return what a definition says: read once, whichever function leads to it."""
+    tree, definitions, imported = _file(path)
+    bodies: list[ast.AST] = [definitions[name]] if name in definitions else []
+    if not name:
+        bodies = [node for node in tree.body if node not in definitions.values()]
+        for node in definitions.values():
+            bodies += [*getattr(node, "decorator_list", []), *getattr(node, "bases", [])]
+    modules, attributes, following = set[str](), set[str](), set[Definition]()
+    for body in bodies:
+        local = {**imported, **dict(_names_from_package(body))}
+        for node in ast.walk(body):
+            if isinstance(node, ast.Name):
+                if node.id in definitions:
+                    following.add((path, node.id))
+                elif node.id in local and local[node.id][1]:
+                    following.add(local[node.id])
+            elif isinstance(node, ast.Attribute):
+                attributes.add(node.attr)
+                module = local.get(node.value.id) if isinstance(node.value, ast.Name) else None
+                if module:
+                    following.add((module[0], node.attr))
+            elif isinstance(node, ast.Import | ast.ImportFrom):
+                for imports in _imported(node):
+                    top = imports.split(".")[0]
+                    if top == "jpegprep":
+                        following |= {(file, "") for _, (file, _) in _names_from_package(node)}
+                    elif top not in sys.stdlib_module_names:
+                        parts = imports.split(".")[: 2 if top in NAMESPACES else 1]
+                        modules.add(".".join(parts))
+    return Found(frozenset(modules), frozenset(attributes), frozenset(following))
+
+
+def _imported(node: ast.Import | ast.ImportFrom) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    return [str(node.module)]
+
+
 class Imports:
     """What a script imports, followed through the package function by function.
 
@@ -100,50 +168,15 @@ class Imports:
 
     def follow(self, path: Path, name: str = "") -> None:
         """Follow a definition of a file, or (without a name) what runs when it is imported."""
-        if (path, name) in self._seen:
-            return
-        self._seen.add((path, name))
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        definitions = {
-            node.name: node
-            for node in tree.body
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-        }
-        bodies: list[ast.AST] = [definitions[name]] if name in definitions else []
-        if not name:
-            bodies = [node for node in tree.body if node not in definitions.values()]
-            for node in definitions.values():
-                bodies += [*node.decorator_list, *getattr(node, "bases", [])]
-        # Names that the file's own level gives to what it imports from the package.
-        imported = dict(_names_from_package(tree))
-        for body in bodies:
-            local = {**imported, **dict(_names_from_package(body))}
-            for node in ast.walk(body):
-                self._note(node)
-                if isinstance(node, ast.Name):
-                    if node.id in definitions:
-                        self.follow(path, node.id)
-                    elif node.id in local and local[node.id][1]:
-                        self.follow(*local[node.id])
-                elif isinstance(node, ast.Attribute):
-                    self.called.add(node.attr)
-                    module = local.get(node.value.id) if isinstance(node.value, ast.Name) else None
-                    if module:
-                        self.follow(module[0], node.attr)
-
-    def _note(self, node: ast.AST) -> None:
-        names = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            names = [str(node.module)]
-        for name in names:
-            top = name.split(".")[0]
-            if top == "jpegprep":
-                for path, _ in dict(_names_from_package(node)).values():
-                    self.follow(path)
-            elif top not in sys.stdlib_module_names:
-                self.modules.add(".".join(name.split(".")[: 2 if top in NAMESPACES else 1]))
+        left = [(path, name)]
+        while left:
+            definition = left.pop()
+            if definition not in self._seen:
+                self._seen.add(definition)
+                found = _found(*definition)
+                self.modules |= found.modules
+                self.called |= found.attributes
+                left += found.next
 
 
 def _names_from_package(tree: ast.AST) -> Iterator[tuple[str, Definition]]:

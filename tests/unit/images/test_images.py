@@ -12,7 +12,7 @@ from PIL import ExifTags, Image, JpegImagePlugin
 from jpegprep.images.decoding import Decoding
 from jpegprep.images.images import codec, decode, encode_png, image_format, plain
 from jpegprep.images.recompress import treat
-from jpegprep.images.variants import Jpeg
+from jpegprep.images.variants import Coded
 
 # ITU-T T.81, tables K.1 (luminance) and K.2 (chrominance), in rows.
 K1 = """16 11 10 16 24 40 51 61  12 12 14 19 26 58 60 55  14 13 16 24 40 57 69 56
@@ -66,7 +66,9 @@ def segments(data: bytes) -> list[tuple[int, bytes]]:
 def test_a_treated_image_is_what_pillow_saves(photos: Path, name: str, quality: int) -> None:
     """A ratio's bytes are those of a plain ``Image.save(quality=…)``, so anyone can redo them."""
     data = (photos / name).read_bytes()
-    assert treat(data, (Jpeg(quality),)) == encoded(opened(data), "JPEG", quality=quality)
+    assert treat(data, (Coded("jpeg", f"q{quality}"),)) == encoded(
+        opened(data), "JPEG", quality=quality
+    )
 
 
 def test_the_original_is_the_publishers_file(photos: Path) -> None:
@@ -78,7 +80,7 @@ def test_the_original_is_the_publishers_file(photos: Path) -> None:
 @pytest.mark.parametrize("quality", [1, 10, 25, 30, 49, 50, 51, 75, 90, 99])
 def test_quantization_is_the_ijg_formula(photos: Path, quality: int) -> None:
     """Quality means the scale of the Independent JPEG Group on T.81's tables K.1 and K.2."""
-    treated = opened(treat((photos / "coffee.png").read_bytes(), (Jpeg(quality),)))
+    treated = opened(treat((photos / "coffee.png").read_bytes(), (Coded("jpeg", f"q{quality}"),)))
     assert treated.quantization == {0: ijg_table(K1, quality), 1: ijg_table(K2, quality)}
 
 
@@ -86,12 +88,14 @@ def test_chroma_is_subsampled_by_two_each_way(photos: Path) -> None:
     """Chroma subsampling is 4:2:0 (Pillow's number 2) at every quality."""
     data = (photos / "coffee.png").read_bytes()
     for quality in (10, 50, 95, 99):
-        assert JpegImagePlugin.get_sampling(opened(treat(data, (Jpeg(quality),)))) == 2
+        assert (
+            JpegImagePlugin.get_sampling(opened(treat(data, (Coded("jpeg", f"q{quality}"),)))) == 2
+        )
 
 
 def test_entropy_coding_is_baseline_with_the_standards_tables(photos: Path) -> None:
     """The file is a baseline JPEG (SOF0) with the Huffman tables of T.81's annex K."""
-    found = segments(treat((photos / "coffee.png").read_bytes(), (Jpeg(30),)))
+    found = segments(treat((photos / "coffee.png").read_bytes(), (Coded("jpeg", "q30"),)))
     assert [marker for marker, _ in found if 0xC0 <= marker <= 0xCF and marker != 0xC4] == [0xC0]
     tables = b"".join(content for marker, content in found if marker == 0xC4)
     lengths = {}
@@ -106,7 +110,7 @@ def test_entropy_coding_is_baseline_with_the_standards_tables(photos: Path) -> N
 def test_a_lower_ratio_gives_a_smaller_file(photos: Path, name: str) -> None:
     """On photographs every step down in ratio saves bytes: the point of the exercise."""
     data = (photos / name).read_bytes()
-    sizes = [len(treat(data, (Jpeg(quality),))) for quality in range(10, 100, 10)]
+    sizes = [len(treat(data, (Coded("jpeg", f"q{quality}"),))) for quality in range(10, 100, 10)]
     assert sizes == sorted(set(sizes))
 
 
@@ -136,7 +140,7 @@ def rotated(photos: Path, orientation: int) -> tuple[Image.Image, bytes]:
 def test_a_rotated_source_is_upright_after_treatment(photos: Path, orientation: int) -> None:
     """A picture taken with a turned camera is treated as people see it, and turned only once."""
     photograph, data = rotated(photos, orientation)
-    treated = treat(data, (Jpeg(90),))
+    treated = treat(data, (Coded("jpeg", "q90"),))
     assert treated == encoded(photograph, "JPEG", quality=90)
     assert opened(treated).getexif().get(ExifTags.Base.Orientation, 1) == 1
 
@@ -154,7 +158,7 @@ def test_a_rotated_jpeg_is_upright_after_treatment(photos: Path) -> None:
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 6
     data = encoded(photograph.transpose(Image.Transpose.ROTATE_90), "JPEG", quality=95, exif=exif)
-    treated = opened(treat(data, (Jpeg(95),)))
+    treated = opened(treat(data, (Coded("jpeg", "q95"),)))
     assert treated.size == photograph.size
     assert mean_difference(treated, photograph) < 4
 
@@ -194,7 +198,7 @@ def test_every_colour_mode_can_be_treated(photos: Path, mode: str, kind: str) ->
     data = encoded(image, kind)
     source = opened(data)
     assert source.mode == mode
-    treated = opened(treat(data, (Jpeg(95),)))
+    treated = opened(treat(data, (Coded("jpeg", "q95"),)))
     assert (treated.format, treated.size) == ("JPEG", source.size)
     assert mean_difference(treated, source) < 10  # black and white alone costs most
     assert mean_difference(treated, Image.new("RGB", source.size)) > 30
@@ -205,14 +209,14 @@ def test_a_sixteen_bit_image_keeps_its_picture(photos: Path) -> None:
     grey = np.asarray(Image.open(photos / "camera.png"))
     data = encoded(Image.fromarray(grey.astype(np.uint16) * 257), "PNG")
     assert opened(data).mode == "I;16"
-    treated = opened(treat(data, (Jpeg(95),)))
+    treated = opened(treat(data, (Coded("jpeg", "q95"),)))
     assert mean_difference(treated, Image.fromarray(grey)) < 4
 
 
 def test_an_opaque_alpha_channel_is_dropped(photos: Path) -> None:
     """Of an RGBA image without transparency the colours stay, as Pillow's `convert` keeps them."""
     image = Image.open(photos / "chelsea.png").convert("RGBA")
-    treated = treat(encoded(image, "PNG"), (Jpeg(80),))
+    treated = treat(encoded(image, "PNG"), (Coded("jpeg", "q80"),))
     assert treated == encoded(image.convert("RGB"), "JPEG", quality=80)
 
 

@@ -212,3 +212,16 @@ def test_a_mistake_on_the_command_line_is_one_line(words: dict[str, str], messag
     with pytest.raises(UserError) as error:
         giving(**words)
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize(("kind", "stays"), [("JPEG", False), ("PNG", True)])
+def test_what_is_said_to_be_left_out_is_not_in_the_file(kind: str, stays: bool) -> None:
+    """Free savings without metadata: a JPEG loses its camera, a PNG keeps it, and says so."""
+    told = Image.Exif()
+    told[0x010F] = "a camera" * 20
+    options = {"compress_level": 1} if kind == "PNG" else {}
+    data = saved(photograph(), kind, exif=told, **options)
+    found = made(f"a.{kind.lower()}", data, parse_variant("original-opt"), Giving(metadata=True))
+    assert found.data is not None
+    assert (b"a camera" in found.data) is stays
+    assert (found.left_out == 0) is stays

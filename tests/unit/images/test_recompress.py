@@ -24,7 +24,7 @@ from jpegprep.images import recompress
 from jpegprep.images.images import decode
 from jpegprep.images.opencv import decode_rgb, is_plain
 from jpegprep.images.recompress import encoder, treat, treat_each
-from jpegprep.images.variants import Jpeg, Noise, Smaller
+from jpegprep.images.variants import Coded, Noise, Smaller
 
 QUALITIES = (1, 10, 30, 75, 95, 99)
 MIRROR = Path(__file__).parents[4] / "shared" / "mirror"
@@ -210,19 +210,19 @@ def test_a_treated_image_is_what_pillow_alone_makes(data: bytes, plain: bool) ->
     """Whatever the file, a ratio's bytes are Pillow's; OpenCV makes them of plain files alone."""
     assert is_plain(data) == plain
     for quality in QUALITIES:
-        assert treat(data, (Jpeg(quality),)) == by_pillow(data, quality)
+        assert treat(data, (Coded("jpeg", f"q{quality}"),)) == by_pillow(data, quality)
         full = by_pillow(data, quality, subsampling="4:4:4")
-        assert treat(data, (Jpeg(quality, full_chroma=True),)) == full
+        assert treat(data, (Coded("jpeg", f"q{quality}-444"),)) == full
 
 
 @pytest.mark.parametrize("data", [pytest.param(s[1], id=s[0]) for s in SOURCES])
 def test_full_chroma_is_full_where_there_is_chroma(data: bytes) -> None:
     """The file itself says so: 4:4:4, and 4:2:0 without. Gray and CMYK have no choice."""
     for full, expected in ((True, 0), (False, 2)):
-        image = Image.open(io.BytesIO(treat(data, (Jpeg(50, full),))))
+        image = Image.open(io.BytesIO(treat(data, (Coded("jpeg", "q50" + "-444" * full),))))
         assert get_sampling(image) == (expected if image.mode == "RGB" else -1)
     if image.mode != "RGB":
-        assert treat(data, (Jpeg(50, True),)) == treat(data, (Jpeg(50),))
+        assert treat(data, (Coded("jpeg", "q50-444"),)) == treat(data, (Coded("jpeg", "q50"),))
 
 
 def test_full_chroma_keeps_colours_that_subsampling_mixes() -> None:
@@ -232,7 +232,7 @@ def test_full_chroma_keeps_colours_that_subsampling_mixes() -> None:
     data = encoded(Image.fromarray(lines), "PNG")
     error = {}
     for full in (False, True):
-        found = decode_rgb(treat(data, (Jpeg(90, full),))).astype(float)
+        found = decode_rgb(treat(data, (Coded("jpeg", "q90" + "-444" * full),))).astype(float)
         error[full] = np.abs(found - lines).mean()
     assert error[True] < 10 < 50 < error[False]
 
@@ -251,7 +251,7 @@ def test_plain_files_are_opencvs_and_others_pillows(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(recompress, "decode", lambda *d: calls.append("pillow") or decode(*d))
     for _, data, plain in SOURCES:
         calls.clear()
-        treat(data, (Jpeg(50),))
+        treat(data, (Coded("jpeg", "q50"),))
         assert calls == ["opencv" if plain else "pillow"]
 
 
@@ -309,9 +309,9 @@ def test_public_data_sets_become_what_pillow_makes(name: str) -> None:
     images, plain = 0, 0
     for data in archived(found[0], step=20):
         for quality in (10, 30, 75, 95):
-            assert treat(data, (Jpeg(quality),)) == by_pillow(data, quality)
+            assert treat(data, (Coded("jpeg", f"q{quality}"),)) == by_pillow(data, quality)
             full = by_pillow(data, quality, subsampling="4:4:4")
-            assert treat(data, (Jpeg(quality, full_chroma=True),)) == full
+            assert treat(data, (Coded("jpeg", f"q{quality}-444"),)) == full
         images += 1
         plain += is_plain(data)
     assert images >= 10
@@ -325,7 +325,13 @@ def test_no_treatment_keeps_any_file() -> None:
 
 def test_several_variants_are_what_each_alone_is(monkeypatch: pytest.MonkeyPatch) -> None:
     """One look at the pixels is enough for all of them, OpenCV's or Pillow's."""
-    variants = [(Jpeg(90), Smaller()), (Jpeg(30),), (), (Noise(), Jpeg(30)), (Jpeg(5), Smaller())]
+    variants = [
+        (Coded("jpeg", "q90"), Smaller()),
+        (Coded("jpeg", "q30"),),
+        (),
+        (Noise(), Coded("jpeg", "q30")),
+        (Coded("jpeg", "q5"), Smaller()),
+    ]
     for data in (encoded(colour(), "PNG"), encoded(colour().convert("RGBA"), "PNG")):
         alone = [treat(data, variant, "key") for variant in variants]
         looks: list[bytes] = []
@@ -348,10 +354,10 @@ def test_smaller_keeps_whichever_file_is_smaller() -> None:
     """A source that compression would not make smaller stays, byte for byte; others are JPEGs."""
     photograph, flat = encoded(colour(), "PNG"), encoded(Image.new("L", (9, 9)), "PNG")
     compressed = by_pillow(photograph, 50)
-    assert treat(photograph, (Jpeg(50), Smaller())) == compressed
-    assert treat(flat, (Jpeg(50), Smaller())) == flat
-    assert treat(compressed, (Jpeg(99), Smaller())) == compressed
-    assert treat(compressed, (Jpeg(99),)) == by_pillow(compressed, 99)
+    assert treat(photograph, (Coded("jpeg", "q50"), Smaller())) == compressed
+    assert treat(flat, (Coded("jpeg", "q50"), Smaller())) == flat
+    assert treat(compressed, (Coded("jpeg", "q99"), Smaller())) == compressed
+    assert treat(compressed, (Coded("jpeg", "q99"),)) == by_pillow(compressed, 99)
 
 
 def test_smaller_keeps_the_source_of_equal_size() -> None:
@@ -361,7 +367,7 @@ def test_smaller_keeps_the_source_of_equal_size() -> None:
     source = with_segment(compressed, 0xEF, bytes(len(longer) - len(compressed) - 4))
     assert len(source) == len(by_pillow(source, 60))
     assert source != longer
-    assert treat(source, (Jpeg(60), Smaller())) == source
+    assert treat(source, (Coded("jpeg", "q60"), Smaller())) == source
 
 
 @pytest.mark.parametrize(
@@ -376,7 +382,7 @@ def test_a_truncated_image_is_refused(kind: str, options: dict[str, object], mod
     last = len(data) - (40 if kind == "PNG" else 1)
     for length in [*range(0, last, 97), last]:
         with pytest.raises(ValueError, match="no readable image"):
-            treat(data[:length], (Jpeg(50),))
+            treat(data[:length], (Coded("jpeg", "q50"),))
 
 
 @pytest.mark.parametrize("end", [b"\xff\xd9", b"\0\0\xff\xd9"])
@@ -388,7 +394,10 @@ def test_a_cut_jpeg_with_an_end_is_what_pillow_makes_of_it(end: bytes) -> None:
             for length in range(700, len(data), 331):
                 mended = data[:length] + end
                 expected = outcome(lambda mended=mended: by_pillow(mended, 50))
-                assert outcome(lambda mended=mended: treat(mended, (Jpeg(50),))) == expected
+                assert (
+                    outcome(lambda mended=mended: treat(mended, (Coded("jpeg", "q50"),)))
+                    == expected
+                )
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L"])
@@ -400,7 +409,7 @@ def test_a_png_with_damaged_pixels_is_refused(mode: str) -> None:
         broken = data[:place] + bytes(50) + data[place + 50 :]
         expected = outcome(lambda broken=broken: by_pillow(broken, 50))
         refused += expected is ValueError
-        assert outcome(lambda broken=broken: treat(broken, (Jpeg(50),))) == expected
+        assert outcome(lambda broken=broken: treat(broken, (Coded("jpeg", "q50"),))) == expected
     assert refused > 10
 
 
@@ -428,7 +437,7 @@ def test_a_jpeg_with_damaged_scans_is_what_pillow_makes_of_it(progressive: bool)
         written = draw.randbytes(length).replace(b"\xff", b"\0")  # no further marker
         broken = data[:place] + written + data[place + length :]
         expected = outcome(lambda broken=broken: by_pillow(broken, 50))
-        assert outcome(lambda broken=broken: treat(broken, (Jpeg(50),))) == expected
+        assert outcome(lambda broken=broken: treat(broken, (Coded("jpeg", "q50"),))) == expected
 
 
 @pytest.mark.parametrize("marker", [b"\xff\xc4", b"\xff\xda", b"\xff\xd8", b"\xff\xc0"])
@@ -449,7 +458,7 @@ def test_a_jpeg_that_claims_to_be_huge_is_refused(side: int) -> None:
     lying = data[: frame + 5] + struct.pack(">HH", side, side) + data[frame + 9 :]
     assert not is_plain(lying)
     with pytest.raises(ValueError, match="no readable image"):
-        treat(lying, (Jpeg(50),))
+        treat(lying, (Coded("jpeg", "q50"),))
 
 
 @pytest.mark.parametrize(("width", "height"), [(20_000, 20_000), (2**31 - 1, 2**31 - 1), (0, 9)])
@@ -460,7 +469,7 @@ def test_a_png_that_claims_to_be_huge_or_empty_is_refused(width: int, height: in
     lying = data[:8] + chunk(b"IHDR", header) + data[33:]
     assert not is_plain(lying)
     with pytest.raises(ValueError, match="no readable image"):
-        treat(lying, (Jpeg(50),))
+        treat(lying, (Coded("jpeg", "q50"),))
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
@@ -474,7 +483,7 @@ def test_a_header_that_promises_more_rows_than_follow_gives_what_pillow_gives(ki
         frame = data.index(b"\xff\xc0")
         lying = data[: frame + 5] + struct.pack(">H", 2000) + data[frame + 7 :]
     expected = outcome(lambda: by_pillow(lying, 50))
-    assert outcome(lambda: treat(lying, (Jpeg(50),))) == expected
+    assert outcome(lambda: treat(lying, (Coded("jpeg", "q50"),))) == expected
 
 
 @pytest.mark.parametrize("data", [b"", b"\xff", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"\0" * 99])
@@ -482,7 +491,7 @@ def test_what_is_no_image_is_refused(data: bytes) -> None:
     """A few bytes, even the right first ones, are no image and no crash."""
     assert not is_plain(data)
     with pytest.raises(ValueError, match="no readable image"):
-        treat(data, (Jpeg(50),))
+        treat(data, (Coded("jpeg", "q50"),))
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L"])
@@ -490,7 +499,7 @@ def test_an_image_too_wide_for_jpeg_is_refused(mode: str) -> None:
     """JPEG holds at most 65,500 pixels a side: a longer PNG is an error that callers expect."""
     data = encoded(Image.new(mode, (70_000, 2), 100 if mode == "L" else "red"), "PNG")
     with pytest.raises((ValueError, OSError)):
-        treat(data, (Jpeg(50),))
+        treat(data, (Coded("jpeg", "q50"),))
 
 
 def test_the_record_names_both_encoders() -> None:

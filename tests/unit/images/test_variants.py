@@ -9,8 +9,8 @@ from jpegprep.common.errors import UserError
 from jpegprep.images.variants import (
     PATTERN,
     READINGS,
+    Coded,
     Denoised,
-    Jpeg,
     Noise,
     Smaller,
     noise_variants,
@@ -26,7 +26,7 @@ def test_ratio_is_quality_over_hundred(quality: int) -> None:
     """Ratio q/100 is JPEG at quality q, also where 100 · q/100 is no whole float."""
     name = f"jpeg-q{quality}"
     assert variant_of_ratio(quality / 100) == name
-    assert parse_variant(name) == (Jpeg(quality),)
+    assert parse_variant(name) == (Coded("jpeg", f"q{quality}"),)
     assert ratio_of_variant(name) == quality / 100
 
 
@@ -35,7 +35,7 @@ def test_never_inflating_is_a_second_treatment(quality: int) -> None:
     """The variant that never inflates compresses alike, then keeps what is smaller."""
     name = f"jpeg-q{quality}-smaller"
     assert variant_of_ratio(quality / 100, never_inflate=True) == name
-    assert parse_variant(name) == (Jpeg(quality), Smaller())
+    assert parse_variant(name) == (Coded("jpeg", f"q{quality}"), Smaller())
     assert ratio_of_variant(name) == quality / 100
 
 
@@ -45,9 +45,9 @@ def test_full_chroma_is_another_jpeg_and_no_ratio(quality: int, never_inflate: b
     """`-444` alone tells 4:4:4 from 4:2:0; tables of the ratios have no place for it."""
     name = f"jpeg-q{quality}-444" + "-smaller" * never_inflate
     assert variant_of_ratio(quality / 100, never_inflate, full_chroma=True) == name
-    steps = (Jpeg(quality, full_chroma=True), *([Smaller()] if never_inflate else []))
+    steps = (Coded("jpeg", f"q{quality}-444"), *([Smaller()] if never_inflate else []))
     assert parse_variant(name) == steps
-    assert parse_variant(name.replace("-444", "")) == (Jpeg(quality), *steps[1:])
+    assert parse_variant(name.replace("-444", "")) == (Coded("jpeg", f"q{quality}"), *steps[1:])
     assert ratio_of_variant(name) is None
 
 
@@ -72,7 +72,7 @@ def test_jpeg_of_noise_is_noise_and_then_jpeg(quality: int) -> None:
     """Table IV has two variants beside the original: noisy, and JPEG of the noisy at its ratio."""
     name = f"noise-jpeg-q{quality}"
     assert noise_variants(quality / 100) == ["noise", name]
-    assert parse_variant(name) == (Noise(), Jpeg(quality))
+    assert parse_variant(name) == (Noise(), Coded("jpeg", f"q{quality}"))
     assert ratio_of_variant(name) is None
 
 
@@ -81,7 +81,7 @@ def test_a_reading_has_three_variants(reading: str) -> None:
     """Noisy, JPEG of noisy, denoised: none is a ratio's, and each reading has its own."""
     noisy, compressed, denoised = reading_variants(reading, 0.3)
     assert parse_variant(noisy) == (Noise(reading),)
-    assert parse_variant(compressed) == (Noise(reading), Jpeg(30))
+    assert parse_variant(compressed) == (Noise(reading), Coded("jpeg", "q30"))
     assert parse_variant(denoised) == (Noise(reading), Denoised())
     names = [name for one in READINGS for name in reading_variants(one, 0.3)]
     assert len(set(names)) == 9
@@ -115,7 +115,7 @@ def test_a_ratio_that_is_no_jpeg_quality_is_refused(ratio: float) -> None:
     "name",
     [
         *("", "jpeg", "jpeg-q", "jpeg-q0", "jpeg-q00", "jpeg-q05", "jpeg-q100", "jpeg-q-5"),
-        *("JPEG-q30", "jpeg-q30 ", "jpeg-q30\n", "jpeg-q30-", "original-jpeg-q30", "webp-q30"),
+        *("JPEG-q30", "jpeg-q30 ", "jpeg-q30\n", "jpeg-q30-", "original-jpeg-q30", "bmp-q30"),
         *(
             "smaller",
             "original-smaller",

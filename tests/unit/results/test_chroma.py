@@ -14,10 +14,9 @@ from test_noise_examples import words
 from test_noise_readings import draws, write_run
 
 from jpegprep.common.errors import UserError
-from jpegprep.common.layout import Run
+from jpegprep.common.layout import ORIGINAL, Run
 from jpegprep.evaluation.accuracy import compare, evaluate
 from jpegprep.evaluation.stats import difference_interval
-from jpegprep.images.variants import ORIGINAL
 from jpegprep.results.figures.chroma import accuracy_vs_bytes
 from jpegprep.results.tables.chroma import chroma
 from jpegprep.shards.shards import ShardReader, pack, splits_of, writing_shard

@@ -18,7 +18,7 @@ from jpegprep.results.figures.accuracy import (
     difference_vs_ratio,
 )
 from jpegprep.results.figures.convergence import convergence
-from jpegprep.results.figures.sizes import size_vs_ratio
+from jpegprep.results.figures.sizes import bytes_by_part, size_vs_ratio
 
 RATIOS = [1.0, 0.9, 0.7, 0.5, 0.3, 0.1]
 
@@ -566,3 +566,20 @@ def test_size_figure_has_the_width_of_a_column_or_the_page(
         assert image.width == pytest.approx(inches * image.info["dpi"][0], abs=2)
     assert {f"{name} (JPEG quality 75, 60 to 90)" for name in names} <= words(tmp_path / "z.svg")
     assert len(lines(tmp_path / "z.svg", len(RATIOS))) == count
+
+
+def test_bytes_by_part_draws_three_ratios_of_a_data_set(tmp_path: Path) -> None:
+    """The originals, the one asked for, the smallest; parts that nobody has are not in the key."""
+    rows = [
+        {
+            **{"dataset": name, "ratio": ratio, "bytes": 1000, "images": 2, "header": 100},
+            **{"tables": 300, "scan": 600, "metadata": 0, "trailing": 0, "other": 0},
+        }
+        for name in ("cifar10", "dtd")
+        for ratio in (1.0, 0.5, 0.3, 0.1)
+    ]
+    pd.DataFrame(rows).to_csv(tmp_path / "z.csv", index=False)
+    bytes_by_part(tmp_path / "z.csv", 0.3, tmp_path / "z.svg")
+    said = words(tmp_path / "z.svg")
+    assert {"cifar10, original", "dtd, ratio 0.3", "dtd, ratio 0.1", "500 B", "tables"} <= said
+    assert not {"cifar10, ratio 0.5", "metadata", "rest"} & said

@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 from test_every_accuracy import cells
 
-from jpegprep.common.layout import Run
+from jpegprep.common.layout import ORIGINAL, Run
 from jpegprep.common.records import write_record
 from jpegprep.evaluation.accuracy import compare, evaluate
 from jpegprep.evaluation.stats import Correct, difference_interval, holm
-from jpegprep.images.variants import ORIGINAL, READINGS, reading_variants
+from jpegprep.images.variants import READINGS, reading_variants
 from jpegprep.learners.runs import write_predictions
 from jpegprep.results.tables.noise import claim_of, readings
 

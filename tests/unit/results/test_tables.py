@@ -13,7 +13,12 @@ from jpegprep.common.errors import UserError
 from jpegprep.datasets.manifest import build_manifest
 from jpegprep.datasets.splits import assign
 from jpegprep.results.tables.datasets import problems, table1
-from jpegprep.results.tables.storage import size_vs_ratio, table3
+from jpegprep.results.tables.storage import (
+    bytes_by_part,
+    free_savings,
+    size_vs_ratio,
+    table3,
+)
 from jpegprep.shards.shards import ShardReader, pack, writing_shard
 from jpegprep.shards.treatments import treat_shard
 
@@ -560,3 +565,52 @@ def test_table3_without_any_run_at_its_ratio_has_its_columns(
 ) -> None:
     """Where no learner was run at the ratio, the table is empty, not an error."""
     assert len(make_table3(tmp_path, shards, ratio=0.9)) == 0
+
+
+def of_bytes(folder: Path, dataset: str) -> Path:
+    """Write what is measured of a data set's bytes: header 2 and tables 6 of every 10."""
+    rows = [
+        {
+            **{"ratio": ratio, "images": 100, "bytes": whole, "header": 0.2 * whole},
+            **{"tables": 0.6 * whole, "metadata": 0.05 * whole, "scan": 0.1 * whole},
+            **{"trailing": 0.05 * whole, "other": 0, "sampled": tried, "smaller": tried - 1},
+            **{"sampled_bytes": 1000, "optimized_bytes": 900, "saved": 0.1},
+            **{"saved_low": 0.1 - low, "saved_high": 0.1 + low},
+        }
+        for ratio, whole, tried, low in ((0.3, 20_000, 40, 0.02), (1.0, 200_000, 100, 0.0))
+    ]
+    path = folder / f"{dataset}.csv"
+    pd.DataFrame(rows).to_csv(path, index=False)
+    return path
+
+
+def test_bytes_by_part_stand_beside_the_papers_relative_size(
+    tmp_path: Path, published: Path
+) -> None:
+    """In bytes an image and in percent; what scans alone would be; the paper's at its ratio."""
+    measured = {name: of_bytes(tmp_path, name) for name in ("cifar10", "mine")}
+    bytes_by_part(measured, published, tmp_path / "z.csv", tmp_path / "z.md")
+    table = pd.read_csv(tmp_path / "z.csv")
+    assert table["dataset"].tolist() == ["cifar10"] * 2 + ["mine"] * 2
+    assert table["ratio"].tolist() == [1.0, 0.3] * 2
+    assert table["relative_size"].tolist() == pytest.approx([1, 0.1] * 2)
+    assert table["relative_scan"].tolist() == pytest.approx([0.1, 0.01] * 2)
+    assert table["paper_relative_size"].notna().tolist() == [False, True, False, False]
+    text = (tmp_path / "z.md").read_text("utf-8")
+    assert "40 (20.0%)" in text  # header of 200 B
+    assert "120 (60.0%)" in text
+    assert "10 (5.0%)" in text  # metadata; what trails stands beside
+
+
+def test_free_savings_say_of_how_many_images(tmp_path: Path) -> None:
+    """A sample has an interval, all images have none; metadata are told apart."""
+    free_savings({"mine": of_bytes(tmp_path, "mine")}, tmp_path / "z.csv", tmp_path / "z.md")
+    table = pd.read_csv(tmp_path / "z.csv")
+    assert table["metadata_share"].tolist() == pytest.approx([0.1, 0.1])
+    original, compressed = (
+        line for line in (tmp_path / "z.md").read_text("utf-8").splitlines() if "| mine" in line
+    )
+    assert "10.00% [8.00%, 12.00%]" in compressed
+    assert "25 → 22" in compressed or "25 → 23" in compressed
+    assert "[" not in original
+    assert original.split("|")[-2].strip() == "99"

@@ -10,7 +10,9 @@ from jpegprep.shards.places import Places
 def stand(paths: list[str], taken: tuple[str, ...] = ()) -> list[str]:
     """Return every place at which one of the files may stand, in lower case."""
     places = Places(paths, taken)
-    return [place for path in paths for place in {path.casefold(), places.jpeg(path).casefold()}]
+    return [
+        place for path in paths for place in {path.casefold(), places.converted(path).casefold()}
+    ]
 
 
 def test_names_change_only_where_they_would_meet() -> None:
@@ -19,8 +21,8 @@ def test_names_change_only_where_they_would_meet() -> None:
     expected = ["a.jpg", "b.png.jpg", "b.jpg", "c.gif.jpg", "c.webp.jpg", "D.png.jpg"]
     expected += ["d.JPG.jpg"]
     names = ["a.png", "b.png", "b.jpg", "c.gif", "c.webp", "D.png", "d.JPG"]
-    assert [places.jpeg(name) for name in names] == expected
-    assert places.jpeg("text") == "text.jpg"
+    assert [places.converted(name) for name in names] == expected
+    assert places.converted("text") == "text.jpg"
     assert not places.free("b.jpg") and not places.free("C.GIF.jpg")
     assert places.free("c.jpg") and places.free("e.jpg")
 
@@ -43,8 +45,8 @@ def test_no_two_files_ever_meet() -> None:
 
 def test_the_places_of_others_are_respected() -> None:
     """A file whose source has gone keeps its name."""
-    assert Places(["a.webp"], taken=["a.jpg"]).jpeg("a.webp") == "a.webp.jpg"
-    assert Places(["a.webp"], taken=["A.jpg"]).jpeg("a.webp") == "a.webp.jpg"
+    assert Places(["a.webp"], taken=["a.jpg"]).converted("a.webp") == "a.webp.jpg"
+    assert Places(["a.webp"], taken=["A.jpg"]).converted("a.webp") == "a.webp.jpg"
 
 
 def test_many_names_take_little_memory() -> None:
@@ -55,4 +57,4 @@ def test_many_names_take_little_memory() -> None:
     held, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert held < 1.2e6 and peak < 3e6
-    assert places.jpeg(paths[0]) == "class0/0000000.jpg"
+    assert places.converted(paths[0]) == "class0/0000000.jpg"

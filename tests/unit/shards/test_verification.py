@@ -51,8 +51,8 @@ def test_a_finished_target_is_as_recorded(target: Path, capsys: pytest.CaptureFi
         assert main(["--verify", str(target), "--threads", threads]) == 0
         said = capsys.readouterr()
         assert said.out == (
-            f"{target}: all 13 files are as recorded, 10 images decode to the size of their source"
-            "; 1 could not be read in the source either\n"
+            f"{target}: all 13 files are as recorded, 10 images decode to the size that they are "
+            "to have; 1 could not be read in the source either\n"
         )
         assert said.err == ""
     assert content(target) == before

@@ -29,6 +29,7 @@ def test_what_the_command_line_says_has_its_type() -> None:
         "images": "2024",
         "to": "1e3",
         "quality": 50,
+        "store": None,
         "allow_larger": True,
         "job_minutes": 5,
         **words,
@@ -73,10 +74,23 @@ def test_a_mistake_is_one_line(given: dict[str, Any], message: str) -> None:
     assert str(error.value).startswith(f"config/convert.yaml: {message}")
 
 
-@pytest.mark.parametrize("missing", ["images", "quality"])
+@pytest.mark.parametrize("missing", ["images", "to"])
 def test_what_is_missing_is_named(missing: str) -> None:
     """As the command line spells it."""
     config = asked()
     del config[missing]
     with pytest.raises(UserError, match=f"convert.yaml: {missing} is missing; say images=PATH to="):
         own_conversion(config, "config/convert.yaml")
+
+
+def test_a_store_takes_the_place_of_a_quality() -> None:
+    """One of both is said; a store stays text."""
+    given = asked(store="webp-q40")
+    with pytest.raises(UserError, match="one of them"):
+        own_conversion(given, "config/x.yaml")
+    del given["quality"]
+    found = own_conversion(given, "config/x.yaml")
+    assert (found["quality"], found["store"]) == (None, "webp-q40")
+    del given["store"]
+    with pytest.raises(UserError, match="one of them"):
+        own_conversion(given, "config/x.yaml")

@@ -85,6 +85,7 @@ class Cell:
         factor: the variance of a cross-fitted difference over that of its images alone, about.
         alike: the correlation of probe and networks in what is easy and what changes.
         burst: images that share their answers come in groups of so many, a group in one fold.
+        grouped: whether that is known, as of near copies that are found.
         rare: the images of a class that is lost entirely.
         rare_from: the largest ratio at which it is.
         chance: the share of the largest class.
@@ -101,6 +102,7 @@ class Cell:
     factor: float = 1.3
     alike: float = 0.8
     burst: int = 1
+    grouped: bool = False
     rare: int = 0
     rare_from: float = 0.0
     chance: float = 0.1
@@ -166,6 +168,10 @@ def _cells() -> list[Cell]:
     cells += [
         replace(harmless, truth="random labels", accuracy=chance, chance=chance, share=0.1)
         for chance in (0.5, 0.95)
+    ]
+    cells += [
+        replace(one, truth=f"{one.truth}; bursts of five, known", burst=5, grouped=True)
+        for one in (at, harmless)
     ]
     return cells
 
@@ -312,8 +318,9 @@ class _Study:
     def confirm(self, ratio: float) -> Difference:
         """Train pairs of networks at a ratio, and compare them with the originals'."""
         compressed = self._pairs(1 + RATIOS.index(ratio))
+        groups = self._groups if self._cell.grouped else None
         # As of pairs that train on all images of the other folds.
-        return pairs_difference(compressed, self._originals, shared=1.0)
+        return pairs_difference(compressed, self._originals, shared=1.0, groups=groups)
 
 
 def _proposal(cell: Cell, right: Correct, differences: Sequence[Difference]) -> dict[str, Any]:
@@ -359,10 +366,12 @@ def _recommended(
         rng: the random numbers.
     """
     study, (probe, networks) = _Study(cell, sides, rng), sides
+    groups = np.arange(study.probe.shape[-1]) // cell.burst if cell.grouped else None
     differences = [
-        difference_interval(right, study.probe[0], crossfitted=True) for right in study.probe[1:]
+        difference_interval(right, study.probe[0], crossfitted=True, groups=groups)
+        for right in study.probe[1:]
     ]
-    _, low, high, _ = accuracy_interval(study.probe[0], crossfitted=True)
+    _, low, high, _ = accuracy_interval(study.probe[0], crossfitted=True, groups=groups)
     proposal = _proposal(cell, study.probe, differences)
     facts = {"original_low": low, "chance": cell.chance}
     told, ratio = verdict(proposal, facts, None, cell.margin), proposal["ratio"]
@@ -453,11 +462,14 @@ _SHARES += ["power", "shown", "accuracy_covered", "difference_covered", "pairs_c
 # Classes are normal, their means as well; compression adds noise to each image's features.
 _DIMENSIONS, _BETWEEN, _ADDED = 32, 0.45, 0.35
 _STRENGTH = 0.1  # C of the regressions
+_ALIKE = 0.9  # of the variance of images of a burst what they share
 _NEW = 50_000  # images by which the truth is known
-SIZES = [150, 500, 1500]
+SIZES = [(150, 1), (500, 1), (1500, 1), (1500, 5)]  # images of a study, and of a burst
 
 
-def crossfitted_coverage(images: int, studies: int, seed: int = 0) -> dict[str, Any]:
+def crossfitted_coverage(
+    images: int, studies: int, seed: int = 0, burst: int = 1
+) -> dict[str, Any]:
     """Cross-validate real regressions on features whose truth is known, and return a row.
 
     A study draws images of ten classes, and divides them into folds in four repeats; the learner is
@@ -468,6 +480,7 @@ def crossfitted_coverage(images: int, studies: int, seed: int = 0) -> dict[str, 
         images: of a study.
         studies: how many.
         seed: of the random numbers.
+        burst: images that are alike come in groups of so many; the groups are known.
 
     Returns:
         ``accuracy`` and ``difference``, in truth; of each ``_covered``, the share of 95 % intervals
@@ -476,12 +489,21 @@ def crossfitted_coverage(images: int, studies: int, seed: int = 0) -> dict[str, 
     """
     means = np.random.default_rng(0).normal(0, _BETWEEN, (_CLASSES, _DIMENSIONS))
     rng = np.random.default_rng(seed)
+    groups = np.arange(images) // burst
+
+    def deviations(number: int) -> Numbers:
+        own = rng.normal(size=(number, _DIMENSIONS))
+        if burst == 1:
+            return own
+        shared = rng.normal(size=(ceil(number / burst), _DIMENSIONS))
+        shared = shared.repeat(burst, axis=0)[:number]
+        return sqrt(_ALIKE) * shared + sqrt(1 - _ALIKE) * own
 
     def draw(number: int) -> tuple[Labels, tuple[Features, Features]]:
         """Return classes, and features of the originals and of the compressed images."""
-        labels = rng.integers(_CLASSES, size=number)
-        originals = means[labels] + rng.normal(size=(number, _DIMENSIONS))
-        compressed = originals + rng.normal(0, _ADDED, originals.shape)
+        labels = rng.integers(_CLASSES, size=ceil(number / burst)).repeat(burst)[:number]
+        originals = means[labels] + deviations(number)
+        compressed = originals + _ADDED * deviations(number)
         return labels, (originals.astype(np.float32), compressed.astype(np.float32))
 
     labels, sides = draw(_NEW)
@@ -490,26 +512,25 @@ def crossfitted_coverage(images: int, studies: int, seed: int = 0) -> dict[str, 
         for _ in range(studies):
             known, own = draw(images)
             folds = [
-                folds_of(known, np.arange(images), FOLDS, int(rng.integers(2**32)))
-                for _ in range(_REPEATS)
+                folds_of(known, groups, FOLDS, int(rng.integers(2**32))) for _ in range(_REPEATS)
             ]
             found = [
                 _crossfitted(known, features, folds, labels, new)
                 for features, new in zip(own, sides, strict=True)
             ]
             (original, true), (compressed, true_compressed) = found
-            variance = spread(original, crossfitted=True).variance
-            change = difference_interval(compressed, original, crossfitted=True)
-            rows["accuracy"].append(
-                (*accuracy_interval(original, crossfitted=True)[:3], variance, true)
-            )
+            counted = groups if burst > 1 else None
+            variance = spread(original, crossfitted=True, groups=counted).variance
+            change = difference_interval(compressed, original, crossfitted=True, groups=counted)
+            interval = accuracy_interval(original, crossfitted=True, groups=counted)
+            rows["accuracy"].append((*interval[:3], variance, true))
             rows["difference"].append(
                 (
                     *(change.difference, change.low, change.high, change.spread.variance),
                     true_compressed - true,
                 )
             )
-    row: dict[str, Any] = {"images": images, "studies": studies}
+    row: dict[str, Any] = {"images": images, "burst": burst, "studies": studies}
     for name, of_studies in rows.items():
         estimate, low, high, variance, truths = np.transpose(of_studies)
         row[name] = truth = truths.mean()
@@ -552,7 +573,8 @@ def calibrate(studies: int, *targets: str | Path, threads: int = 1) -> None:
     from sklearn.utils.parallel import Parallel, delayed
 
     jobs: list[Callable[[], dict[str, Any]]] = [
-        partial(crossfitted_coverage, images, ceil(studies / 5)) for images in reversed(SIZES)
+        partial(crossfitted_coverage, images, ceil(studies / 5), burst=burst)
+        for images, burst in reversed(SIZES)
     ]
     jobs += [
         partial(chain, cell, ceil(studies * cell.share), seed) for seed, cell in enumerate(CELLS)
@@ -621,8 +643,8 @@ _CHAIN_NOTE = (
     "predicted: by the formula that says how many images are needed. Covered: 95 % intervals that "
     "hold the truth; 93 to 97 % are right, up to 99 where images are few or hardly one differs. "
     "Difference: mean of the nine ratios; pairs: where networks were trained. Bursts are images "
-    "that share their answers without being equal bytes: nothing in the tool sees them, and its "
-    "intervals are too narrow there."
+    "that share their answers. Known: they are groups, as of near copies that are found. Elsewhere "
+    "nothing in the tool sees them, and its intervals are too narrow."
 )
 
 
@@ -632,6 +654,7 @@ def _write_crossfitted(table: pd.DataFrame, targets: Sequence[str | Path]) -> No
     shown = pd.DataFrame(
         {
             "images": table["images"].map("{:,}".format),
+            "in groups of": table["burst"],
             "studies": table["studies"].map("{:,}".format),
             "accuracy": table["accuracy"].map("{:.3f}".format),
             "true difference, points": (100 * table["difference"]).map("{:+.1f}".format),
@@ -645,7 +668,8 @@ def _write_crossfitted(table: pd.DataFrame, targets: Sequence[str | Path]) -> No
     note = (
         f"Real cross-validation on drawn features: {_CLASSES} normal classes in {_DIMENSIONS} "
         "dimensions, compression adds noise, the learner is the probe's logistic regression, in "
-        f"{FOLDS} folds and {_REPEATS} repeats. The truth is measured on {_NEW:,} new images with "
+        f"{FOLDS} folds and {_REPEATS} repeats. Images of a group share {_ALIKE:.0%} of what makes "
+        "them differ, and are in one fold. The truth is measured on {_NEW:,} new images with "
         "the regressions of all studies. Covered: 95 % intervals that hold it, in %, in brackets "
         "the standard error; 93 to 97 are right, up to 99 where images are few. Variance: over the "
         "studies, as a share of the one that is estimated; above 1 the intervals are too narrow. "

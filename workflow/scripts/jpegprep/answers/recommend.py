@@ -16,6 +16,7 @@ import pandas as pd
 from jpegprep.answers.page import markdown
 from jpegprep.answers.verdicts import CANNOT_TELL, verdict
 from jpegprep.common.files import write_json, write_text
+from jpegprep.common.layout import ORIGINAL
 from jpegprep.common.parquet import read_parquet
 from jpegprep.common.records import read_run
 from jpegprep.datasets.manifest import read_decoding
@@ -32,7 +33,6 @@ from jpegprep.evaluation.audit import warning
 from jpegprep.evaluation.decision import against_original
 from jpegprep.evaluation.losses import class_rows, read_ratios
 from jpegprep.evaluation.stats import accuracy_interval, difference_interval
-from jpegprep.images.variants import ORIGINAL
 from jpegprep.learners.runs import read_predictions
 
 
@@ -50,6 +50,7 @@ def recommend(
     split: str | Path,
     audit: str | Path,
     groups: str | Path,
+    free: str | Path,
     *targets: str | Path,
     rounds: Sequence[str | Path] = (),
     larger: Sequence[str | Path] = (),
@@ -72,6 +73,7 @@ def recommend(
         split: likewise.
         audit: what `audit.audit` wrote.
         groups: the facts that `groups.find_groups` wrote.
+        free: what `savings.measure_own` wrote.
         targets: recommendation.md, .json, and the figure as .svg and .png.
         rounds: what `pairs.judge` wrote of one ratio after the other; none, where no networks were
             fine-tuned.
@@ -125,7 +127,8 @@ def recommend(
         "groups": _json(groups) | {"pairs_file": str(Path(groups).with_suffix(".pairs.png"))},
         "plan": {name: value for name, value in planned.items() if name != "speed"},
         "seconds": round(time.time() - started),
-        "command": None if ratio is None else _command(what, round(100 * ratio)),
+        "free": _json(free) | {"command": _command(what, "STORE=original-opt")},
+        "command": None if ratio is None else _command(what, f"QUALITY={round(100 * ratio)}"),
         "giving_up": giving_up(found_in_manifest),
         "runs": _runs(predictions, tried, ratio),
     }
@@ -291,12 +294,12 @@ def giving_up(found: Mapping[str, Any]) -> str:
     return " ".join(parts)
 
 
-def _command(what: Mapping[str, Any], quality: int) -> str:
-    """Return the command that converts the images."""
+def _command(what: Mapping[str, Any], to: str) -> str:
+    """Return the command that converts the images, ``QUALITY=50`` or ``STORE=original-opt``."""
     command = f"make convert IMAGES={shlex.quote(what['images'])} TO=/path/to/new/folder"
     said = [
         f" {key.upper()}={shlex.quote(str(what[key]).lower() if not what[key] else what[key])}"
         for key in ("path_column", "label_column", "split_column", "group_column")
         if what.get(key) is not None
     ]
-    return f"{command} QUALITY={quality}{''.join(said)}"
+    return f"{command} {to}{''.join(said)}"

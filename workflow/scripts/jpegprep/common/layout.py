@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 SPLITS = ("train", "val", "test")
+ORIGINAL = "original"  # the variant of the publisher's bytes
 
 LOGS = "results/logs"
 BENCHMARKS = "results/benchmarks"

@@ -10,11 +10,11 @@ import pandas as pd
 
 from jpegprep.common.errors import UserError
 from jpegprep.common.files import replacing, replacing_all
-from jpegprep.common.layout import Run
+from jpegprep.common.layout import ORIGINAL, Run
 from jpegprep.common.parquet import read_parquet
 from jpegprep.common.records import read_run
 from jpegprep.evaluation.stats import Groups, accuracy_interval, difference_interval, holm
-from jpegprep.images.variants import ORIGINAL, ratio_of_variant
+from jpegprep.images.variants import ratio_of_variant
 from jpegprep.learners.runs import read_predictions
 
 RUN_COLUMNS = [

@@ -104,10 +104,10 @@ _NOTE = (
     "and compression does not train in fewer epochs, borne out where the interval excludes that "
     f"epochs are saved, {FEWER:g} or more, contradicted where it excludes that fewer are. Else "
     "open. Each is wrong in about 2.5 % of cases at its margin, not corrected for the number of "
-    "rows. The last "
-    "epoch's accuracy has a 95 % interval of Wilson's over the validation images; of several seeds "
-    "with random effects of seeds and images, as if all seeds were right on the same images, since "
-    "their single answers are not kept."
+    "rows. The last epoch's accuracy has a 95 % interval of Wilson's over the validation images, "
+    "each counted as one of its own, also where some belong together; of several seeds with random "
+    "effects of seeds and images, as if all seeds were right on the same images, since their "
+    "single answers are not kept."
 )
 
 

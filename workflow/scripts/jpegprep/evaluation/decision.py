@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from jpegprep.common.layout import ORIGINAL
 from jpegprep.common.table_files import INTERVALS, accuracy_with_interval, write_table
-from jpegprep.images.variants import ORIGINAL
 
 _POWER = 0.8
 _MOST_IMAGES, _MOST_SEEDS = 10**9, 200

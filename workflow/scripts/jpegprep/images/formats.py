@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import IO, Any
 
 import numpy as np
-from PIL import Image, ImageFile, TiffImagePlugin
+from PIL import AvifImagePlugin, Image, ImageFile, TiffImagePlugin
 
 from jpegprep.images import exif, jpegxl, tiff
 
@@ -114,6 +114,7 @@ def _register() -> None:
     """Let Pillow open what it does not open by itself."""
     Image.preinit()  # before all others: Pillow asks formats in the order in which they came
     Image.init()
+    AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # images are decoded side by side, each by one thread
     logging.getLogger("PIL.TiffImagePlugin").setLevel(logging.CRITICAL)  # what it cannot, ours may
     Image.register_open("HEIF", _open_heif, _is_heif)
     Image.register_extensions("HEIF", list(_HEIF))

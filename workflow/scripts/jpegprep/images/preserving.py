@@ -11,7 +11,10 @@ from typing import NamedTuple
 from PIL import Image
 
 from jpegprep.common.errors import UserError
+from jpegprep.common.layout import ORIGINAL
 from jpegprep.images import deep
+from jpegprep.images.codecs.codec import About
+from jpegprep.images.codecs.registry import CODECS
 from jpegprep.images.contents import (
     has_extra_channel,
     has_several_frames,
@@ -20,14 +23,26 @@ from jpegprep.images.contents import (
 )
 from jpegprep.images.decoding import ALPHAS, FLOATING, INTEGER, USUAL, Decoding, Range
 from jpegprep.images.formats import not_read, opened
-from jpegprep.images.images import JPEG_SIDE, decode
-from jpegprep.images.metadata import metadata_of, with_metadata
-from jpegprep.images.recompress import treat
-from jpegprep.images.variants import Smaller, Treatment, parse_variant
+from jpegprep.images.images import decode
+from jpegprep.images.lossless import optimized
+from jpegprep.images.metadata import Metadata, metadata_of, with_metadata
+from jpegprep.images.opencv import has_profile
+from jpegprep.images.recompress import coded, pictured, transcoded, treat
+from jpegprep.images.variants import (
+    NOISE,
+    Coded,
+    Optimized,
+    Resized,
+    Smaller,
+    Transcoded,
+    Treatment,
+    parse_variant,
+)
 
 # Why an image stays as it is.
 DEEP, TRANSPARENT, FRAMES = "over 8 bits", "transparent", "several frames"
 EXTRA, NO_ROOM = "extra channel", "profile or metadata that JPEG cannot hold"
+NOT_HELD, TOO_LONG = "profile that the codec cannot hold", "longer than the codec can hold"
 NO_PICTURE, NOT_READ = "channels that are no picture", "not read:"  # and the file's ending
 
 
@@ -133,14 +148,42 @@ def giving(
     return found, found.depth and not within
 
 
+def store_variant(store: str, keep_smaller: bool) -> str:
+    """Return the variant that a conversion to a store makes.
+
+    Args:
+        store: its name: ``jpeg-q50``, ``s256-webp-q60``, ``original-opt``.
+        keep_smaller: whether an image that it makes no smaller stays as it is.
+
+    Raises:
+        UserError: where it is none, or none that files are converted to.
+    """
+    steps = parse_variant(store)
+    if store == ORIGINAL or store.startswith(NOISE):
+        raise UserError(
+            f"store is {store!r}, which converts nothing; name a codec, as in jpeg-q50, or "
+            "original-opt"
+        )
+    own = steps[0] in (Optimized(), Transcoded()) or Smaller() in steps
+    return store if own or not keep_smaller else f"{store}-smaller"
+
+
+def ending_of(treatments: tuple[Treatment, ...]) -> str | None:
+    """Return the ending of converted files, without a dot; None: they keep their names."""
+    if Transcoded() in treatments:
+        return CODECS["jxl"].ABOUT.extension
+    found = (CODECS[step.codec].ABOUT.extension for step in treatments if isinstance(step, Coded))
+    return next(found, None)
+
+
 class Made(NamedTuple):
     """What becomes of an image file.
 
     Attributes:
-        data: the JPEG file; None, where the file stays as it is.
+        data: the new file; None, where the file stays as it is.
         why: the reason, where it stays for another one than its bytes.
         size: the upright image's, in pixels; None of what is no image here.
-        left_out: bytes of metadata that the JPEG file does not hold.
+        left_out: bytes of metadata that the new file does not hold.
     """
 
     data: bytes | None
@@ -152,8 +195,9 @@ class Made(NamedTuple):
 def made(name: str, data: bytes, treatments: tuple[Treatment, ...], given: Giving) -> Made:
     """Return what becomes of an image file.
 
-    With `Smaller` among the treatments it stays where the JPEG file, with all metadata that can be
-    taken along, is no smaller: so it does not depend on whether they are taken along.
+    With `Smaller` among the treatments it stays where the new file, with all metadata that can be
+    taken along, is no smaller: so it does not depend on whether they are taken along. `size` is
+    that of the source, whatever the new file's is.
 
     Args:
         name: the file's.
@@ -176,21 +220,83 @@ def made(name: str, data: bytes, treatments: tuple[Treatment, ...], given: Givin
         return Made(None, NO_PICTURE)
     # OpenCV, which may treat it, would make an image of a damaged file, too.
     size = decode(data, given.decoding).size
-    if max(size) > JPEG_SIDE:
-        raise ValueError("no JPEG file is so long")
+    if Optimized() == treatments[0] or Transcoded() == treatments[0]:
+        return _without_loss(image, data, size, treatments[0], given)
+    steps = tuple(step for step in treatments if step != Smaller())
+    about = next(CODECS[step.codec].ABOUT for step in steps if isinstance(step, Coded))
+    if max(_size_as(steps, *size)) > about.side:
+        if about.jpeg:
+            raise ValueError("no JPEG file is so long")
+        return Made(None, TOO_LONG, size)
     if why := _more_than_jpeg(image, data, given):
         return Made(None, why, size)
     metadata = metadata_of(image, data)
-    if not metadata.fits and not given.metadata:
-        return Made(None, NO_ROOM, size)
-    steps = tuple(step for step in treatments if step != Smaller())
-    bare = treat(data, steps, how=given.decoding)
-    whole = with_metadata(bare, metadata) if metadata.fits else bare
+    fits = about.holds(metadata, image.mode)
+    if not fits and not given.metadata:
+        return Made(None, NO_ROOM if not metadata.fits else NOT_HELD, size)
+    bare, whole = _bare_and_whole(data, steps, given, about, metadata if fits else None)
     if Smaller() in treatments and len(whole) >= len(data):
         return Made(None, None, size)
     if given.metadata:
         return Made(bare, None, size, metadata.held)
-    return Made(whole, None, size, metadata.held - metadata.size)
+    return Made(whole, None, size, metadata.held - about.taken(metadata))
+
+
+def _size_as(steps: tuple[Treatment, ...], width: int, height: int) -> tuple[int, int]:
+    """Return the size of an image of this size when it is treated."""
+    for step in steps:
+        if isinstance(step, Resized):
+            width, height = step.size(width, height)
+    return width, height
+
+
+def size_as(variant: str, width: int, height: int) -> tuple[int, int]:
+    """Return the size of the new file of an image of this size, in pixels.
+
+    Args:
+        variant: as `asked` takes it.
+        width: of the source, upright.
+        height: likewise.
+    """
+    return _size_as(asked(variant)[0], width, height)
+
+
+def _bare_and_whole(
+    data: bytes,
+    steps: tuple[Treatment, ...],
+    given: Giving,
+    about: About,
+    metadata: Metadata | None,
+) -> tuple[bytes, bytes]:
+    """Return a treated file without metadata and with them."""
+    if about.jpeg:
+        bare = treat(data, steps, how=given.decoding)
+        return bare, with_metadata(bare, metadata) if metadata else bare
+    picture = pictured(data, steps, given.decoding)
+    (step,) = (step for step in steps if isinstance(step, Coded))
+    whole = coded(picture, step, metadata)
+    # Where they go along, nobody wants it without them.
+    bare = coded(picture, step) if given.metadata and metadata else whole
+    return bare, whole
+
+
+def _without_loss(
+    image: Image.Image, data: bytes, size: tuple[int, int], step: Treatment, given: Giving
+) -> Made:
+    """Return the same image in fewer bytes; `optimized` compares the pixels of both files."""
+    if isinstance(step, Optimized):
+        new = optimized(data, metadata=not given.metadata)
+        if len(new) == len(data):
+            return Made(None, None, size)
+        # A PNG keeps its metadata, whether they are given up or not.
+        left_out = metadata_of(image, data).held - metadata_of(opened(new), new).held
+        return Made(new, None, size, left_out)
+    if why := _more_than_jpeg(image, data, NOTHING):
+        return Made(None, why, size)
+    if not data.startswith(b"\xff\xd8\xff") and has_profile(data):
+        return Made(None, NOT_HELD, size)
+    new = transcoded(data)
+    return Made(new, None, size, 0) if len(new) < len(data) else Made(None, None, size)
 
 
 def _more_than_jpeg(image: Image.Image, data: bytes, given: Giving) -> str | None:

@@ -1,31 +1,59 @@
 """Treating one image file: by OpenCV where that gives Pillow's very bytes, by Pillow elsewhere.
 
-Both write with libjpeg-turbo and the same settings, but OpenCV keeps three bytes a pixel where
-Pillow keeps four, and starts faster.
+Both decode, and write JPEG, with libjpeg-turbo and the same settings, but OpenCV keeps three bytes
+a pixel where Pillow keeps four, and starts faster.
 """
 
 import hashlib
-import re
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache, cached_property
+from importlib.metadata import version
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
+from jpegprep.images.codecs import jxl
+from jpegprep.images.codecs.codec import Picture, in_mode
+from jpegprep.images.codecs.registry import CODECS
 from jpegprep.images.decoding import USUAL, Decoding
-from jpegprep.images.images import codec, decode, encode_jpeg
+from jpegprep.images.images import decode
+from jpegprep.images.lossless import optimized
+from jpegprep.images.metadata import Metadata
 from jpegprep.images.opencv import is_plain
-from jpegprep.images.variants import Denoised, Jpeg, Noise, Smaller, Treatment
+from jpegprep.images.variants import (
+    Coded,
+    Denoised,
+    Noise,
+    Optimized,
+    Resized,
+    Smaller,
+    Transcoded,
+    Treatment,
+)
 
 
 @cache
-def encoder() -> str:
-    """Return what encodes and decodes when images are treated, for the shards' indexes."""
-    turbo = re.search(r"JPEG:.*\(ver ([\d.]+)", cv2.getBuildInformation())
-    library = f", libjpeg-turbo {turbo[1]}" if turbo else ""
-    return f"{codec()}; plain files: OpenCV {cv2.__version__}{library}"
+def encoder(treatments: tuple[Treatment, ...] = ()) -> str:
+    """Return what encodes and decodes when images are treated, for the shards' indexes.
+
+    Args:
+        treatments: of the images.
+    """
+    names = ["jpeg"]  # whose libraries decode
+    for treatment in treatments:
+        match treatment:
+            case Coded(codec):
+                names.append(codec)
+            case Transcoded():
+                names.append("jxl")
+    found = [CODECS[name].library() for name in dict.fromkeys(names)]
+    if Optimized() in treatments:
+        found.append(f"mozjpeg-lossless-optimization {version('mozjpeg-lossless-optimization')}")
+    return "; ".join(found)
 
 
 class _Source:
@@ -35,25 +63,36 @@ class _Source:
         self.data, self.how = data, how
 
     @cached_property
-    def _plain(self) -> Any:
+    def bgr(self) -> Any:
         """Its pixels by OpenCV; None where Pillow is to decode it."""
         if not is_plain(self.data, self.how):
             return None
         return cv2.imdecode(np.frombuffer(self.data, np.uint8), cv2.IMREAD_UNCHANGED)
 
     @cached_property
-    def _image(self) -> Any:
-        return decode(self.data, self.how)
-
-    def recompressed(self, jpeg: Jpeg) -> bytes:
-        if self._plain is not None:
-            settings = [cv2.IMWRITE_JPEG_QUALITY, jpeg.quality]
-            settings += _FULL_CHROMA if jpeg.full_chroma else []
-            return cv2.imencode(".jpg", self._plain, settings)[1].tobytes()
-        return encode_jpeg(self._image, jpeg.quality, jpeg.full_chroma)
+    def image(self) -> Any:
+        """It as a Pillow image."""
+        if self.bgr is None:
+            return decode(self.data, self.how)
+        return Image.fromarray(self.bgr if self.bgr.ndim == 2 else self.bgr[:, :, ::-1])
 
 
-_FULL_CHROMA = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+class _Small:
+    """An image made smaller."""
+
+    bgr = None
+
+    def __init__(self, image: Image.Image) -> None:
+        self.image = image
+
+
+def _resized(picture: Picture, treatment: Resized) -> Picture:
+    size = treatment.size(*picture.image.size)
+    if size == picture.image.size:
+        return picture
+    # A palette's numbers are no colours; an alpha channel is opaque.
+    image = in_mode(picture, CODECS["jpeg"].ABOUT.modes)
+    return _Small(image.resize(size, Image.Resampling.LANCZOS))
 
 
 def treat(
@@ -92,9 +131,9 @@ def treat_each(
         how: the data set's images are decoded.
 
     Returns:
-        The bytes of the treated files: JPEG, where compression was applied and kept, and then
-        those that ``Image.save(quality=quality)`` of Pillow writes (``subsampling=0`` for full
-        chroma); PNG, where noise or a filter was the last.
+        The bytes of the treated files: those of the codec, where compression was applied and
+        kept, of JPEG those that ``Image.save(quality=quality)`` of Pillow writes
+        (``subsampling=0`` for full chroma); PNG, where noise or a filter was the last.
 
     Raises:
         ValueError: where the bytes cannot be decoded.
@@ -105,17 +144,72 @@ def treat_each(
 
 def _treated(source: _Source, treatments: tuple[Treatment, ...], key: str) -> bytes:
     found = source
+    picture: Picture = source
     for treatment in treatments:
         match treatment:
-            case Jpeg():
-                found = _Source(found.recompressed(treatment), source.how)
+            case Resized():
+                picture = _resized(picture, treatment)
+                continue
+            case Coded():
+                found = _Source(coded(picture, treatment), source.how)
+            case Optimized():
+                found = _Source(optimized(found.data), source.how)
+            case Transcoded():
+                found = _Source(transcoded(found.data), source.how)
             case Smaller():
                 found = min(source, found, key=lambda one: len(one.data))
             case Noise(reading):
                 found = _Source(_noisy(found.data, key, reading, source.how), source.how)
             case Denoised():
                 found = _Source(_denoised(found.data), source.how)
+        picture = found
     return found.data
+
+
+def coded(picture: Picture, treatment: Coded, metadata: Metadata | None = None) -> bytes:
+    """Return an image as a codec stores it.
+
+    Args:
+        picture: the image.
+        treatment: the codec and its setting.
+        metadata: what the file takes along.
+
+    Raises:
+        ValueError: where the codec cannot hold it.
+    """
+    codec = CODECS[treatment.codec]
+    side = codec.ABOUT.side
+    size = picture.image.size if picture.bgr is None else picture.bgr.shape[:2]
+    if max(size) > side:
+        raise ValueError(f"{codec.ABOUT.title} holds at most {side:,} pixels a side")
+    return codec.encode(picture, treatment.setting, metadata)
+
+
+def pictured(data: bytes, treatments: tuple[Treatment, ...], how: Decoding = USUAL) -> Picture:
+    """Return an image file as it comes to its codec: decoded, and made smaller where that is asked.
+
+    Raises:
+        ValueError: where the bytes cannot be decoded.
+    """
+    picture: Picture = _Source(data, how)
+    for treatment in treatments:
+        if isinstance(treatment, Resized):
+            picture = _resized(picture, treatment)
+    return picture
+
+
+def transcoded(data: bytes) -> bytes:
+    """Return an image file as JPEG XL without loss, see `Transcoded`; or as it is."""
+    with suppress(ValueError):
+        new = data
+        if data.startswith(b"\xff\xd8\xff"):
+            new = jxl.transcoded(data)
+            if jxl.restored(new) != data:
+                return data
+        elif is_plain(data):
+            new = jxl.encode(_Source(data, USUAL), "lossless")
+        return min(data, new, key=len)
+    return data
 
 
 def _noisy(data: bytes, key: str, reading: str, how: Decoding) -> bytes:

@@ -1,48 +1,103 @@
-"""Variants of a data set: their names, and the one place where names become treatments.
+"""Variants of a data set, which are its stores: their names, and what these stand for.
 
 A variant's name is ``original`` or a chain of treatments joined by ``-``, applied from left to
-right: ``jpeg-q30`` is JPEG at quality 30, ``jpeg-q30-444`` the same with chroma at full resolution,
-``jpeg-q30-smaller`` JPEG where that makes the file smaller, and the source elsewhere; ``noise`` is
-multiplicative Gaussian noise (paper, section III-A), ``noise-additive`` and ``noise-shared`` are
-other readings of the paper's sentence, ``noise-jpeg-q30`` is JPEG of the noisy image, and
-``noise-denoised`` what a filter makes of it. A compression ratio r of the paper is the variant
-``jpeg-q{100 r}``; r = 1 is ``original``, the publisher's bytes untouched (paper, section II-A).
+right. The paper's are JPEG: ``jpeg-q30`` is JPEG at quality 30; a compression ratio r is the
+variant ``jpeg-q{100 r}``, and r = 1 is ``original``, the publisher's bytes untouched (section
+II-A). In general a store is
+
+    [s<side>-] <codec>-<setting> [-smaller]
+
+``s256`` makes the shorter side at most 256 pixels; codecs and their settings are those of
+`codecs.registry` (``jpeg-q30-444``: full chroma; ``jpeg-q30-opt``: the same pixels, Huffman tables
+of the file's own; ``webp-q40``, ``jxl-d2``, ``webp-lossless``); ``smaller`` keeps the source of
+each image that all that makes no smaller. ``original-opt`` and ``original-jxl`` are the source
+in fewer bytes,
+without loss. ``noise`` is multiplicative Gaussian noise (paper, section III-A), ``noise-additive``
+and ``noise-shared`` are other readings of the paper's sentence, ``noise-jpeg-q30`` is JPEG of the
+noisy image, and ``noise-denoised`` what a filter makes of it.
 """
 
 import re
 from dataclasses import dataclass
 
 from jpegprep.common.errors import UserError
+from jpegprep.common.layout import ORIGINAL
+from jpegprep.images.codecs.registry import CODECS
 
-ORIGINAL, NOISE = "original", "noise"
+NOISE = "noise"
 # Readings of the paper's "image + image * gaussian_noise", and the variants of their noise.
 READINGS = {"multiplicative": NOISE, "additive": "noise-additive", "shared": "noise-shared"}
+_CODED = "|".join(f"{name}-(?:{codec.ABOUT.settings})" for name, codec in CODECS.items())
 _TREATED = re.compile(
-    r"jpeg-q(?P<quality>[1-9]\d?)(?P<full>-444)?(?P<smaller>-smaller)?"
-    r"|(?P<noise>noise(-additive|-shared)?)(-jpeg-q(?P<of_noisy>[1-9]\d?)|(?P<denoised>-denoised))?",
+    rf"(?:s(?P<side>[1-9]\d{{1,3}})-)?(?P<coded>{_CODED})(?P<smaller>-smaller)?"
+    rf"|{ORIGINAL}-(?P<lossless>opt|jxl)"
+    r"|(?P<noise>noise(?:-additive|-shared)?)"
+    r"(?:-jpeg-(?P<of_noisy>q[1-9]\d?)|(?P<denoised>-denoised))?",
     re.ASCII,
 )
 # What a variant's name may look like, for Snakemake's wildcard constraints.
-PATTERN = f"{ORIGINAL}|" + re.sub(r"\?P<\w+>", "", _TREATED.pattern)
+PATTERN = f"{ORIGINAL}|" + re.sub(r"\?P<\w+>", "?:", _TREATED.pattern)
 
 
 @dataclass(frozen=True)
-class Jpeg:
-    """JPEG compression as Pillow writes it by default, but for the chroma: no `optimize`.
+class Resized:
+    """The image made smaller, by Pillow's Lanczos filter, its shape kept; never enlarged.
 
     Attributes:
-        quality: 1 to 99, the scale of the Independent JPEG Group.
-        full_chroma: chroma at full resolution (4:4:4), not subsampled (4:2:0). Of a gray image both
-            are the same.
+        side: pixels of the shorter side, at most; the longer one is rounded.
     """
 
-    quality: int
-    full_chroma: bool = False
+    side: int
+
+    def size(self, width: int, height: int) -> tuple[int, int]:
+        """Return width and height of an image of this size, made smaller."""
+        shorter = min(width, height)
+        if shorter <= self.side:
+            return width, height
+        return (
+            max(1, round(width * self.side / shorter)),
+            max(1, round(height * self.side / shorter)),
+        )
+
+
+@dataclass(frozen=True)
+class Coded:
+    """The image as a codec stores it.
+
+    Attributes:
+        codec: its name, of `codecs.registry`.
+        setting: its quality or distance, and whatever else, as the name has it: ``q30-444``.
+    """
+
+    codec: str
+    setting: str
+
+
+@dataclass(frozen=True)
+class Optimized:
+    """The same file in fewer bytes, with identical pixels and metadata (`lossless`).
+
+    Of a JPEG the quantized coefficients stay as they are; it becomes a progressive one.
+    """
+
+
+@dataclass(frozen=True)
+class Transcoded:
+    """The same image as JPEG XL, without loss; a file that this makes no smaller stays.
+
+    A JPEG can be made of it again, byte for byte; libjxl decodes it to other pixels than libjpeg
+    does, as it interpolates chroma otherwise and rounds less. A plain image of 8 bits has identical
+    pixels. Other files stay.
+    """
 
 
 @dataclass(frozen=True)
 class Smaller:
-    """Keep the source where what came before made the file no smaller."""
+    """Keep the source where what came before made the file no smaller.
+
+    Bytes alone decide, also of an image with fewer pixels: where they take more bytes than the
+    source's, the source stays, of its own size.
+    """
 
 
 @dataclass(frozen=True)
@@ -72,7 +127,7 @@ class Denoised:
     """
 
 
-Treatment = Jpeg | Smaller | Noise | Denoised
+Treatment = Resized | Coded | Optimized | Transcoded | Smaller | Noise | Denoised
 
 
 def parse_variant(name: str) -> tuple[Treatment, ...]:
@@ -85,18 +140,29 @@ def parse_variant(name: str) -> tuple[Treatment, ...]:
         return ()
     match = _TREATED.fullmatch(name)
     if not match:
+        known = ", ".join(f"{name}-{codec.ABOUT.example}" for name, codec in CODECS.items())
         raise UserError(
-            f"variant {name!r} is unknown; a variant is 'original', 'jpeg-qN', 'jpeg-qN-444', "
-            "either with '-smaller', or 'noise', 'noise-additive' or 'noise-shared', each also "
-            "with '-jpeg-qN' or '-denoised', with N in 1 … 99"
+            f"variant {name!r} is unknown; a variant is 'original', 'original-opt', "
+            "'original-jxl', 'jpeg-qN', 'jpeg-qN-444', either also with '-opt', or another codec's "
+            f"({known}), before it maybe a size as in 's256-', behind it maybe '-smaller'; or "
+            "'noise', 'noise-additive' or 'noise-shared', each also with '-jpeg-qN' or "
+            "'-denoised', with N in 1 … 99"
         )
-    if match["quality"]:
-        jpeg = Jpeg(int(match["quality"]), full_chroma=bool(match["full"]))
-        return (jpeg, Smaller()) if match["smaller"] else (jpeg,)
+    if match["coded"]:
+        return _store(match["side"], match["coded"], bool(match["smaller"]))
+    if match["lossless"]:
+        return (Optimized(),) if match["lossless"] == "opt" else (Transcoded(),)
     noise = Noise(next(reading for reading, noisy in READINGS.items() if noisy == match["noise"]))
     if match["of_noisy"]:
-        return (noise, Jpeg(int(match["of_noisy"])))
+        return (noise, Coded("jpeg", match["of_noisy"]))
     return (noise, Denoised()) if match["denoised"] else (noise,)
+
+
+def _store(side: str | None, coded: str, smaller: bool) -> tuple[Treatment, ...]:
+    codec, _, setting = coded.partition("-")
+    steps: list[Treatment] = [Resized(int(side))] if side else []
+    steps.append(Coded(codec, setting))
+    return tuple([*steps, Smaller()] if smaller else steps)
 
 
 def variant_of_ratio(ratio: float, never_inflate: bool = False, full_chroma: bool = False) -> str:
@@ -138,6 +204,7 @@ def ratio_of_variant(name: str) -> float | None:
     match parse_variant(name):
         case ():
             return 1.0
-        case (Jpeg(quality, full_chroma=False), *rest) if rest in ([], [Smaller()]):
-            return quality / 100
+        case (Coded("jpeg", setting), *rest) if rest in ([], [Smaller()]):
+            quality = setting.removeprefix("q")
+            return int(quality) / 100 if quality.isdigit() else None
     return None

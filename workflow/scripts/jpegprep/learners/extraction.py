@@ -23,10 +23,10 @@ from tqdm import tqdm
 
 from jpegprep.common.cpu import use_processors
 from jpegprep.common.files import replacing
+from jpegprep.common.layout import ORIGINAL
 from jpegprep.datasets.weights import pretrained_model
 from jpegprep.images.decoding import Decoding
 from jpegprep.images.opencv import decode_rgb
-from jpegprep.images.variants import ORIGINAL
 from jpegprep.learners import runs
 from jpegprep.learners.data import Normalization, decoders, eval_transform, loader
 from jpegprep.shards.shards import ShardReader

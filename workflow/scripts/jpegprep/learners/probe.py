@@ -23,8 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from jpegprep.common.errors import UserError
-from jpegprep.common.layout import SPLITS
-from jpegprep.images.variants import ORIGINAL
+from jpegprep.common.layout import ORIGINAL, SPLITS
 from jpegprep.learners import runs
 from jpegprep.learners.folds import FOLDS, folds_of, places_and_groups
 from jpegprep.shards.shards import ShardReader, splits_of

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 
 from jpegprep.common.cpu import use_processors
+from jpegprep.common.layout import ORIGINAL
 from jpegprep.common.parquet import read_parquet
 from jpegprep.datasets.adapters import read_samples
 from jpegprep.datasets.manifest import read_decoding
 from jpegprep.datasets.problems import SET_ASIDE
 from jpegprep.datasets.weights import pretrained_model
 from jpegprep.images.images import codec
-from jpegprep.images.variants import ORIGINAL
 from jpegprep.learners.extraction import GPU_TYPES, load_network
 from jpegprep.learners.fitting import Classifier
 from jpegprep.shards.shards import ShardReader, pack, writing_shard

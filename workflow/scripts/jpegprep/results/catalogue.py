@@ -157,6 +157,11 @@ def _losses(study: Study) -> dict[str, Any]:
     return {"predictions": predictions, "splits": study.splits()}
 
 
+def _bytes(study: Study) -> dict[str, Any]:
+    """Return what is read to say where the bytes of each data set are."""
+    return {"measured": {name: study.file(f"bytes/{name}.csv") for name in study.datasets}}
+
+
 # The ratio of the paper's Tables II and III.
 _PAPERS_RATIO = 0.3
 
@@ -245,6 +250,27 @@ CATALOGUE: Sequence[Result] = (
             "manifests": study.manifests(),
             "published": study.published,
         },
+        storage=True,
+    ),
+    Table(
+        name="bytes_by_part",
+        title="Where the bytes are",
+        caption="Header, tables, scan and metadata of the image files at each ratio, in bytes an "
+        "image and as shares. What is no scan is the same for every image at a ratio: of small "
+        "images it is most of the file, and explains why they hardly shrink (the paper's Table "
+        "III, CIFAR).",
+        make="results.tables.storage:bytes_by_part",
+        reads=lambda study: {**_bytes(study), "published": study.published},
+        storage=True,
+    ),
+    Table(
+        name="free_savings",
+        title="Free savings",
+        caption="Bytes that are saved without touching a pixel, of the originals and of each "
+        "ratio: each file written anew, decoded and compared. Metadata stay; what leaving them out "
+        "would save stands beside.",
+        make="results.tables.storage:free_savings",
+        reads=lambda study: _bytes(study),
         storage=True,
     ),
     Table(
@@ -665,6 +691,17 @@ CATALOGUE: Sequence[Result] = (
         "quality, estimated from the quantization tables, stands in the legend.",
         make="results.figures.sizes:size_vs_ratio",
         reads=lambda study: {"sizes": study.table("size_vs_ratio")},
+        storage=True,
+    ),
+    Figure(
+        name="bytes_by_part",
+        title="Where the bytes are",
+        caption="Parts of the image files of a data set as originals, at ratio "
+        "{study.storage_ratio} and at the smallest ratio, in percent of their bytes; at the right, "
+        "bytes an image.",
+        make="results.figures.sizes:bytes_by_part",
+        reads=lambda study: {"table": study.table("bytes_by_part")},
+        given=lambda study: {"ratio": study.storage_ratio},
         storage=True,
     ),
     Figure(

@@ -1,11 +1,12 @@
-"""Conversion: a user's own images as JPEG files in another folder, laid out as they were.
+"""Conversion: a user's own images as smaller files in another folder, laid out as they were.
 
     python -m jpegprep.shards.conversion SOURCE TARGET --quality 50
+    python -m jpegprep.shards.conversion SOURCE TARGET --store s256-webp-q60
     python -m jpegprep.shards.conversion --verify TARGET
 
-Each image becomes the JPEG file that the variant ``jpeg-qN-smaller`` of a study holds, with the
-metadata of its source: where that would be no smaller, or would hold less than a JPEG file of 8
-bits can (`preserving`), the image is copied byte for byte under its own name. Shards and Parquet
+Each image becomes the file that the variant ``jpeg-qN-smaller``, or that of the store that is asked
+for, of a study holds, with the metadata of its source: where that would be no smaller, or would
+hold less (`preserving`), the image is copied byte for byte under its own name. Shards and Parquet
 files of images become shards and Parquet files; FORMAT=folder, webdataset or parquet asks for
 another form (`formats_out`). Whatever else SOURCE
 holds is copied too, and counted. A conversion that was stopped goes on when it is called again. In
@@ -44,10 +45,13 @@ from jpegprep.images.preserving import (
     NOTHING,
     Giving,
     asked,
+    ending_of,
     giving,
     made,
+    store_variant,
 )
 from jpegprep.images.recompress import encoder
+from jpegprep.images.variants import Optimized, Transcoded, parse_variant
 from jpegprep.shards.conversion_record import (
     CONVERTED,
     COPIED,
@@ -106,7 +110,7 @@ class Summary:
         images: images, converted or kept.
         before: their bytes in SOURCE.
         after: their bytes in TARGET.
-        kept: those that JPEG made no smaller, copied as they were.
+        kept: those that it made no smaller, copied as they were.
         unreadable: files that are named or begin as images and cannot be decoded or hold too many
             pixels, copied as they were.
         other: files that are no image, or hidden, copied as they were.
@@ -116,7 +120,7 @@ class Summary:
         held: images that stay as they are since their JPEG files would hold less, by the reason.
         unread: files that are called images of formats that are not read, by their ending, copied.
         bands: files whose channels are no picture, copied.
-        left_out: bytes of metadata that the JPEG files do not hold.
+        left_out: bytes of metadata that the new files do not hold.
         not_written: files that are no image of a class, where shards, Parquet or class folders are
             made of something else: nothing there could hold them.
         unwritten: likewise what is called an image of a format that is not read, by its ending.
@@ -146,7 +150,7 @@ class Summary:
         )
         counts = {
             "images": self.images,
-            "kept as they were, since JPEG made them no smaller": self.kept,
+            "kept as they were, since they became no smaller": self.kept,
             **{f"kept as they were, {why}": count for why, count in self.held.items()},
             f"images of formats that are not read ({unread}), copied": sum(self.unread.values()),
             "images of channels that are no picture, copied": self.bands,
@@ -214,18 +218,19 @@ def summary_of(target: Path) -> Summary:
 def convert(
     source: str | Path,
     target: str | Path,
-    quality: int,
+    quality: int | None = None,
     threads: int = 1,
     keep_smaller: bool = True,
     given: Giving = NOTHING,
     measure: bool = False,
     columns: Columns | None = None,
     form: str | None = None,
+    store: str | None = None,
 ) -> Summary:
-    """Write a user's own images as JPEG to a folder, in the layout of their source.
+    """Write a user's own images as smaller files to a folder, in the layout of their source.
 
-    Names stay, but for the ending .jpg; where that name is another file's already (a.png beside
-    a.jpg), the JPEG is called by the full name: a.png.jpg. Of a CSV the files that it names are
+    Names stay, but for the ending, .jpg; where that name is another file's already (a.png beside
+    a.jpg), the new file is called by the full name: a.png.jpg. Of a CSV the files that it names are
     written, and the CSV with their new paths; one from elsewhere stands below TARGET under its
     whole path. SOURCE is only read. Nothing is removed from TARGET
     but what a newer version of the same file takes the place of.
@@ -233,13 +238,14 @@ def convert(
     Args:
         source: a folder, an archive, a CSV, shards or Parquet files.
         target: a folder: none yet, empty, or one that this same conversion has begun.
-        quality: of JPEG, 1 to 99.
+        quality: of JPEG, 1 to 99; or a store is named.
         threads: how many convert side by side; the result is the same for any number.
-        keep_smaller: whether an image that JPEG makes no smaller is copied as it is.
+        keep_smaller: whether an image that becomes no smaller is copied as it is.
         given: what may be given up (`preserving.giving`).
         measure: whether the values that become 0 and 255 are measured (`measuring`).
         columns: as of `columns.choose`: what the user says of the columns of a table.
         form: folder, webdataset or parquet: what is written; None: what the source is.
+        store: the recipe of storage, in place of a quality: ``s256-jpeg-q60-opt``.
 
     Raises:
         UserError: where source or target cannot be used, another conversion writes to the target,
@@ -253,8 +259,10 @@ def convert(
         """Return what is made of images, which are read only where that is measured."""
         ranged = given
         if measure:
-            ranged = with_range(readings, target, quality, keep_smaller, given, threads)
-        return variant_of(quality, keep_smaller, ranged)
+            ranged = with_range(readings, target, quality, keep_smaller, given, threads, store)
+        return variant_of(quality, keep_smaller, ranged, store)
+
+    variant_of(quality, keep_smaller, given, store)  # a mistake is told before anything is read
 
     own = format_of(path)
     if (form or own) != FOLDER:
@@ -269,11 +277,11 @@ def convert(
     with begun(opened, target, variant):
         known = Known(target, [file.path for _, file in files])
         gone = gone_of(target, known)
-        places = places_of(files, gone)
-        plan = plan_of(target, files, known, places.jpeg)
+        places = places_of(files, gone, ending_of(asked(variant)[0]))
+        plan = plan_of(target, files, known, places.converted)
         with tqdm(total=len(files), unit=" files", disable=None) as bar:
             bar.update(len(files) - len(plan.todo))
-            work(opened, target, variant, plan, places.jpeg, threads, bar.update)
+            work(opened, target, variant, plan, places.converted, threads, bar.update)
         _finish(opened, target, listed, gone, places)
     return summary_of(target)
 
@@ -318,7 +326,7 @@ def _convert_into(
         ):
             results = write_pieces(opened, todo, writer.treated, threads, writer.place_piece)
             for piece, rows in results:
-                rows = [row._replace(variant=variant) for row in rows]
+                rows = [row._replace(variant=variant, encoder=writer.encoder) for row in rows]
                 rows.append(writer.row_of_piece(piece))
                 journal.add(rows)
                 journal.commit()
@@ -345,24 +353,54 @@ def absolute(path: str | Path) -> Path:
     return Path(path).expanduser().absolute()
 
 
-def variant_of(quality: int, keep_smaller: bool = True, given: Giving = NOTHING) -> str:
+def variant_of(
+    quality: int | None,
+    keep_smaller: bool = True,
+    given: Giving = NOTHING,
+    store: str | None = None,
+) -> str:
     """Return the name of the variant that a conversion makes, and what it gives up.
 
+    Args:
+        quality: of JPEG; None, where a store is named.
+        keep_smaller: as of `convert`.
+        given: likewise.
+        store: likewise.
+
     Raises:
-        UserError: where the quality is none.
+        UserError: where quality or store is none, or not one of them is said.
     """
-    if not 1 <= quality <= 99:
+    if (quality is None) == (store is None):
+        raise UserError(
+            "say the quality of JPEG, as in quality=50, or a store, as in store=s256-jpeg-q60-opt: "
+            "one of them"
+        )
+    if quality is not None and not 1 <= quality <= 99:
         raise UserError(f"quality is {quality}; a JPEG quality is a whole number from 1 to 99")
-    return f"jpeg-q{quality}{'-smaller' if keep_smaller else ''}{given}"
+    variant = store_variant(store or f"jpeg-q{quality}", keep_smaller)
+    steps = parse_variant(variant)
+    if steps == (Optimized(),) and replace(given, metadata=False, decoding=NOTHING.decoding) != (
+        NOTHING
+    ):
+        raise UserError(
+            "store is original-opt, which changes no pixel; leave depth, alpha and frames out"
+        )
+    if steps == (Transcoded(),) and given != NOTHING:
+        raise UserError(
+            "store is original-jxl, which loses nothing; leave depth, alpha, frames and metadata "
+            "out"
+        )
+    return f"{variant}{given}"
 
 
 def with_range(
     readings: Iterable[Reading],
     target: Path,
-    quality: int,
+    quality: int | None,
     keep_smaller: bool,
     given: Giving,
     threads: int,
+    store: str | None = None,
 ) -> Giving:
     """Return what a conversion gives up, with the values that become 0 and 255.
 
@@ -376,12 +414,13 @@ def with_range(
         keep_smaller: likewise.
         given: with any range.
         threads: how many files are read side by side.
+        store: as of `convert`.
     """
     with suppress(OSError, ValueError, KeyError, UserError):
         what = json.loads((target / WHAT).read_text(encoding="utf-8"))["variant"]
         begun_as = what.partition(_FORM)[0]
         found = replace(given, decoding=asked(begun_as)[1].decoding)
-        if variant_of(quality, keep_smaller, found) == begun_as:
+        if variant_of(quality, keep_smaller, found, store) == begun_as:
             return found
     return measured(readings, given, threads)
 
@@ -466,10 +505,10 @@ def gone_of(target: Path, known: Known) -> list[Row]:
     return [now._replace(done=LEFT) for now in (intact(target, row) for row in rows) if now]
 
 
-def places_of(files: Numbered, gone: Iterable[Row] = ()) -> Places:
+def places_of(files: Numbered, gone: Iterable[Row] = (), ending: str | None = "jpg") -> Places:
     """Return where files stand in the target, beside those whose source has gone."""
     taken = [restored(row.target) for row in gone if row.target]
-    return Places([file.path for _, file in files], taken)
+    return Places([file.path for _, file in files], taken, ending)
 
 
 class Plan(NamedTuple):
@@ -484,19 +523,19 @@ class Plan(NamedTuple):
     touched: list[Row]
 
 
-def plan_of(target: Path, files: Numbered, known: Known, jpeg: Callable[[str], str]) -> Plan:
+def plan_of(target: Path, files: Numbered, known: Known, converted: Callable[[str], str]) -> Plan:
     """Find out what is to be done; of what is done nothing is read, unless somebody touched it.
 
     Args:
         target: the folder.
         files: of the source, or of a part of it.
         known: what was recorded of them.
-        jpeg: returns where a file stands as JPEG.
+        converted: returns where a file stands when it is converted.
     """
     plan = Plan([], [])
     for (number, file), row in zip(files, known.rows(), strict=True):
         if row and row.target is not None:
-            place = jpeg(file.path) if row.done == CONVERTED else file.path
+            place = converted(file.path) if row.done == CONVERTED else file.path
             now = unchanged(target, row, file) if place == restored(row.target) else None
             if now:
                 if now != row:
@@ -511,7 +550,7 @@ def work(
     target: Path,
     variant: str,
     plan: Plan,
-    jpeg: Callable[[str], str],
+    converted: Callable[[str], str],
     threads: int,
     progress: Callable[[int], object],
 ) -> None:
@@ -522,12 +561,12 @@ def work(
         target: the folder.
         variant: what is made.
         plan: of what.
-        jpeg: returns where a file stands as JPEG.
+        converted: returns where a file stands when it is converted.
         threads: how many work side by side.
         progress: is told how many more files are done.
     """
     writer = _Writer(target, variant)
-    chunks = _chunks(source.readings(plan.todo), jpeg)
+    chunks = _chunks(source.readings(plan.todo), converted)
     with Journal(target) as journal:
         journal.add(plan.touched)
         for rows in in_order(writer.convert_all, chunks, threads):
@@ -540,19 +579,19 @@ class _Job(NamedTuple):
 
     Attributes:
         reading: the file, and how it is read.
-        jpeg: where it stands as JPEG; as it is, it stands at its own path.
+        converted: where it stands when it is converted; as it is, it stands at its own path.
     """
 
     reading: Reading
-    jpeg: str
+    converted: str
 
 
-def _chunks(readings: Iterable[Reading], jpeg: Callable[[str], str]) -> Iterator[list[_Job]]:
+def _chunks(readings: Iterable[Reading], converted: Callable[[str], str]) -> Iterator[list[_Job]]:
     """Gather files until they are many or large; a single one may be larger."""
     chunk: list[_Job] = []
     held = 0
     for reading in readings:
-        chunk.append(_Job(reading, jpeg(reading.file.path)))
+        chunk.append(_Job(reading, converted(reading.file.path)))
         held += reading.file.bytes
         if held >= _CHUNK_BYTES or len(chunk) == _CHUNK_FILES:
             yield chunk
@@ -565,13 +604,17 @@ _CHUNK_BYTES, _CHUNK_FILES = 1 << 20, 64
 
 
 class _Treated(NamedTuple):
-    """What becomes of a file: what is done, its new bytes, why, and an image's upright size."""
+    """What becomes of a file: what is done, its new bytes, why, and an image's upright size.
+
+    `ending` is that of its new name, without a dot; None: it keeps its name.
+    """
 
     done: str
     data: bytes
     why: str | None = None
     size: tuple[int, int] | None = None
     left_out: int | None = None
+    ending: str | None = None
 
 
 class _Writer:
@@ -580,6 +623,7 @@ class _Writer:
     def __init__(self, target: Path, variant: str) -> None:
         self._target = target
         self._variant, (self._treatments, self._given) = variant, asked(variant)
+        self._ending, self.encoder = ending_of(self._treatments), encoder(self._treatments)
         self._folders: set[str] = set()
         self._own = threading.local()
 
@@ -588,13 +632,13 @@ class _Writer:
         return [self.convert(job) for job in jobs]
 
     def convert(self, job: _Job) -> Row:
-        """Write a file, as JPEG or as it is; return what is to be recorded of it."""
+        """Write a file, converted or as it is; return what is to be recorded of it."""
         file = job.reading.file
         if job.reading.large:
             return self._copied(job, job.reading.large)
         data = job.reading.read()
         found = self.treated(file.path, data)
-        place = job.jpeg if found.done == CONVERTED else file.path
+        place = job.converted if found.done == CONVERTED else file.path
         if not self._stands(place, file, found.data):
             self._place(job, place, lambda part: part.write_bytes(found.data))
         before = hashlib.sha256(data).hexdigest()
@@ -623,7 +667,7 @@ class _Writer:
         return row._replace(
             bytes_after=status.st_size,
             variant=self._variant,
-            encoder=encoder(),
+            encoder=self.encoder,
             source_mtime_ns=file.mtime_ns,
             target_mtime_ns=status.st_mtime_ns,
             target_ctime_ns=status.st_ctime_ns,
@@ -656,7 +700,7 @@ class _Writer:
             return _Treated(COPIED, data, UNREADABLE if named else NO_IMAGE)
         if found.data is None:
             return _Treated(KEPT if found.size else COPIED, data, found.why, found.size)
-        return _Treated(CONVERTED, found.data, None, found.size, found.left_out)
+        return _Treated(CONVERTED, found.data, None, found.size, found.left_out, self._ending)
 
     def _stands(self, place: str, file: File, data: bytes) -> bool:
         """Tell whether a file stands there already, written by a call that was stopped."""
@@ -680,8 +724,8 @@ class _Writer:
         part = self._part()
         write(part)
         os.utime(part, ns=(file.mtime_ns, file.mtime_ns))
-        if job.jpeg != file.path:  # the other one is from the source as it was
-            other = file.path if place == job.jpeg else job.jpeg
+        if job.converted != file.path:  # the other one is from the source as it was
+            other = file.path if place == job.converted else job.converted
             (self._target / other).unlink(missing_ok=True)
         part.replace(path)
 
@@ -732,7 +776,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Convert or verify as the command line says; return the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m jpegprep.shards.conversion",
-        description="Write a data set's images as JPEG files to another folder.",
+        description="Write a data set's images as smaller files to another folder.",
     )
     parser.add_argument(
         "source",
@@ -743,11 +787,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "target", nargs="?", help="the folder to write to: new, empty, or begun before"
     )
     parser.add_argument("--quality", type=int, help="of JPEG, 1 to 99")
+    parser.add_argument(
+        "--store", help="instead: size, codec, setting, as in s256-jpeg-q60-opt or original-opt"
+    )
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument(
         "--allow-larger",
         action="store_true",
-        help="write as JPEG also what that makes larger; otherwise such images are copied",
+        help="write also what becomes larger; otherwise such images are copied",
     )
     for name, what in {
         "depth": "8: images of more than 8 bits become JPEG files, too; otherwise they are copied",
@@ -770,8 +817,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--verify", metavar="TARGET", help="compare a finished target with its record, instead"
     )
     chosen = parser.parse_args(arguments)
-    if not chosen.verify and None in (chosen.source, chosen.target, chosen.quality):
-        parser.error("say SOURCE TARGET --quality QUALITY, or --verify TARGET")
+    what = chosen.quality if chosen.store is None else chosen.store
+    if not chosen.verify and None in (chosen.source, chosen.target, what):
+        parser.error("say SOURCE TARGET --quality QUALITY (or --store STORE), or --verify TARGET")
     warnings.filterwarnings("ignore", module="PIL")  # on metadata of single images
     try:
         if chosen.verify:
@@ -789,6 +837,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             measure=measure,
             columns=_columns(chosen),
             form=chosen.format,
+            store=chosen.store,
         )
         print(f"{summary}\nrecord: {absolute(chosen.target) / RECORD}")
     except UserError as error:

@@ -26,7 +26,7 @@ from jpegprep.common.parquet import read_parquet, write_parquet
 from jpegprep.datasets.columns import Columns
 from jpegprep.datasets.listing import File
 from jpegprep.datasets.own_images import name_of
-from jpegprep.images.preserving import asked, giving
+from jpegprep.images.preserving import asked, ending_of, giving
 from jpegprep.shards.conversion import (
     Numbered,
     absolute,
@@ -92,11 +92,12 @@ def conversion_name(images: str, to: str, **others: object) -> str:
 def divide(
     images: str,
     to: str,
-    quality: int,
+    quality: int | None,
     allow_larger: bool,
     job_minutes: float,
     folder: str | Path,
     columns: Columns | None = None,
+    store: str | None = None,
     **words: str,
 ) -> Parts:
     """List the files of a source, and write the listing in parts; what is the same stays.
@@ -104,11 +105,12 @@ def divide(
     Args:
         images: a folder, an archive or a CSV.
         to: the folder that will be written.
-        quality: of JPEG, 1 to 99.
-        allow_larger: whether images that JPEG makes no smaller become JPEG, too.
+        quality: of JPEG, 1 to 99; None, where a store is named.
+        allow_larger: whether images that become no smaller are converted, too.
         job_minutes: about how long a part takes on one core.
         folder: where the parts are written.
         columns: as of `columns.choose`: what the user says of the columns of a CSV.
+        store: the recipe of storage, in place of a quality.
         words: what may be given up, as of `preserving.giving`; where images are to become 8 bits
             without a range, it is measured here, once for all jobs.
 
@@ -124,20 +126,21 @@ def divide(
     if measure:
         threads = os.cpu_count() or 1
         readings = source.readings(files)
-        given = with_range(readings, target, quality, not allow_larger, given, threads)
-    check_target(source, target, variant_of(quality, not allow_larger, given))
+        given = with_range(readings, target, quality, not allow_larger, given, threads, store)
+    variant = variant_of(quality, not allow_larger, given, store)
+    check_target(source, target, variant)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     gone = gone_of(target, Known(target, [file.path for _, file in files]))
-    places = places_of(files, gone)
+    places = places_of(files, gone, ending_of(asked(variant)[0]))
     parts = list(_divided(files, 60 * job_minutes if source.divisible else float("inf")))
     for number, part in enumerate(parts):
         rows = [
-            (i, stored(file.path), file.bytes, file.mtime_ns, stored(places.jpeg(file.path)))
+            (i, stored(file.path), file.bytes, file.mtime_ns, stored(places.converted(file.path)))
             for i, file in part
         ]
         values = [pa.array(column) for column in zip(*rows, strict=True)]
-        table = pa.table(values, ["number", "path", "bytes", "mtime_ns", "jpeg"])
+        table = pa.table(values, ["number", "path", "bytes", "mtime_ns", "converted"])
         path, new = folder / part_name(number), folder / f".{part_name(number)}.part"
         write_parquet(table, new)
         if path.exists() and sha256_of(path) == sha256_of(new):
@@ -179,12 +182,13 @@ def convert_part(
     listing: str | Path,
     images: str,
     to: str,
-    quality: int,
+    quality: int | None,
     allow_larger: bool,
     done: str | Path,
     given: str = "",
     threads: int = 1,
     columns: Columns | None = None,
+    store: str | None = None,
 ) -> None:
     """Convert the files of a part, beside other jobs that convert others.
 
@@ -198,33 +202,35 @@ def convert_part(
         given: as of `Parts`.
         threads: how many convert side by side.
         columns: as of `divide`.
+        store: likewise.
 
     Raises:
         UserError: as of `convert`.
     """
-    variant = f"{variant_of(quality, not allow_larger)}{given}"
+    variant = f"{variant_of(quality, not allow_larger, store=store)}{given}"
     source, target = open_source(absolute(images), columns), absolute(to)
     part = read_parquet(listing, again="it, and call snakemake convert again").to_pydict()
     paths = [restored(path) for path in part["path"]]
-    jpegs = dict(zip(paths, map(restored, part["jpeg"]), strict=True))
+    names = dict(zip(paths, map(restored, part["converted"]), strict=True))
     facts = (part["number"], paths, part["bytes"], part["mtime_ns"])
     files = [(number, File(*about)) for number, *about in zip(*facts, strict=True)]
     with begun(source, target, variant, shared=True):
-        plan = plan_of(target, files, Known(target, paths, alone=True), jpegs.__getitem__)
+        plan = plan_of(target, files, Known(target, paths, alone=True), names.__getitem__)
         with tqdm(total=len(files), unit=" files", mininterval=10) as bar:
             bar.update(len(files) - len(plan.todo))
-            work(source, target, variant, plan, jpegs.__getitem__, threads, bar.update)
+            work(source, target, variant, plan, names.__getitem__, threads, bar.update)
     Path(done).touch()
 
 
 def record_conversion(
     images: str,
     to: str,
-    quality: int,
+    quality: int | None,
     allow_larger: bool,
     given: str = "",
     threads: int = 1,
     columns: Columns | None = None,
+    store: str | None = None,
 ) -> str:
     """Write the record of a conversion whose parts are done, and return its summary.
 
@@ -236,12 +242,15 @@ def record_conversion(
         given: as of `Parts`.
         threads: how many convert side by side what is missing after all.
         columns: as of `divide`.
+        store: likewise.
 
     Raises:
         UserError: as of `convert`.
     """
-    given_up = asked(f"{variant_of(quality, not allow_larger)}{given}")[1]
-    summary = convert(images, to, quality, threads, not allow_larger, given_up, columns=columns)
+    given_up = asked(f"{variant_of(quality, not allow_larger, store=store)}{given}")[1]
+    summary = convert(
+        *(images, to, quality, threads, not allow_larger, given_up), columns=columns, store=store
+    )
     return f"{summary}\nrecord: {absolute(to) / RECORD}"
 
 

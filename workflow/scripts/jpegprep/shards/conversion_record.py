@@ -54,14 +54,14 @@ class Row(NamedTuple):
         bytes_after: that in the target.
         sha256_before: 64 hexadecimal digits; None where it was skipped.
         sha256_after: likewise, in the target.
-        width: of the image, upright, in pixels; None where it is none.
+        width: of the image in the source, upright, in pixels; None where it is none.
         height: likewise.
         variant: what was asked for, as studies name it.
         encoder: what decoded and encoded.
         source_mtime_ns: when the source was last written, in nanoseconds since the epoch.
         target_mtime_ns: likewise the target, as its file system keeps it.
         target_ctime_ns: when the target's file was last touched in any way.
-        left_out: bytes of metadata that the image's JPEG file does not hold.
+        left_out: bytes of metadata that the image's new file does not hold.
     """
 
     source: str

@@ -70,7 +70,11 @@ class Treated(Protocol):
 
     @property
     def left_out(self) -> int | None:
-        """Bytes of metadata that its JPEG file does not hold."""
+        """Bytes of metadata that its new file does not hold."""
+
+    @property
+    def ending(self) -> str | None:
+        """The ending of its new name, without a dot; None: it keeps its name."""
 
 
 Treat = Callable[[str, bytes], Treated]
@@ -318,9 +322,9 @@ def _row(source: str, target: str, found: Treated, data: bytes) -> Row:
     return row._replace(encoder=encoder(), left_out=found.left_out)
 
 
-def _converted_name(name: str) -> str:
-    """Return what an image is called as JPEG."""
-    return f"{name[: name.rfind('.')]}.jpg" if looks_like_image(name) else name
+def _converted_name(name: str, ending: str | None) -> str:
+    """Return what an image is called when it is converted."""
+    return f"{name[: name.rfind('.')]}.{ending}" if ending and looks_like_image(name) else name
 
 
 def _write_bytes(data: bytes, path: Path, treat: Treat, threads: int) -> list[Row]:
@@ -362,7 +366,7 @@ def _copy_shard(shard: Path, name: str, path: Path, treat: Treat, threads: int) 
                 info, data = member.info, member.data
                 if found is not None and data is not None:
                     before = info.name
-                    new = _converted_name(before) if found.data != data else before
+                    new = _converted_name(before, found.ending) if found.data != data else before
                     if new != before and shown_name(new) in names:
                         found = _AsItWas(data, found.size)  # a second name like that hides one
                         new = before
@@ -386,6 +390,7 @@ class _AsItWas(NamedTuple):
     done: str = COPIED
     why: str | None = TAKEN
     left_out: int | None = None
+    ending: str | None = None
 
 
 def _chunks_of_shard(shard: Path) -> Iterator[list[_Member]]:
@@ -442,7 +447,7 @@ def _copy_parquet(
                 told.append((own, None, None))
                 continue
             found = treat(own or "image", data)
-            changed = _converted_name(own) if own and found.data != data else own
+            changed = _converted_name(own, found.ending) if own and found.data != data else own
             new.append(found.data if layout.encoded else {"bytes": found.data, "path": changed})
             told.append((own, data, found))
         column = pa.array(new, schema.field(place_of).type)
@@ -520,7 +525,8 @@ def _treated(readings: Iterable[Reading], treat: Treat, threads: int) -> Iterato
 def _new_path(read: _Read) -> str:
     """Return what an image is called, by what became of it; as text."""
     changed = read.found.data != read.data
-    return shown_name(_converted_name(read.file.path) if changed else read.file.path)
+    name = read.file.path
+    return shown_name(_converted_name(name, read.found.ending) if changed else name)
 
 
 def _write_shard(

@@ -31,7 +31,7 @@ COLUMNS = [
     *("cold_share", "threads"),
 ]
 # What one measurement reads and takes at most, about. Shorter passes are repeated to the least.
-_MOST_IMAGES, _MOST_BYTES, _MOST_SECONDS, _LEAST_SECONDS = 2000, 32e6, 4.0, 0.3
+_MOST_IMAGES, _MOST_BYTES, _MOST_SECONDS, _LEAST_SECONDS = 2000, 32e6, 4.0, 0.15
 _REPEATS = 3
 # How far a reader that was late may catch up: for sleep that overran, and a disk that reads ahead.
 _BURST_SECONDS = 1 / 50

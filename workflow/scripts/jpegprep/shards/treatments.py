@@ -10,6 +10,7 @@ from typing import Any
 
 from jpegprep.common.errors import UserError
 from jpegprep.common.files import replacing_folder
+from jpegprep.common.layout import ORIGINAL
 from jpegprep.common.parallel import in_order
 from jpegprep.common.parquet import read_parquet
 from jpegprep.datasets.adapters import read_samples
@@ -17,7 +18,7 @@ from jpegprep.datasets.manifest import read_decoding
 from jpegprep.images.decoding import recorded
 from jpegprep.images.images import codec
 from jpegprep.images.recompress import encoder, treat_each
-from jpegprep.images.variants import ORIGINAL, Treatment, parse_variant
+from jpegprep.images.variants import Treatment, parse_variant
 from jpegprep.shards.shards import Packed, ShardReader, pack, read_index, splits_of, writing_shard
 
 
@@ -150,13 +151,14 @@ def treat_shard_each(
     """
     reader = ShardReader([original])
     chunks = list(_chunks(reader.sizes.tolist()))
-    treat_chunk = partial(_treat_chunk, reader, [parse_variant(variant) for variant in variants])
+    steps = [parse_variant(variant) for variant in variants]
+    treat_chunk = partial(_treat_chunk, reader, steps)
     facts = read_index(original)[1]
     how = recorded(facts.get("decoding"))
     with ExitStack() as stack:
         writers = [
-            stack.enter_context(writing_shard(target, variant, encoder(), facts["shards"], how))
-            for variant, target in zip(variants, targets, strict=True)
+            stack.enter_context(writing_shard(target, variant, encoder(of), facts["shards"], how))
+            for variant, of, target in zip(variants, steps, targets, strict=True)
         ]
         for of_chunk in in_order(treat_chunk, chunks, min(threads, len(chunks))):
             for writer, packed in zip(writers, of_chunk, strict=True):

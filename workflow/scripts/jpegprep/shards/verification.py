@@ -15,7 +15,9 @@ from jpegprep.common.parallel import in_order
 from jpegprep.datasets.archives import LARGEST
 from jpegprep.datasets.listing import text_of, walk
 from jpegprep.images.images import decode
+from jpegprep.images.preserving import size_as
 from jpegprep.shards.conversion_record import (
+    CONVERTED,
     COPIED,
     NO_IMAGE,
     SKIPPED,
@@ -40,7 +42,8 @@ class Verification:
     Attributes:
         target: the folder.
         files: how many files the record tells of.
-        images: how many of them are images that decode to their source's size.
+        images: how many of them are images that decode to the size of their source, or to that
+            which their store makes of it.
         unreadable: how many were copied as they were, since nothing could decode them.
         count: how many findings there are.
         shown: the first of them, a line each.
@@ -73,7 +76,7 @@ class Verification:
         )
         return (
             f"{self.target}: all {self.files:,} files are as recorded, {self.images:,} images "
-            f"decode to the size of their source{note}"
+            f"decode to the size that they are to have{note}"
         )
 
 
@@ -81,7 +84,8 @@ def verify(target: Path, threads: int = 1) -> Verification:
     """Compare the target of a finished conversion with its record: each file is read and decoded.
 
     Findings are: a file that is missing, or added; another checksum; an image that does not decode,
-    or to another size than its source, upright; and what was skipped, unless nothing is lost by it.
+    or to another size than its source, upright (or than the store makes of that); and what was
+    skipped, unless nothing is lost by it.
 
     Args:
         target: the folder.
@@ -186,9 +190,13 @@ def _wrong(row: Row, data: bytes, name: str) -> str | None:
         size = decode(data).size
     except ValueError:
         return f"cannot be decoded: {name}"
-    if size != (row.width, row.height):
+    expected = row.width, row.height
+    if row.done == CONVERTED and row.variant and row.height is not None:
+        expected = size_as(row.variant, row.width, row.height)
+    if size != expected:
+        of = "its source" if expected == (row.width, row.height) else f"{row.variant} of its source"
         return (
-            f"other size: {name} has {size[0]} x {size[1]} pixels, its source {row.width} x "
-            f"{row.height}"
+            f"other size: {name} has {size[0]} x {size[1]} pixels, {of} {expected[0]} x "
+            f"{expected[1]}"
         )
     return None

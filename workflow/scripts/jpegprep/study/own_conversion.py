@@ -6,9 +6,10 @@ from typing import Any
 
 import yaml
 
+from jpegprep.common.errors import UserError
 from jpegprep.study.config import validate
 
-_TEXTS = ("images", "to", "depth", "range", "alpha", "frames", "metadata")
+_TEXTS = ("images", "to", "store", "depth", "range", "alpha", "frames", "metadata")
 
 
 def own_conversion(config: Mapping[str, Any], source: str) -> dict[str, Any]:
@@ -31,8 +32,13 @@ def own_conversion(config: Mapping[str, Any], source: str) -> dict[str, Any]:
         elif isinstance(value, str):
             what[key] = yaml.safe_load(value)
     validate(what, "conversion", source)
+    if ("quality" in what) == ("store" in what):
+        raise UserError(
+            f"{source}: say the quality of JPEG, as in quality=50, or a store, as in "
+            "store=s256-jpeg-q60-opt: one of them"
+        )
     columns = {key.removesuffix("_column"): what.pop(key) for key in _COLUMNS if key in what}
-    return {**what, "columns": columns}
+    return {"quality": None, "store": None, **what, "columns": columns}
 
 
 _COLUMNS = ("path_column", "label_column", "split_column", "group_column")

@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jpegprep.common.layout import GROUPS, MANIFEST, SHARDS, SPLIT, Run
+from jpegprep.common.layout import GROUPS, MANIFEST, ORIGINAL, SHARDS, SPLIT, Run
 from jpegprep.images.variants import (
-    ORIGINAL,
     noise_variants,
     ratio_of_variant,
     reading_variants,

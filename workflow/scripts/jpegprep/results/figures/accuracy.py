@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from jpegprep.common.layout import ORIGINAL
 from jpegprep.evaluation.decision import against_original, in_points
-from jpegprep.images.variants import ORIGINAL
 from jpegprep.results.figures.drawing import COLOURS, Figure, save
 from jpegprep.results.figures.panels import (
     apart,

@@ -7,7 +7,7 @@ import numpy as np
 
 from jpegprep.images.decoding import Decoding
 from jpegprep.images.images import decode, image_format
-from jpegprep.images.variants import Jpeg, Noise, parse_variant
+from jpegprep.images.variants import Coded, Noise, parse_variant
 from jpegprep.results.figures.drawing import COLUMN, save, sheet
 from jpegprep.results.figures.pictures import TALLEST, SamplesByKey, show_picture, small_pixels
 from jpegprep.shards.shards import read_index
@@ -137,6 +137,6 @@ def _title(variant: str) -> str:
             return "original"
         case (Noise(),):
             return "with noise"
-        case (Noise(), Jpeg(quality)):
-            return f"noise, JPEG q{quality}"
+        case (Noise(), Coded("jpeg", setting)):
+            return f"noise, JPEG {setting}"
     return variant

@@ -1,12 +1,15 @@
-"""Bytes against the ratio."""
+"""Bytes against the ratio, and where they are."""
 
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import pandas as pd
+import seaborn as sns
 
-from jpegprep.results.figures.drawing import COLOURS, save
+from jpegprep.results.figures.drawing import COLOURS, PAGE, STYLE, save
 from jpegprep.results.figures.panels import LINES, MARKERS, panels, ratio_axis
+from jpegprep.results.tables.storage import PARTS
 
 
 def size_vs_ratio(sizes: str | Path, *targets: str | Path) -> None:
@@ -51,6 +54,42 @@ def size_vs_ratio(sizes: str | Path, *targets: str | Path) -> None:
             title=f"data set (source, median and 10th to 90th percentile){crosses}",
         )
         save(figure, targets)
+
+
+def bytes_by_part(table: str | Path, ratio: float, *targets: str | Path) -> None:
+    """Draw the parts of the files of each data set: originals, one ratio, the smallest.
+
+    Args:
+        table: the CSV of `tables.bytes_by_part`.
+        ratio: the one between.
+        targets: files to write, .svg or .png.
+    """
+    rows = pd.read_csv(table)
+    rows = rows[rows["ratio"].isin({1.0, ratio, rows["ratio"].min()})].reset_index(drop=True)
+    # A gap between data sets; the first is on top.
+    places = -(rows.index + 0.7 * (pd.factorize(rows["dataset"])[0])).to_numpy()
+    names = [
+        f"{row['dataset']}, " + ("original" if row["ratio"] == 1.0 else f"ratio {row['ratio']:g}")
+        for _, row in rows.iterrows()
+    ]
+    with sns.axes_style("white"), plt.rc_context(STYLE):
+        height = 1.1 + 0.19 * (1 - places.min())
+        figure, axis = plt.subplots(figsize=(PAGE, height), layout="constrained")
+        left = pd.Series(0.0, index=rows.index)
+        for i, (name, columns) in enumerate(PARTS.items()):
+            share = 100 * rows[list(columns)].sum(axis=1) / rows["bytes"]
+            if share.max() > 0:
+                axis.barh(places, share, left=left, color=COLOURS[i], label=name, height=0.8)
+            left += share
+        for place, an_image in zip(places, rows["bytes"] / rows["images"], strict=True):
+            axis.text(101, place, f"{an_image:,.0f} B", va="center", fontsize="small")
+        axis.set_yticks(places, names)
+        axis.set_xlim(0, 100)
+        axis.set_xlabel("% of the bytes")
+        sns.despine(ax=axis, left=True)
+        figure.legend(loc="outside lower center", ncols=len(PARTS), frameon=False)
+        save(figure, targets)
+        plt.close(figure)
 
 
 def _source(row: "pd.Series[Any]") -> str:

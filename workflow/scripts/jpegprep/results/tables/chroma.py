@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from jpegprep.common.layout import ORIGINAL
 from jpegprep.common.table_files import INTERVALS, accuracy_with_interval, write_table
 from jpegprep.evaluation.decision import PAIRED_BRIEF, points_of, seeds_in_words
-from jpegprep.images.variants import ORIGINAL
 from jpegprep.results.tables.steps import Measured, columns_of
 from jpegprep.shards.sizes import image_bytes, same_files
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from jpegprep.common.layout import ORIGINAL
 from jpegprep.common.table_files import write_table
 from jpegprep.evaluation.decision import in_points, points
 from jpegprep.evaluation.reproducing import (
@@ -16,7 +17,6 @@ from jpegprep.evaluation.reproducing import (
     Estimate,
     judged,
 )
-from jpegprep.images.variants import ORIGINAL
 from jpegprep.results.tables.model_size import ONE_SIZE
 from jpegprep.results.tables.ours import (
     NO_DATA,

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from jpegprep.common.layout import ORIGINAL
 from jpegprep.common.table_files import INTERVALS, accuracy_with_interval, write_table
 from jpegprep.evaluation.decision import (
     PAIRED_BRIEF,
@@ -16,7 +17,7 @@ from jpegprep.evaluation.decision import (
     seeds_in_words,
 )
 from jpegprep.evaluation.stats import holm
-from jpegprep.images.variants import NOISE, ORIGINAL, noise_variants, reading_variants
+from jpegprep.images.variants import NOISE, noise_variants, reading_variants
 from jpegprep.results.tables.steps import Measured, columns_of
 
 _NAMES = {ORIGINAL: "clean", NOISE: "noisy"}

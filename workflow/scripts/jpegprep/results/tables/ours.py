@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from jpegprep.common.layout import ORIGINAL
 from jpegprep.common.parquet import read_parquet
 from jpegprep.evaluation.decision import beats_largest_class, seeds_in_words
 from jpegprep.evaluation.reproducing import (
@@ -18,7 +19,6 @@ from jpegprep.evaluation.reproducing import (
     training_of_seeds,
     widened,
 )
-from jpegprep.images.variants import ORIGINAL
 from jpegprep.shards.shards import read_index, splits_of
 
 # Of the whole data set is what has its classes and about as many images: of the paper's 7,400 Pets

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from jpegprep.common.layout import ORIGINAL
 from jpegprep.common.table_files import write_table
 from jpegprep.evaluation.reproducing import (
     Estimate,
@@ -16,7 +17,6 @@ from jpegprep.evaluation.reproducing import (
     relative,
     rounded,
 )
-from jpegprep.images.variants import ORIGINAL
 from jpegprep.results.tables.claims import ABOUT, ANEW, claims_of, counted
 from jpegprep.results.tables.ours import (
     NO_DATA,

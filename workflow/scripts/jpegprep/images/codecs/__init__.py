@@ -1,0 +1,1 @@
+"""The codecs of stores, a module each; `registry` knows them all."""
