@@ -6,8 +6,17 @@ import shlex
 import pytest
 
 import jpegprep
-from jpegprep.command.api import Recommendation, as_command
+from jpegprep.answers.recommend import _command, giving_up
+from jpegprep.command.api import Recommendation
 from jpegprep.common.errors import UserError
+from jpegprep.datasets.problems import ANIMATED, DEEP, TRANSPARENT
+
+# What a manifest of images of 12 bits, transparent ones and animations says.
+HELD = {
+    "decoding": {"integer": [0.0, 4095.0], "alpha": "black"},
+    "scales": ["integer"],
+    "held": [DEEP, TRANSPARENT, ANIMATED],
+}
 
 
 @pytest.fixture
@@ -22,8 +31,10 @@ def answer(tmp_path):
         "compressed_bytes": 500_000,
         "manifest": {"used": 90},
         "fine_tuned": None,
-        "command": "make convert IMAGES='/data/my photos' TO=/path/to/new/folder QUALITY=50 "
-        "LABEL_COLUMN=dx GROUP_COLUMN=false",
+        "command": _command(
+            {"images": "/data/my photos", "label_column": "d x", "group_column": False},
+            f"--quality 50 {giving_up(HELD)}",
+        ),
     }
     (tmp_path / "recommendation.json").write_text(json.dumps(facts), encoding="utf-8")
     (tmp_path / "recommendation.md").write_text("# mine: JPEG quality 50\n\nIt saves\n")
@@ -43,7 +54,8 @@ def test_the_answer_is_said_in_few_lines(answer):
     words = shlex.split(lines[2].removeprefix("  convert: "))
     assert words == [
         *("jpegprep", "convert", "/data/my photos", "/path/to/new/folder", "--quality", "50"),
-        *("--label-column", "dx", "--group-column", "false"),
+        *("--depth", "8", "--range", "0.0,4095.0", "--alpha", "black", "--frames", "first"),
+        *("--label-column", "d x", "--group-column", "false"),
     ]
 
 
@@ -80,11 +92,6 @@ def test_an_answer_that_is_missing_or_damaged_is_one_line(answer):
     (answer / "recommendation.json").write_text("{")
     with pytest.raises(UserError, match="is damaged; remove it"):
         Recommendation.read(answer)
-
-
-def test_a_command_of_another_form_stays():
-    """What is no `make convert` is taken as it is."""
-    assert as_command("jpegprep convert a b --quality 9") == "jpegprep convert a b --quality 9"
 
 
 def test_the_package_has_three_names_and_costs_nothing_before_they_are_used(python):

@@ -14,13 +14,21 @@ from jpegprep.command.main import app, main
     [
         (
             ["recommend", "x", "--margn", "0.02"],
-            "No such option: --margn (Possible options: --mar",
+            "No such option: --margn. Did you mean --margin? See jpegprep recommend --",
         ),
-        (["recomend", "x"], "No such command 'recomend'"),
+        (["recomend", "x"], "No such command 'recomend'. Did you mean 'recommend'?"),
         (["recommend"], "Missing argument 'FOLDER'"),
         (["recommend", "x", "y"], "unexpected extra argument(s) (y)"),
         (["recommend", "x", "--minutes", "soon"], "--minutes"),
-        (["convert", "x", "y"], "Missing option '--quality'"),
+        (["convert", "x", "y"], "say --quality 50, or a store as --store s256-webp-q40: one"),
+        (["convert", "x", "y", "--quality", "9", "--store", "webp-q9"], "one of them"),
+        (["convert", "{tmp}", "{tmp}/to", "--store", "webp-q400"], "webp-q400"),
+        (
+            ["convert", "{tmp}", "{tmp}/to", "--store", "original-opt", "--alpha", "white"],
+            "store is original-opt, which changes no pixel",
+        ),
+        (["convert", "x", "y", "--quality", "9", "--format", "zip"], "format is 'zip'; it is fold"),
+        (["convert", "x", "y", "--qualty", "9"], "--qualty. Did you mean --quality? See "),
         (["convert", "{tmp}", "{tmp}/to", "--quality", "0"], "quality is 0; a JPEG quality"),
         (
             ["convert", "{tmp}", "{tmp}/to", "--quality", "9", "--alpha", "red"],
@@ -34,6 +42,7 @@ from jpegprep.command.main import app, main
             ["recommend", "x", "--out", "{tmp}/file/x"],
             "{tmp}/file/x: Not a directory; name",
         ),
+        (["recommend", "."], "{tmp}/jpegprep-out: lies in {tmp}, which is only read; name another"),
     ],
 )
 def test_a_mistake_is_one_line_and_status_1(words, says, tmp_path, monkeypatch, capsys):
@@ -46,6 +55,7 @@ def test_a_mistake_is_one_line_and_status_1(words, says, tmp_path, monkeypatch, 
     assert re.fullmatch(r"error: [^\n]+\n", shown.err), shown.err
     assert says.replace("{tmp}", str(tmp_path)) in shown.err
     assert {path.name for path in tmp_path.iterdir()} <= {"file", "jpegprep-out"}
+    assert words[:2] != ["recommend", "."] or not (tmp_path / "jpegprep-out").exists()
 
 
 def test_help_has_examples_that_are_commands(capsys):
@@ -57,6 +67,47 @@ def test_help_has_examples_that_are_commands(capsys):
         shown = capsys.readouterr().out
         examples = re.findall(r"^  jpegprep (\w+)", shown, re.MULTILINE)
         assert name in examples and {*examples} <= commands
+
+
+def options(command, *but):
+    """Return the options of a command and its arguments, as keys of a configuration."""
+    from typer.main import get_command
+
+    known = get_command(app).commands[command].params
+    names = {option for param in known for option in param.opts} - {"-q"}
+    return {name.removeprefix("--").replace("-", "_") for name in names} - {*but}
+
+
+def test_every_key_of_a_recommendation_and_of_a_conversion_is_an_option(root):
+    """But for those that hold others, and how many jobs there are; and of make all words are."""
+    from jpegprep.study.config import read_yaml
+
+    own = {"folder", "out", "cores", "json", "quiet", "help"}
+    schema = read_yaml(root / "workflow/schemas/recommend.schema.yaml")["properties"]
+    assert options("recommend", *own) == {*schema} - {"images", "split", "learners", "probe"}
+    schema = read_yaml(root / "workflow/schemas/conversion.schema.yaml")["properties"]
+    keys = {*schema} - {"images", "to", "job_minutes"}
+    assert options("convert", *own) == keys | {"target", "format"}
+    exported = re.findall(
+        r"^export (.*)$", (root / "Makefile").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    words = {word.lower() for line in exported for word in line.split()}
+    assert words == (keys | {"images", "to", "format", "group"}) - {"allow_larger"}
+
+
+def test_options_reach_snakemake_as_values_of_the_configuration(monkeypatch, tmp_path, capsys):
+    """As they would stand behind --config; what is not said is config/recommend.yaml's."""
+    heard = []
+    monkeypatch.setattr(api, "carry_out", lambda arguments, *more: heard.extend(arguments))
+    words = ["recommend", "/data/photos", "--out", str(tmp_path), "--rare", "drop"]
+    words += ["--ratios", "1.0,0.5", "--larger-size", "false", "--pairs", "7", "--depth", "0,4095"]
+    assert main(words) == 1  # nothing was made
+    assert "ask for it by jpegprep recommend" in capsys.readouterr().err
+    given = heard[heard.index("--config") + 1 :]
+    assert {*given} == {
+        *("images=/data/photos", "rare=drop", "ratios=[1.0, 0.5]", "larger_size=false"),
+        *("pairs=7", "depth=0,4095"),
+    }
 
 
 def test_what_follows_two_dashes_is_snakemakes(monkeypatch, tmp_path, capsys):
@@ -91,6 +142,12 @@ def test_images_are_converted_and_verified(tmp_path, photos, capsys):
     found = json.loads(capsys.readouterr().out)
     assert found["images"] == 2 and found["after"] < found["before"]
     assert main(["verify", str(target)]) == 0
+    assert "2 images decode" in capsys.readouterr().out
+    words = ["convert", str(source), str(tmp_path / "webp"), "--store", "s32-webp-q40"]
+    assert main(words) == 0 and "images: 2" in capsys.readouterr().out
+    with Image.open(tmp_path / "webp/a/one.webp") as written:
+        assert (written.format, written.size) == ("WEBP", (32, 32))
+    assert main(["verify", str(tmp_path / "webp")]) == 0
     assert "2 images decode" in capsys.readouterr().out
     (target / "a" / "one.jpg").unlink()
     assert main(["verify", str(target), "--json"]) == 1

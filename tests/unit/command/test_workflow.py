@@ -62,6 +62,17 @@ def test_results_lie_below_the_working_directory_or_where_they_are_asked_for(
     assert folder_for().samefile(root)
 
 
+def test_results_never_lie_in_the_images(tmp_path, monkeypatch):
+    """Below them they would be written to, and taken for a class the next time."""
+    images = tmp_path / "photos"
+    images.mkdir()
+    monkeypatch.chdir(images)
+    with pytest.raises(UserError, match=r"photos/jpegprep-out: lies in .*photos, .* by --out"):
+        folder_for(None, images)
+    assert not [*images.iterdir()]
+    assert folder_for(tmp_path / "out", images) == tmp_path / "out"
+
+
 def test_a_folder_that_cannot_be_had_is_one_line_that_names_out(tmp_path):
     """A file in its place, for one."""
     (tmp_path / "file").write_text("x")

@@ -127,8 +127,8 @@ def recommend(
         "groups": _json(groups) | {"pairs_file": str(Path(groups).with_suffix(".pairs.png"))},
         "plan": {name: value for name, value in planned.items() if name != "speed"},
         "seconds": round(time.time() - started),
-        "free": _json(free) | {"command": _command(what, "STORE=original-opt")},
-        "command": None if ratio is None else _command(what, f"QUALITY={round(100 * ratio)}"),
+        "free": _json(free) | {"command": _command(what, "--store original-opt")},
+        "command": None if ratio is None else _command(what, f"--quality {round(100 * ratio)}"),
         "giving_up": giving_up(found_in_manifest),
         "runs": _runs(predictions, tried, ratio),
     }
@@ -275,7 +275,7 @@ def _runs(
 
 
 def giving_up(found: Mapping[str, Any]) -> str:
-    """Return what `make convert` is told beside, to convert images that it else leaves as they are.
+    """Return the options by which `jpegprep convert` converts what it else leaves as it is.
 
     Args:
         found: of the facts what is said of the manifest.
@@ -283,22 +283,23 @@ def giving_up(found: Mapping[str, Any]) -> str:
     how, held, parts = found["decoding"], found["held"], []
     if DEEP in held:
         ranges = {tuple(how[scale]) for scale in found["scales"]}
-        parts.append("DEPTH=8")
+        parts.append("--depth 8")
         if len(ranges) == 1:
             ((low, high),) = ranges
-            parts.append(f"RANGE={low!r},{high!r}")
+            parts.append(f"--range {low!r},{high!r}")
     if TRANSPARENT in held:
-        parts.append(f"ALPHA={how['alpha']}")
+        parts.append(f"--alpha {how['alpha']}")
     if ANIMATED in held:
-        parts.append("FRAMES=first")
+        parts.append("--frames first")
     return " ".join(parts)
 
 
 def _command(what: Mapping[str, Any], to: str) -> str:
-    """Return the command that converts the images, ``QUALITY=50`` or ``STORE=original-opt``."""
-    command = f"make convert IMAGES={shlex.quote(what['images'])} TO=/path/to/new/folder"
+    """Return the command that converts the images, ``--quality 50`` or ``--store original-opt``."""
+    command = f"jpegprep convert {shlex.quote(what['images'])} /path/to/new/folder"
     said = [
-        f" {key.upper()}={shlex.quote(str(what[key]).lower() if not what[key] else what[key])}"
+        f" --{key.replace('_', '-')} "
+        + shlex.quote(str(what[key]).lower() if not what[key] else what[key])
         for key in ("path_column", "label_column", "split_column", "group_column")
         if what.get(key) is not None
     ]

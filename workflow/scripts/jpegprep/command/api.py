@@ -1,12 +1,11 @@
 """The Python API: a recommendation for a folder of images, its figure, and the conversion.
 
-Both work on the same rules and functions as ``snakemake recommend`` and ``make convert``, and give
-the same results.
+They work on the rules of ``snakemake recommend`` and the functions of `shards.conversion`: there is
+no second way to an answer.
 """
 
 import json
 import os
-import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -127,7 +126,7 @@ class Recommendation:
     def command(self) -> str | None:
         """The command that converts the images; None where the answer is about no quality."""
         found = self.facts["command"]
-        return None if found is None else as_command(found)
+        return None if found is None else str(found)
 
     def plot(self) -> "Figure":
         """Return a figure: the difference of accuracy with its intervals, and the bytes, by ratio.
@@ -161,21 +160,6 @@ class Recommendation:
     def __str__(self) -> str:
         """Return these lines."""
         return "\n".join(self.lines())
-
-
-def as_command(words: str) -> str:
-    """Return a ``make convert …`` as the command ``jpegprep convert …``, quoted for a shell."""
-    parts = shlex.split(words)
-    if parts[:2] != ["make", "convert"]:
-        return words
-    said = dict(part.split("=", 1) for part in parts[2:])
-    places = [said.pop("IMAGES"), said.pop("TO")]
-    options = [
-        word
-        for name, value in said.items()
-        for word in (f"--{name.lower().replace('_', '-')}", value)
-    ]
-    return shlex.join(["jpegprep", "convert", *places, *options])
 
 
 def _bytes(count: int) -> str:
@@ -227,7 +211,8 @@ def recommend(
     """
     from jpegprep.datasets.own_images import name_of
 
-    images, work = absolute(folder), folder_for(out)
+    images = absolute(folder)
+    work = folder_for(out, images)
     asked = {"margin": margin, "minutes": minutes, "image_size": image_size, "group": group}
     asked = {"images": str(images), **asked, "name": name, **(config or {})}
     arguments = arguments_of(["recommend"], work, asked, cores=cores, resources=_PAIRS, more=more)
@@ -264,7 +249,8 @@ def convert(
     folder: str | Path,
     target: str | Path,
     *,
-    quality: int,
+    quality: int | None = None,
+    store: str | None = None,
     depth: str = "",
     range: str = "",
     alpha: str = "",
@@ -275,15 +261,17 @@ def convert(
     columns: Mapping[str, str | bool] | None = None,
     threads: int | None = None,
 ) -> "Summary":
-    """Write images as JPEG to another folder, in the layout of their source.
+    """Write images in fewer bytes to another folder, in the layout of their source.
 
-    What JPEG makes no smaller is copied, and so is what holds more than a JPEG can. A conversion
-    that was stopped goes on.
+    What becomes no smaller is copied, and so is what holds more than its new file could. A
+    conversion that was stopped goes on.
 
     Args:
         folder: of class folders, or whatever else `config/README.md` names; it is only read.
         target: a folder that is new, empty, or begun by the same call.
-        quality: of JPEG, 1 to 99.
+        quality: of JPEG, 1 to 99; or a store is named.
+        store: what each image becomes, as in ``"s256-webp-q40"`` or ``"original-opt"``
+            (config/README.md#stores).
         depth: ``"8"``: images of more than 8 bits a channel become JPEG, too.
         range: with it, the values that become 0 and 255: ``"0,4095"``, ``"full"``; else measured.
         alpha: ``"white"``, ``"black"`` or ``"drop"``: so do transparent images.
@@ -291,7 +279,7 @@ def convert(
         metadata: ``"strip"``: profile, EXIF, XMP and resolution are left out.
         format: what is written: ``"folder"``, ``"webdataset"`` or ``"parquet"``; None: what the
             source is.
-        allow_larger: whether an image that JPEG makes larger becomes JPEG, too.
+        allow_larger: whether an image that becomes larger is converted, too.
         columns: of a table: the column that is its ``path``, ``label``, ``split``, ``group``.
         threads: how many convert side by side; None: one a core. The bytes are the same.
 
@@ -316,4 +304,5 @@ def convert(
         measure=measure,
         columns=dict(columns or {}),
         form=format,
+        store=store,
     )

@@ -6,6 +6,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -91,6 +92,49 @@ def recommend(
             "the paths."
         ),
     ] = None,
+    ratios: Annotated[
+        str | None,
+        typer.Option(metavar="LIST", help="The ratios that are tried, as in 1.0,0.5,0.3."),
+    ] = None,
+    class_margin: Annotated[
+        float | None, typer.Option(help="The loss that you accept of a single class: 0.1.")
+    ] = None,
+    least_saving: Annotated[
+        float | None,
+        typer.Option(help="The share of the bytes below which nothing is worth doing: 0.05."),
+    ] = None,
+    larger_size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PIXELS", help="The probe looks at the answer at this size, too: 224; or false."
+        ),
+    ] = None,
+    pairs: Annotated[
+        int | None, typer.Option(help="Pairs of fine-tuned networks, 5 or more: 5.")
+    ] = None,
+    confirm: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LEARNER", help="The network that is fine-tuned; false: the probe alone."
+        ),
+    ] = None,
+    rare: Annotated[
+        str | None,
+        typer.Option(help="A class with too few images: stop, or drop it.", metavar="stop|drop"),
+    ] = None,
+    depth: Annotated[
+        str | None,
+        typer.Option(
+            help="Of images of more than 8 bits: the values that become 0 and 255, measured, full "
+            "or LOW,HIGH."
+        ),
+    ] = None,
+    alpha: Annotated[
+        str | None, typer.Option(help="What transparent images are laid on: white, black or drop.")
+    ] = None,
+    icc: Annotated[
+        str | None, typer.Option(help="Colour profiles: ignore, or srgb.", metavar="ignore|srgb")
+    ] = None,
     path_column: Column = None,
     label_column: Column = None,
     split_column: Column = None,
@@ -109,11 +153,21 @@ def recommend(
     jpegprep recommend /data/photos
     jpegprep recommend /data/photos --margin 0.02 --minutes 60 --image-size 224
     jpegprep recommend scans.csv --group '(?P<group>patient\\d+)_'
-    jpegprep recommend /data/photos -- --config rare=drop pairs=7
+    jpegprep recommend /data/photos --out /scratch/photos -- --dry-run
 
-    Asked again, it makes nothing anew; stopped, it goes on. config/recommend.yaml has all keys.
+    Asked again, it makes nothing anew; stopped, it goes on. config/recommend.yaml has the defaults.
     """
-    columns = {
+    keys = {
+        "ratios": None if ratios is None else [*filter(None, ratios.strip("[]").split(","))],
+        "class_margin": class_margin,
+        "least_saving": least_saving,
+        "larger_size": larger_size,
+        "pairs": pairs,
+        "confirm": confirm,
+        "rare": rare,
+        "depth": depth,
+        "alpha": alpha,
+        "icc": icc,
         "path_column": path_column,
         "label_column": label_column,
         "split_column": split_column,
@@ -128,7 +182,7 @@ def recommend(
         name=name,
         out=out,
         cores=cores,
-        config=columns,
+        config=keys,
         more=_more,
         show=not quiet,
     )
@@ -143,7 +197,15 @@ def recommend(
 def convert(
     folder: Images,
     target: Annotated[Path, typer.Argument(help="A folder: new, empty, or begun before.")],
-    quality: Annotated[int, typer.Option(help="Of JPEG, 1 to 99.", show_default=False)],
+    quality: Annotated[int | None, typer.Option(help="Of JPEG, 1 to 99.")] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="In place of it: what each image becomes, as in s256-webp-q40, avif-q30 or "
+            "original-opt (config/README.md#stores).",
+        ),
+    ] = None,
     depth: Annotated[
         str, typer.Option(help="8: images of more than 8 bits become JPEG, too.")
     ] = "",
@@ -160,7 +222,7 @@ def convert(
         typer.Option(help="folder, webdataset or parquet; otherwise what the source is."),
     ] = None,
     allow_larger: Annotated[
-        bool, typer.Option("--allow-larger", help="Also what JPEG makes larger becomes JPEG.")
+        bool, typer.Option("--allow-larger", help="Also what becomes larger is converted.")
     ] = False,
     path_column: Column = None,
     label_column: Column = None,
@@ -170,16 +232,20 @@ def convert(
     out: Out = None,
     as_json: Json = False,
 ) -> None:
-    """Write the images as JPEG to another folder of the same layout.
+    """Write the images in fewer bytes to another folder of the same layout.
 
     \b
     jpegprep convert /data/photos /data/photos-q50 --quality 50
+    jpegprep convert /data/photos /data/photos-webp --store s256-webp-q40
+    jpegprep convert /data/photos /data/photos-free --store original-opt
     jpegprep convert /data/photos /data/shards --quality 50 --format webdataset
     jpegprep convert /data/photos /data/photos-q50 --quality 50 -- --jobs 8
 
     Stopped, the same command goes on. With arguments for Snakemake it runs as jobs, and --out says
     where their listing lies.
     """
+    if (quality is None) == (store is None):
+        raise UserError("say --quality 50, or a store as --store s256-webp-q40: one of them")
     said = {
         "path": path_column,
         "label": label_column,
@@ -199,7 +265,7 @@ def convert(
         summary = _convert_by_jobs(
             {
                 **{"images": str(absolute(folder)), "to": str(absolute(target))},
-                "quality": quality,
+                **{"quality": quality, "store": store},
                 **{name: word or None for name, word in words.items()},
                 "allow_larger": allow_larger or None,
                 **{f"{what}_column": column for what, column in columns.items()},
@@ -213,6 +279,7 @@ def convert(
             folder,
             target,
             quality=quality,
+            store=store,
             **words,
             format=format,
             allow_larger=allow_larger,
@@ -435,7 +502,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _refused(error: TyperException) -> int:
     """Say in one line what is wrong with the command line."""
     message = " ".join(error.format_message().split())
+    if near := getattr(error, "possibilities", None):  # of an option; of a command typer names it
+        said = str(getattr(error, "option_name", ""))
+        nearest = max(near, key=lambda one: SequenceMatcher(None, one, said).ratio())
+        message = f"{error.message}. Did you mean {nearest}?"
     context = getattr(error, "ctx", None)
     where = context.command_path if context else "jpegprep"
-    print(f"error: {message.rstrip('.')}; see {where} --help", file=sys.stderr)
+    see = " See" if message.endswith("?") else "; see"
+    print(f"error: {message.rstrip('.')}{see} {where} --help", file=sys.stderr)
     return 1

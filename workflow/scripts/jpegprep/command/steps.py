@@ -36,7 +36,7 @@ _EPOCH = re.compile(
 
 @cache
 def _stage_by_rule() -> Mapping[str, str]:
-    found = {}
+    found: dict[str, str] = {}
     for path in (ROOT / "workflow/rules").glob("*.smk"):
         text = path.read_text(encoding="utf-8")
         names = re.findall(

@@ -44,12 +44,13 @@ class Ended:
     problems: list[str] = field(default_factory=list)
 
 
-def folder_for(out: str | Path | None = None) -> Path:
+def folder_for(out: str | Path | None = None, images: Path | None = None) -> Path:
     """Return the folder of the work: `results/`, `resources/` and `.snakemake/` lie in it.
 
     Args:
         out: the folder that was asked for; None: the clone, if that is the working directory, and
             otherwise `jpegprep-out` below the working directory.
+        images: what is only read: the folder does not lie in it.
 
     Raises:
         UserError: where it cannot be made or written to.
@@ -59,6 +60,11 @@ def folder_for(out: str | Path | None = None) -> Path:
         folder = here if here.resolve() == ROOT.resolve() else here / OUT
     else:
         folder = absolute(out)
+    if images and images.is_dir() and folder.resolve().is_relative_to(images.resolve()):
+        raise UserError(
+            f"{folder}: lies in {images}, which is only read; name another folder for the results "
+            "by --out"
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -121,6 +127,8 @@ def _value(name: str, value: Any) -> str:
     """
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, list):
+        return f"[{', '.join(map(str, value))}]"
     text = str(value)
     if isinstance(value, str):
         try:
