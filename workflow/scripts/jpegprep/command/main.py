@@ -147,7 +147,7 @@ def recommend(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Find out how far your own images can be compressed, and what that saves.
+    """Find out how far your own images can be compressed.
 
     \b
     jpegprep recommend /data/photos
@@ -232,14 +232,14 @@ def convert(
     out: Out = None,
     as_json: Json = False,
 ) -> None:
-    """Write the images in fewer bytes to another folder of the same layout.
+    """Write images in fewer bytes to another folder.
 
     \b
     jpegprep convert /data/photos /data/photos-q50 --quality 50
     jpegprep convert /data/photos /data/photos-webp --store s256-webp-q40
     jpegprep convert /data/photos /data/photos-free --store original-opt
     jpegprep convert /data/photos /data/shards --quality 50 --format webdataset
-    jpegprep convert /data/photos /data/photos-q50 --quality 50 -- --jobs 8
+    jpegprep convert /data/photos /data/photos-q50 --quality 50 -- --cores 8
 
     Stopped, the same command goes on. With arguments for Snakemake it runs as jobs, and --out says
     where their listing lies.
@@ -314,12 +314,12 @@ def verify(
     cores: Cores = None,
     as_json: Json = False,
 ) -> None:
-    """Say whether all that was converted is there, and as it was written.
+    """Say whether a conversion is whole.
 
     \b
     jpegprep verify /data/photos-q50
 
-    The exit status is 0 only where every image is there.
+    All that was converted is to be there, and as it was written: then alone the exit status is 0.
     """
     import os
 
@@ -391,7 +391,7 @@ def plan(
 
 @app.command()
 def costs(out: Out = None, as_json: Json = False) -> None:
-    """Sum up what the work in a folder took: hours, memory and bytes of each rule.
+    """Sum up what the work in a folder took, rule by rule.
 
     \b
     jpegprep costs
@@ -408,10 +408,12 @@ def costs(out: Out = None, as_json: Json = False) -> None:
 
 @app.command("doctor")
 def examine(out: Out = None, as_json: Json = False) -> None:
-    """Look at this machine: cores, memory, GPU, versions, weights, disk, and what would be slow.
+    """Say what of this machine would be slow or fail.
 
     \b
     jpegprep doctor
+
+    Looked at are cores, memory, GPU, versions, weights and disks.
     """
     found = doctor.examine(absolute(out) if out else Path.cwd())
     if as_json:

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from jpegprep.common.layout import ORIGINAL
 from jpegprep.evaluation.decision import against_original, in_points
-from jpegprep.results.figures.drawing import COLOURS, Figure, save
+from jpegprep.results.figures.drawing import COLOURS, save
 from jpegprep.results.figures.panels import (
     apart,
     band,
