@@ -31,6 +31,7 @@ def answer(tmp_path):
         "compressed_bytes": 500_000,
         "manifest": {"used": 90},
         "fine_tuned": None,
+        "free": {"smaller": 0, "saved": 0.0, "command": "jpegprep convert …"},
         "command": _command(
             {"images": "/data/my photos", "label_column": "d x", "group_column": False},
             f"--quality 50 {giving_up(HELD)}",
@@ -48,7 +49,12 @@ def test_the_answer_is_said_in_few_lines(answer):
     lines = str(found).splitlines()
     assert lines[0] == "mine: JPEG quality 50"
     assert lines[1] == "  bytes:   2 MB → 500 kB, 75.0% saved (of the 90 images that were used)"
-    assert lines[3] == f"  page:    {answer / 'recommendation.md'}"
+    assert lines[3:] == [f"  page:    {answer / 'recommendation.md'}"]
+    free = {"smaller": 9, "saved": 0.066, "command": "jpegprep convert … --store original-opt"}
+    (answer / "recommendation.json").write_text(json.dumps({**found.facts, "free": free}))
+    assert Recommendation.read(answer).lines()[3] == (
+        "  free:    6.6% with the same pixels: jpegprep convert … --store original-opt"
+    )
     (answer / "recommendation.html").touch()
     assert found.page == answer / "recommendation.html"
     words = shlex.split(lines[2].removeprefix("  convert: "))

@@ -155,6 +155,8 @@ class Recommendation:
             )
         if self.command:
             lines.append(f"  convert: {self.command}")
+        if (free := facts.get("free")) and free["smaller"]:
+            lines.append(f"  free:    {free['saved']:.1%} with the same pixels: {free['command']}")
         return [*lines, f"  page:    {self.page}"]
 
     def __str__(self) -> str:

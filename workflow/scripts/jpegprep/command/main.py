@@ -348,6 +348,7 @@ def run(
     ] = None,
     out: Out = None,
     cores: Cores = None,
+    as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Run a study.
@@ -362,12 +363,15 @@ def run(
     work = folder_for(out)
     arguments = arguments_of(targets, work, study=study, cores=cores, more=_more)
     _, steps = api.carry_out(arguments, work, show=not quiet)
-    if not steps.total:
-        print("Nothing is to do: all of it is there.")
-    name = read_yaml(study or ROOT / "config/config.yaml")["study"]
-    report = work / "results" / str(name) / "report.html"
-    if report.exists():
-        print(f"  page:    {report}")
+    name = str(read_yaml(study or ROOT / "config/config.yaml")["study"])
+    report = work / "results" / name / "report.html"
+    page = str(report) if report.exists() else None
+    if as_json:
+        _print_json({"study": name, "steps": steps.total, "page": page})
+        return
+    print(f"{name}: {steps.total:,} steps" if steps.total else f"{name}: nothing is to do")
+    if page:
+        print(f"  page:    {page}")
 
 
 @app.command()
