@@ -50,10 +50,10 @@ def test_the_answer_is_said_in_few_lines(answer):
     assert lines[0] == "mine: JPEG quality 50"
     assert lines[1] == "  bytes:   2 MB → 500 kB, 75.0% saved (of the 90 images that were used)"
     assert lines[3:] == [f"  page:    {answer / 'recommendation.md'}"]
-    free = {"smaller": 9, "saved": 0.066, "command": "jpegprep convert … --store original-opt"}
+    free = {"smaller": 9, "sampled": 10, "saved": 0.066, "command": "jpegprep convert …"}
     (answer / "recommendation.json").write_text(json.dumps({**found.facts, "free": free}))
     assert Recommendation.read(answer).lines()[3] == (
-        "  free:    6.6% with the same pixels: jpegprep convert … --store original-opt"
+        "  free:    6.6% saved with the same pixels (10 images tried): jpegprep convert …"
     )
     (answer / "recommendation.html").touch()
     assert found.page == answer / "recommendation.html"

@@ -156,7 +156,10 @@ class Recommendation:
         if self.command:
             lines.append(f"  convert: {self.command}")
         if (free := facts.get("free")) and free["smaller"]:
-            lines.append(f"  free:    {free['saved']:.1%} with the same pixels: {free['command']}")
+            lines.append(
+                f"  free:    {free['saved']:.1%} saved with the same pixels "
+                f"({free['sampled']:,} images tried): {free['command']}"
+            )
         return [*lines, f"  page:    {self.page}"]
 
     def __str__(self) -> str:
