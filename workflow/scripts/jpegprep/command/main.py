@@ -4,9 +4,10 @@ import csv
 import json
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from difflib import SequenceMatcher
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -54,6 +55,25 @@ Column = Annotated[
 ]
 
 
+@cache
+def _defaults() -> Mapping[str, Any]:
+    """Return config/recommend.yaml; nothing, where somebody is about to change it."""
+    try:
+        found = read_yaml(ROOT / "config/recommend.yaml")
+    except UserError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _key(name: str, text: str, metavar: str | None = None) -> Any:
+    """Return an option that is a key of config/recommend.yaml, with its default from there."""
+    default = _defaults().get(name)
+    said = ",".join(map(str, default)) if isinstance(default, list) else default
+    return typer.Option(
+        metavar=metavar, help=text if default is None else f"{text} [default: {said}]"
+    )
+
+
 @app.callback()
 def _jpegprep() -> None:
     """How far can the images of a data set be compressed before a network gets worse?
@@ -71,70 +91,44 @@ def _jpegprep() -> None:
 @app.command()
 def recommend(
     folder: Images,
-    margin: Annotated[
-        float | None,
-        typer.Option(help="The loss of accuracy that you accept: 0.01.", show_default=False),
-    ] = None,
-    minutes: Annotated[
-        float | None, typer.Option(help="The time budget: 15.", show_default=False)
-    ] = None,
+    margin: Annotated[float | None, _key("margin", "The loss of accuracy that you accept.")] = None,
+    minutes: Annotated[float | None, _key("minutes", "The time budget.")] = None,
     image_size: Annotated[
-        int | None,
-        typer.Option(
-            help="The size, in pixels, at which your network sees them: 160.",
-            show_default=False,
-        ),
+        int | None, _key("image_size", "The size, in pixels, at which your network sees them.")
     ] = None,
     group: Annotated[
         str | None,
-        typer.Option(
-            help="What belongs together, as the images of a patient: a column, or a pattern over "
-            "the paths."
-        ),
+        _key("group", "What belongs together, as images of a patient: a column, or a pattern."),
     ] = None,
     ratios: Annotated[
-        str | None,
-        typer.Option(metavar="LIST", help="The ratios that are tried, as in 1.0,0.5,0.3."),
+        str | None, _key("ratios", "The ratios that are tried.", metavar="1.0,0.5,…")
     ] = None,
     class_margin: Annotated[
-        float | None, typer.Option(help="The loss that you accept of a single class: 0.1.")
+        float | None, _key("class_margin", "The loss that you accept of a single class.")
     ] = None,
     least_saving: Annotated[
-        float | None,
-        typer.Option(help="The share of the bytes below which nothing is worth doing: 0.05."),
+        float | None, _key("least_saving", "A share of the bytes: less is not worth doing.")
     ] = None,
     larger_size: Annotated[
         str | None,
-        typer.Option(
-            metavar="PIXELS", help="The probe looks at the answer at this size, too: 224; or false."
-        ),
+        _key("larger_size", "The probe looks at this size, too; or false.", metavar="PIXELS"),
     ] = None,
-    pairs: Annotated[
-        int | None, typer.Option(help="Pairs of fine-tuned networks, 5 or more: 5.")
-    ] = None,
+    pairs: Annotated[int | None, _key("pairs", "Of fine-tuned networks, 5 or more.")] = None,
     confirm: Annotated[
         str | None,
-        typer.Option(
-            metavar="LEARNER", help="The network that is fine-tuned; false: the probe alone."
-        ),
+        _key("confirm", "The network that is fine-tuned; or false.", metavar="LEARNER"),
     ] = None,
     rare: Annotated[
-        str | None,
-        typer.Option(help="A class with too few images: stop, or drop it.", metavar="stop|drop"),
+        str | None, _key("rare", "A class with too few images.", metavar="stop|drop")
     ] = None,
     depth: Annotated[
         str | None,
-        typer.Option(
-            help="Of images of more than 8 bits: the values that become 0 and 255, measured, full "
-            "or LOW,HIGH."
-        ),
+        _key("depth", "Values of over 8 bits that become 0 and 255.", metavar="LOW,HIGH|full"),
     ] = None,
     alpha: Annotated[
-        str | None, typer.Option(help="What transparent images are laid on: white, black or drop.")
+        str | None, _key("alpha", "Transparent images' ground.", metavar="white|black|drop")
     ] = None,
-    icc: Annotated[
-        str | None, typer.Option(help="Colour profiles: ignore, or srgb.", metavar="ignore|srgb")
-    ] = None,
+    icc: Annotated[str | None, _key("icc", "Colour profiles.", metavar="ignore|srgb")] = None,
     path_column: Column = None,
     label_column: Column = None,
     split_column: Column = None,
@@ -155,7 +149,7 @@ def recommend(
     jpegprep recommend scans.csv --group '(?P<group>patient\\d+)_'
     jpegprep recommend /data/photos --out /scratch/photos -- --dry-run
 
-    Asked again, it makes nothing anew; stopped, it goes on. config/recommend.yaml has the defaults.
+    Asked again, it makes nothing anew; stopped, it goes on. More on each: config/README.md.
     """
     keys = {
         "ratios": None if ratios is None else [*filter(None, ratios.strip("[]").split(","))],
