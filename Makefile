@@ -4,8 +4,11 @@ CORES ?= $(shell getconf _NPROCESSORS_ONLN)
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 READY := $(VENV)/.ready
+COMMAND := $(VENV)/bin/jpegprep
 # Snakemake and its jobs find each other's programs by PATH.
 RUN := PATH="$(BIN):$$PATH" PYTHONPATH=workflow/scripts
+# The command of this clone, whichever is installed.
+JPEGPREP := $(RUN) python -m jpegprep.command
 
 # Where this is set, as in some containers, Python compiles its packages anew in every process:
 # 34 s instead of 12 s before a job has imported torch, timm and Lightning.
@@ -18,10 +21,9 @@ PAIRS := --resources gpu=2 network=1
 export IMAGES TO QUALITY STORE DEPTH RANGE ALPHA FRAMES METADATA FORMAT
 export PATH_COLUMN LABEL_COLUMN SPLIT_COLUMN GROUP_COLUMN GROUP
 
-# What is said of the columns of a table, for Snakemake and for the conversion; and of groups.
+# What is said of the columns of a table.
 COLUMNS := path label split group
 UPPER = $(shell echo $(1) | tr a-z A-Z)
-ASKED = $(foreach c,$(COLUMNS),$(if $($(call UPPER,$(c))_COLUMN),$(c)_column="$$$(call UPPER,$(c))_COLUMN"))
 FLAGS = $(foreach c,$(COLUMNS),$(if $($(call UPPER,$(c))_COLUMN),--$(c)-column "$$$(call UPPER,$(c))_COLUMN"))
 
 .PHONY: help setup demo recommend convert verify fuzz test test-all coverage slurm conda drill lint format bench halves gpu gpu-pack reference lock clean
@@ -30,7 +32,7 @@ FLAGS = $(foreach c,$(COLUMNS),$(if $($(call UPPER,$(c))_COLUMN),--$(c)-column "
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
 
-setup: $(READY) ## install requirements.lock into .venv
+setup: $(READY) $(COMMAND) ## install requirements.lock and the command jpegprep into .venv
 
 # uv installs the lock; its own hashed entry there installs uv.
 $(READY): requirements.lock
@@ -44,30 +46,33 @@ $(READY): requirements.lock
 	  $(BIN)/uv pip sync --quiet --require-hashes --python $(BIN)/python requirements.lock && \
 	  touch $@ && echo "Set-up took $$(($$(date +%s) - begin)) s."
 
-demo: $(READY) ## run the default study; results/demo/findings.html
+# As it stands here: it works from any folder, on the rules of this clone.
+$(COMMAND): $(READY)
+	@$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --offline --python $(BIN)/python --editable .
+	@touch $@
+
+demo: $(READY) $(COMMAND) ## run the default study; results/demo/findings.html
 	@$(RUN) $(BIN)/python -m jpegprep.common.locks
 	@begin=$$(date +%s); \
 	  $(RUN) snakemake --cores $(CORES) $(PAIRS) && \
 	  echo "The study took $$(($$(date +%s) - begin)) s; see results/demo/findings.html and results/README.md."
 
-recommend: $(READY) ## how far can my images be compressed? make recommend IMAGES=PATH
+recommend: $(READY) $(COMMAND) ## how far can my images be compressed? make recommend IMAGES=PATH
 	@[ -n "$$IMAGES" ] || { echo "error: IMAGES is empty; say make recommend IMAGES=PATH" >&2; exit 1; }
-	@$(RUN) python -m jpegprep.common.locks
-	@begin=$$(date +%s); \
-	  $(RUN) snakemake --cores $(CORES) recommend $(PAIRS) --config images="$$IMAGES" $(ASKED) $(if $(GROUP),group="$$GROUP") $(OPTIONS) && \
-	  echo "It took $$(($$(date +%s) - begin)) s."
+	@$(JPEGPREP) recommend "$$IMAGES" --cores $(CORES) $(FLAGS) $(if $(GROUP),--group "$$GROUP") \
+	  $(if $(OPTIONS),-- --config $(OPTIONS))
 
-convert: $(READY) ## write them smaller to another folder: make convert IMAGES=PATH TO=PATH QUALITY=50 (or STORE=webp-q40)
+convert: $(READY) $(COMMAND) ## write them smaller to another folder: make convert IMAGES=PATH TO=PATH QUALITY=50 (or STORE=webp-q40)
 	@[ -n "$$IMAGES" ] && [ -n "$$TO" ] && [ -n "$$QUALITY$$STORE" ] || \
 	  { echo "error: say make convert IMAGES=PATH TO=PATH QUALITY=50 (or STORE=s256-jpeg-q60-opt)" >&2; exit 1; }
-	@$(RUN) python -m jpegprep.shards.conversion "$$IMAGES" "$$TO" \
+	@$(JPEGPREP) convert "$$IMAGES" "$$TO" \
 	  $(if $(QUALITY),--quality "$$QUALITY") $(if $(STORE),--store "$$STORE") \
 	  --depth "$$DEPTH" --range "$$RANGE" --alpha "$$ALPHA" --frames "$$FRAMES" --metadata "$$METADATA" \
 	  $(if $(FORMAT),--format "$$FORMAT") $(FLAGS)
 
-verify: $(READY) ## is all that was converted there, and as it was written? make verify TO=PATH
+verify: $(READY) $(COMMAND) ## is all that was converted there, and as it was written? make verify TO=PATH
 	@[ -n "$$TO" ] || { echo "error: TO is empty; say make verify TO=PATH" >&2; exit 1; }
-	@$(RUN) python -m jpegprep.shards.conversion --verify "$$TO"
+	@$(JPEGPREP) verify "$$TO"
 
 test: $(READY) ## run the tests, two at a time, but for those that take minutes
 	@$(RUN) pytest --numprocesses 2 --no-loadscope-reorder

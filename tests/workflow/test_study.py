@@ -289,7 +289,7 @@ def test_a_killed_study_ends_with_the_same_predictions(project, learner):
     locked = project.snakemake(accuracy)
     assert locked.returncode == 1 and "cannot be locked" in locked.stdout + locked.stderr
     unlocked = project.python("-m", "jpegprep.common.locks")
-    assert unlocked.returncode == 0 and "Unlocked" in unlocked.stdout
+    assert unlocked.returncode == 0 and "Unlocked" in unlocked.stderr
     again = project.snakemake(target, accuracy)
     assert again.returncode == 0, again.stderr
     for name, content in before.items():

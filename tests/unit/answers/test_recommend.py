@@ -223,7 +223,7 @@ def test_free_savings_stand_before_what_costs(tmp_path: Path) -> None:
     folder.proposal()
     facts, text = folder.recommendation()
     assert "6.6% of the originals' bytes can be saved ([6.1%, 7.0%]; 200 of" in text
-    assert "STORE=original-opt`." in text
+    assert "--store original-opt`." in text
     assert text.index("Free of charge") < text.index("**Probe**")
     assert facts["free"]["saved"] == 0.066
     _, text = folder.recommendation(free={"images": 200})
@@ -289,7 +289,7 @@ def test_each_verdict_needs_its_evidence(
     assert (facts["verdict"], facts["pairs"]) == (verdict, 5 * bool(pairs))
     assert facts["seconds"] == pytest.approx(600, abs=60)
     assert text.startswith(f"# photos: {title}\n")
-    converts = "make convert IMAGES='/data/my photos' TO=/path/to/new/folder STORE=jpeg-q50" in text
+    converts = "jpegprep convert '/data/my photos' /path/to/new/folder --store jpeg-q50\n" in text
     assert converts == (verdict in ("use", "use-probe"))
 
 
@@ -331,7 +331,7 @@ def test_after_a_loss_the_probe_alone_is_not_believed(tmp_path: Path) -> None:
     rounds = [folder.round(0.5, -3, -4, -2, next=name(0.9)), folder.round(0.9, 0, -1.5, 1.5)]
     facts, text = folder.recommendation(*rounds)
     assert (facts["verdict"], facts["quality"]) == ("not-shown", 90)
-    assert " STORE=jpeg" not in text
+    assert " --store jpeg" not in text
 
 
 def test_networks_that_lose_when_time_is_over_are_said_to(tmp_path: Path) -> None:
@@ -405,7 +405,7 @@ def test_a_network_that_learnt_nothing_tells_nothing(tmp_path: Path) -> None:
     assert facts["verdict"] == "cannot-tell"
     assert facts["quality"] is facts["saved"] is facts["command"] is None
     assert text.startswith("# photos: cannot tell; the network does not tell these classes apart")
-    assert " STORE=jpeg" not in text
+    assert " --store jpeg" not in text
     assert "What would show more" not in text
     _, text = folder.recommendation(folder.round(0.5, 0, -0.5, 0.5), images=30)
     assert f"of {N:,} images 30 were looked at; more `minutes` look at more." in text
@@ -444,7 +444,7 @@ def test_what_convert_leaves_as_it_is_is_told(tmp_path: Path) -> None:
     )
     _, text = folder.recommendation()
     assert "(over 8 bits 3, transparent 2, animated 1) as they are" in text
-    assert "`DEPTH=8 RANGE=0.0,4095.0 ALPHA=black FRAMES=first` behind it" in text
+    assert "`--depth 8 --range 0.0,4095.0 --alpha black --frames first` behind it" in text
     assert "(integer values) 0 … 4095 became 0 … 255" in text
     assert "Profiles that are not sRGB: Display P3 1; their numbers were taken as they are" in text
     assert "**Not looked at**, since nothing here reads their formats: .dng 1." in text
@@ -545,5 +545,6 @@ def test_the_command_says_which_columns(tmp_path: Path) -> None:
     what = {"told": "path from 'image_id', label from 'my label'"}
     what |= {"label_column": "my label", "split_column": False, "path_column": None}
     facts, text = shown(tmp_path).recommendation(what=what)
-    assert facts["command"].endswith("STORE=jpeg-q50 LABEL_COLUMN='my label' SPLIT_COLUMN=false")
+    said = "--store jpeg-q50 --label-column 'my label' --split-column false"
+    assert facts["command"].endswith(said)
     assert "Of the table: path from 'image_id', label from 'my label'." in text

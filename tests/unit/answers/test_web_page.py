@@ -12,7 +12,8 @@ import pytest
 from browsing import assert_accessible, drawn, opened, too_wide
 from image_files import saved
 from PIL import Image
-from test_recommend import BAD, GOOD, WIDE, Folder, name
+from test_recommend import BAD, GOOD, WIDE, Folder
+from test_recommend import name as variant
 
 from jpegprep.answers.web_page import LARGEST, write_page
 from jpegprep.common.records import write_record
@@ -68,7 +69,7 @@ class Study(Folder):
         pd.DataFrame({**split, "split": "train"}).to_parquet(self.path / "split.parquet")
         self.recommendation(*rounds, **asked)
         accuracy = pd.read_csv(self.path / "accuracy.csv")
-        rows = [accuracy.assign(variant=name(ratio)) for ratio in (1.0, *self.ratios)]
+        rows = [accuracy.assign(variant=variant(ratio)) for ratio in (1.0, *self.ratios)]
         pd.concat(rows).to_csv(self.path / "accuracy.csv", index=False)
         device = {"name": "a processor", "kind": "cpu", "threads": 2, "platform": "Linux"}
         recipe = {"architecture": "lite0", "image_size": 160, "eval_crop": 1.0}
@@ -81,7 +82,7 @@ class Study(Folder):
             "probe",
             self.path / "recommendation.json",
             *(self.path / f"{table}.csv" for table in ("differences", "accuracy", "sizes", "uses")),
-            {name(ratio): self.sure(ratio) for ratio in (1.0, *self.ratios)},
+            {variant(ratio): self.sure(ratio) for ratio in (1.0, *self.ratios)},
             *(self.path / f"{table}.parquet" for table in ("manifest", "split")),
             self.path / "original",
             target,
@@ -125,7 +126,8 @@ def test_it_says_what_recommendation_md_says(shown: Path) -> None:
     headline = said.splitlines()[0].removeprefix("# photos: ")
     assert headline[0].upper() + headline[1:] in text
     assert "A loss of 1 point of accuracy or more is excluded, by the probe and by 5 pairs" in text
-    assert "make convert IMAGES=&#39;/data/my photos&#39; TO=/path/to/new/folder STORE=jpeg-q50" in text
+    command = "jpegprep convert &#39;/data/my photos&#39; /path/to/new/folder --store jpeg-q50"
+    assert command in text
     for part in ("1234567", "a processor, 2 threads", "python 3.11", "eval_crop 1.0"):
         assert part in text
 
@@ -138,7 +140,7 @@ def test_a_loss_is_excluded_only_where_it_is_at_all_larger_ratios(
     study = Study(tmp_path, probe)
     study.proposal()
     found = {one["store"]: one for one in data_of(study.page(photos))["stores"]}
-    known = [found[name(ratio)]["known"] for ratio in sorted(probe, reverse=True)]
+    known = [found[variant(ratio)]["known"] for ratio in sorted(probe, reverse=True)]
     assert known == ["excluded", "open", "open", "loses"]
     assert found["jpeg-q10-smaller"]["interval"] == "-6.0 [-8.0, -4.0] points"
     assert found["jpeg-q50-smaller"]["said"] == "of 1 point or more is neither excluded nor shown"
@@ -153,7 +155,7 @@ def test_no_command_stands_where_none_is_advised(
     study.proposal()
     page = study.page(photos)
     text = page.read_text(encoding="utf-8")
-    assert "STORE=jpeg" not in without_scripts(page)
+    assert "--store jpeg" not in without_scripts(page)
     assert len(re.findall("<button", text)) == 1  # what is free of charge is copied
     data = data_of(page)
     assert data["chosen"] == f"jpeg-q{quality or 90}-smaller"
@@ -241,11 +243,11 @@ def test_a_point_tells_of_its_store_and_a_click_chooses_it(page: Any) -> None:
 
 def test_the_command_is_copied(page: Any) -> None:
     """Each as it stands there, and the page says that it was."""
-    for block, said in (("#convert", "QUALITY=50"), ("#free", "STORE=original-opt")):
+    for block, said in (("#convert", "jpeg-q50"), ("#free", "original-opt")):
         own = page.locator(".command", has=page.locator(block))
         own.get_by_role("button", name="Copy").click()
         own.get_by_text("Copied.").wait_for()
-        command = f"make convert IMAGES='/data/my photos' TO=/path/to/new/folder {said}"
+        command = f"jpegprep convert '/data/my photos' /path/to/new/folder --store {said}"
         assert page.evaluate("navigator.clipboard.readText()") == command
 
 

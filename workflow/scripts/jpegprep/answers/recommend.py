@@ -134,8 +134,8 @@ def recommend(
         "groups": _json(groups) | {"pairs_file": str(Path(groups).with_suffix(".pairs.png"))},
         "plan": {name: value for name, value in planned.items() if name != "speed"},
         "seconds": round(time.time() - started),
-        "free": _json(free) | {"command": _command(what, "STORE=original-opt")},
-        "command": None if variant is None else _command(what, f"STORE={store_of(variant)}"),
+        "free": _json(free) | {"command": _command(what, "--store original-opt")},
+        "command": None if variant is None else _command(what, f"--store {store_of(variant)}"),
         "giving_up": giving_up(found_in_manifest),
         "runs": _runs(predictions, tried, variant),
     }
@@ -163,7 +163,7 @@ def _probe(
 ) -> dict[str, Any]:
     """Return what the probe found on the originals and on a variant."""
     own = accuracy[(accuracy["learner"] == learner) & (accuracy["variant"] == ORIGINAL)].iloc[0]
-    found: dict[str, Any] = {"n": int(own["n"]), "repeats": int(own["seeds"])}
+    found: dict[str, Any] = {"n": int(own["n"]), "repeats": int(own["seeds"]), "learner": learner}
     found |= {"original": float(own["accuracy"])}
     found |= {f"original_{end}": float(own[end]) for end in ("low", "high")}
     labels = read_parquet(split, ["label"]).to_pandas()["label"]
@@ -301,7 +301,7 @@ def _runs(
 
 
 def giving_up(found: Mapping[str, Any]) -> str:
-    """Return what `make convert` is told beside, to convert images that it else leaves as they are.
+    """Return the options by which `jpegprep convert` converts what it else leaves as it is.
 
     Args:
         found: of the facts what is said of the manifest.
@@ -309,22 +309,23 @@ def giving_up(found: Mapping[str, Any]) -> str:
     how, held, parts = found["decoding"], found["held"], []
     if DEEP in held:
         ranges = {tuple(how[scale]) for scale in found["scales"]}
-        parts.append("DEPTH=8")
+        parts.append("--depth 8")
         if len(ranges) == 1:
             ((low, high),) = ranges
-            parts.append(f"RANGE={low!r},{high!r}")
+            parts.append(f"--range {low!r},{high!r}")
     if TRANSPARENT in held:
-        parts.append(f"ALPHA={how['alpha']}")
+        parts.append(f"--alpha {how['alpha']}")
     if ANIMATED in held:
-        parts.append("FRAMES=first")
+        parts.append("--frames first")
     return " ".join(parts)
 
 
 def _command(what: Mapping[str, Any], to: str) -> str:
-    """Return the command that converts the images, as ``STORE=original-opt``."""
-    command = f"make convert IMAGES={shlex.quote(what['images'])} TO=/path/to/new/folder"
+    """Return the command that converts the images, as ``--store original-opt`` says."""
+    command = f"jpegprep convert {shlex.quote(what['images'])} /path/to/new/folder"
     said = [
-        f" {key.upper()}={shlex.quote(str(what[key]).lower() if not what[key] else what[key])}"
+        f" --{key.replace('_', '-')} "
+        + shlex.quote(str(what[key]).lower() if not what[key] else what[key])
         for key in ("path_column", "label_column", "split_column", "group_column")
         if what.get(key) is not None
     ]

@@ -12,25 +12,31 @@ from pathlib import Path
 import psutil
 
 
-def unlock_stale(folder: Path) -> str | None:
+def unlock_stale(folder: Path, snakefile: Path | None = None) -> str | None:
     """Unlock a folder where the lock is stale.
+
+    Args:
+        folder: in which Snakemake works.
+        snakefile: the workflow's; None: it lies in the folder.
 
     Returns:
         What keeps the lock, in one line, or None where there is no lock any more.
     """
     if not any((folder / ".snakemake" / "locks").glob("*")):
         return None
+    own = psutil.Process()
+    ours = {own.pid, *(parent.pid for parent in own.parents())}
     for process in psutil.process_iter(["pid", "cmdline", "cwd"]):
         command = " ".join(process.info["cmdline"] or [])
-        if process.info["cwd"] == str(folder) and (
-            "snakemake" in command and "jpegprep.common.locks" not in command
-        ):
+        there = process.info["cwd"] == str(folder.resolve()) and process.pid not in ours
+        if there and "snakemake" in command and "jpegprep.common.locks" not in command:
             return (
                 f"process {process.info['pid']} still works on {folder} ({command[:80]} …); wait "
                 "for it, or kill it"
             )
+    where = ["--snakefile", str(snakefile)] if snakefile else []
     unlock = subprocess.run(
-        [sys.executable, "-m", "snakemake", "--unlock", "--quiet", "all"],
+        [sys.executable, "-m", "snakemake", *where, "--unlock", "--quiet", "all"],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -38,7 +44,7 @@ def unlock_stale(folder: Path) -> str | None:
     )
     if unlock.returncode:  # most likely the study has a mistake, which the last line tells
         return unlock.stderr.strip().rpartition("\n")[2].removeprefix("error: ")
-    print("Unlocked: the last run was killed; what it had finished is kept.")
+    print("Unlocked: the last run was killed; what it had finished is kept.", file=sys.stderr)
     return None
 
 

@@ -78,7 +78,7 @@ def record_file(to: str) -> str:
     if {"{", "}"} & set(path):
         raise UserError(
             f"{absolute(to)}: Snakemake takes what stands in braces for a wildcard; name another "
-            "folder, or use make convert"
+            "folder, or convert in one process: jpegprep convert"
         )
     return path
 

@@ -221,7 +221,9 @@ def open_source(path: Path, columns: Columns | None = None) -> Source:
     if kind == "csv":
         return CsvSource(path, columns)
     if kind in ("webdataset", "parquet"):
-        raise UserError(f"{path}: shards and Parquet are converted in one process: make convert")
+        raise UserError(
+            f"{path}: shards and Parquet are converted in one process: jpegprep convert"
+        )
     kinds: dict[str, Callable[[Path], Source]]
     kinds = {"folder": FolderSource, "archive": ArchiveSource}
     return kinds[kind](path)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from jpegprep.common.layout import ORIGINAL
 from jpegprep.evaluation.decision import against_original, in_points
@@ -121,13 +122,13 @@ def difference_vs_ratio(
         save(figure, targets)
 
 
-def recommended(probe: pd.DataFrame, facts: Mapping[str, Any], *targets: str | Path) -> None:
-    """Draw what each store of a user's images costs, against the bytes that it takes.
+def recommended(probe: pd.DataFrame, facts: Mapping[str, Any], *targets: str | Path) -> Figure:
+    """Draw what each store of a user's images costs, against its bytes; return the figure.
 
     Args:
         probe: what `proposal.rungs` returns.
         facts: the recommendation; its fine-tuned network is drawn beside the probe.
-        targets: files to write, .svg or .png.
+        targets: files to write, .svg or .png; maybe none.
     """
     fine = facts["fine_tuned"]
     with panels(1, wide=True) as (figure, (axis,)):
@@ -178,7 +179,9 @@ def recommended(probe: pd.DataFrame, facts: Mapping[str, Any], *targets: str | P
             [axis],
             f"bars: 95 % intervals, paired; dashed: the margin, {in_points(facts['margin'])}",
         )
-        save(figure, targets)
+        if targets:
+            save(figure, targets)
+        return figure
 
 
 def accuracy_vs_parameters(models: str | Path, runs: str | Path, *targets: str | Path) -> None:
