@@ -72,7 +72,7 @@ from jpegprep.shards.treatments import treat_shard
 for store in sys.argv[3:]:
     target = Path(sys.argv[2]) / f"{store}.tar"
     treat_shard(sys.argv[1], store, target, threads=int(Path(sys.argv[2]).name))
-    print(store, hashlib.sha256(target.read_bytes()).hexdigest())
+    print("sha256", store, hashlib.sha256(target.read_bytes()).hexdigest())
 """
 
 
@@ -86,9 +86,10 @@ def test_the_same_shards_in_two_runs_on_one_thread_and_on_two(tmp_path: Path) ->
         (tmp_path / threads).mkdir()
         command = [sys.executable, "-c", SHARDS_OF, shard, tmp_path / threads, *STORES]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
-        told.append(done.stdout.split())
-    assert told[0] == told[1]
-    assert len(set(told[0])) == 2 * len(STORES)  # and no two stores are the same
+        lines = [line.split() for line in done.stdout.splitlines()]
+        told.append({line[1]: line[2] for line in lines if line[0] == "sha256"})
+    assert told[0] == told[1] and list(told[0]) == STORES
+    assert len(set(told[0].values())) == len(STORES)  # and no two stores are the same
 
 
 # What each library writes when it is called with nothing but its own words.

@@ -74,7 +74,8 @@ class _Source:
         """It as a Pillow image."""
         if self.bgr is None:
             return decode(self.data, self.how)
-        return Image.fromarray(self.bgr if self.bgr.ndim == 2 else self.bgr[:, :, ::-1])
+        gray = self.bgr.ndim == 2
+        return Image.fromarray(self.bgr if gray else cv2.cvtColor(self.bgr, cv2.COLOR_BGR2RGB))
 
 
 class _Small:

@@ -1,5 +1,6 @@
 """JPEG as Pillow writes it (libjpeg-turbo): the paper's codec, which every reader knows."""
 
+from functools import cache
 from typing import Any
 
 from jpegprep.images.codecs.codec import (
@@ -38,23 +39,28 @@ def encode(picture: Picture, setting: str, metadata: Any = None) -> bytes:
 
     With ``-opt`` as ``optimize=True`` has it: Huffman tables of the file's own, the same pixels.
     """
-    from jpegprep.images.images import encode_jpeg
-
-    quality, full_chroma = quality_of(setting), "-444" in setting
-    own_tables = setting.endswith("-opt")
     if picture.bgr is None:
-        data = encode_jpeg(picture.image, quality, full_chroma, own_tables)
-    else:
-        import cv2
+        from jpegprep.images.images import encode_jpeg
 
-        settings = [cv2.IMWRITE_JPEG_QUALITY, quality]
-        if full_chroma:
-            factor = cv2.IMWRITE_JPEG_SAMPLING_FACTOR
-            settings += [factor, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
-        if own_tables:
-            settings += [cv2.IMWRITE_JPEG_OPTIMIZE, 1]
-        data = cv2.imencode(".jpg", picture.bgr, settings)[1].tobytes()
-    return data
+        quality, full_chroma = quality_of(setting), "-444" in setting
+        return encode_jpeg(picture.image, quality, full_chroma, setting.endswith("-opt"))
+    import cv2
+
+    return cv2.imencode(".jpg", picture.bgr, _by_opencv(setting))[1].tobytes()
+
+
+@cache
+def _by_opencv(setting: str) -> tuple[int, ...]:
+    """Return a setting as OpenCV is told it; of small images reading it anew would take a tenth."""
+    import cv2
+
+    found: tuple[int, ...] = (cv2.IMWRITE_JPEG_QUALITY, quality_of(setting))
+    if "-444" in setting:
+        factor = cv2.IMWRITE_JPEG_SAMPLING_FACTOR
+        found += (factor, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444)
+    if setting.endswith("-opt"):
+        found += (cv2.IMWRITE_JPEG_OPTIMIZE, 1)
+    return found
 
 
 def library() -> str:

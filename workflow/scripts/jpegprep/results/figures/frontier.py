@@ -50,8 +50,8 @@ def accuracy_vs_bytes(stores: str | Path, margin: float, *targets: str | Path) -
                     points["accuracy"],
                     # Of the difference, about the accuracy.
                     yerr=[
-                        points["difference"] - points["low"],
-                        points["high"] - points["difference"],
+                        (points["difference"] - points["low"]).to_numpy(),
+                        (points["high"] - points["difference"]).to_numpy(),
                     ],
                     linestyle="",
                     markersize=4,
