@@ -302,8 +302,8 @@ def _stopping() -> Iterator[_Stop]:
     try:
         yield stop
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for caught, handler in before.items():
+            signal.signal(caught, handler)
 
 
 def _happened(told: IO[bytes], printed: IO[bytes], last: bool) -> Iterator[Event]:
