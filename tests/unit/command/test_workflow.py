@@ -156,8 +156,14 @@ def test_a_call_tells_its_events_and_what_jobs_print(tiny, tmp_path, monkeypatch
     assert (broken.status, broken.problems) == (1, ["b: is broken; mend it"])
 
 
-def test_interrupted_it_ends_its_jobs_and_goes_on_when_called_again(tiny, tmp_path, monkeypatch):
-    """One SIGINT to this process, as Ctrl-C sends it; no process and no lock is left."""
+@pytest.mark.parametrize("in_the_background", [False, True])
+def test_interrupted_it_ends_its_jobs_and_goes_on_when_called_again(
+    tiny, tmp_path, monkeypatch, in_the_background
+):
+    """One SIGINT to this process, as Ctrl-C sends it; no process and no lock is left.
+
+    A script's background calls ignore SIGINT, and so would Snakemake: there SIGTERM ends it.
+    """
     import signal
 
     import psutil
@@ -168,14 +174,42 @@ def test_interrupted_it_ends_its_jobs_and_goes_on_when_called_again(tiny, tmp_pa
 
     def stop(event):
         if event.get("message") == "a note":
-            os.kill(os.getpid(), signal.SIGINT)
+            if in_the_background:
+                os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGTERM if in_the_background else signal.SIGINT)
 
-    begun = time.monotonic()
-    with pytest.raises(KeyboardInterrupt):
-        workflow.run(arguments, tmp_path, stop)
-    assert time.monotonic() - begun < 250  # the job would sleep longer
+    handler = signal.SIG_IGN if in_the_background else signal.default_int_handler
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        begun = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            workflow.run(arguments, tmp_path, stop)
+        assert time.monotonic() - begun < 250  # the job would sleep longer
+        assert signal.getsignal(signal.SIGINT) is handler
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert not [p for p in psutil.Process().children(recursive=True) if "sleep" in p.name()]
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     (tiny / "Snakefile").write_text(_SNAKEFILE.replace("{wait}", "0"), encoding="utf-8")
     assert workflow.run(arguments, tmp_path, lambda event: None).status == 0
     assert (tmp_path / "a.txt").exists()
+
+
+def test_under_nohup_it_goes_on(tiny, tmp_path, monkeypatch):
+    """SIGHUP, which a closed terminal sends, is ignored where it was ignored before."""
+    import signal
+
+    monkeypatch.setattr(workflow, "ROOT", tiny)
+    (tiny / "Snakefile").write_text(_SNAKEFILE.replace("{wait}", "0"), encoding="utf-8")
+    hung = []
+
+    def hang_up(event):
+        if event.get("message") == "a note":
+            hung.append(True)
+            os.kill(os.getpid(), signal.SIGHUP)
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert workflow.run(arguments_of(["all"], tmp_path, cores=1), tmp_path, hang_up).status == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert hung and (tmp_path / "a.txt").exists()

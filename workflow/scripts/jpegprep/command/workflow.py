@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -208,19 +209,16 @@ def run(
         events.touch()
         command = [sys.executable, "-m", "snakemake", *arguments]
         command += ["--logger", "jpegprep", "--logger-jpegprep-events", str(events)]
-        with log.open("wb") as output, events.open("rb") as told, log.open("rb") as printed:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env=_environment(),
-                process_group=0,
-            )
+        with (
+            log.open("wb") as output,
+            events.open("rb") as told,
+            log.open("rb") as printed,
+            _stopping() as stopped,
+        ):
 
             def look(last: bool = False) -> None:
                 for event in _happened(told, printed, last):
-                    if stopped:
+                    if stopped.came:
                         continue  # that its jobs ended early is what was asked for
                     if problem := _problem(event):
                         if problem in ended.problems:
@@ -230,12 +228,20 @@ def run(
                     watch(event)
                 tick()
 
-            with _stopping(process) as stopped:
-                while process.poll() is None:
-                    look()
-                    time.sleep(0.5)
-                look(last=True)
-    if stopped:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=_environment(),
+                process_group=0,
+            )
+            stopped.follow(process)
+            while process.poll() is None:
+                look()
+                time.sleep(0.5)
+            look(last=True)
+    if stopped.came:
         raise KeyboardInterrupt
     return Ended(process.returncode, log, ended.problems)
 
@@ -250,27 +256,54 @@ def _environment() -> dict[str, str]:
     return found
 
 
-@contextmanager
-def _stopping(process: "subprocess.Popen[bytes]") -> Iterator[list[int]]:
-    """Hand signals on to Snakemake's process group; yield those that came."""
-    came: list[int] = []
+class _Stop:
+    """Hands signals on to Snakemake's process group."""
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        came.append(number)
+    def __init__(self) -> None:
+        self.came = 0
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def follow(self, process: "subprocess.Popen[bytes]") -> None:
+        """Hand on to a process, and what came before it was there."""
+        self._process = process
+        if self.came:
+            self._send()
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        """Take a signal."""
+        self.came += 1
+        if self._process:
+            self._send()
+
+    def _send(self) -> None:
+        assert self._process
         with suppress(ProcessLookupError):
             # The first lets Snakemake clean up; whoever asks again wants an end.
-            os.killpg(process.pid, signal.SIGINT if len(came) == 1 else signal.SIGKILL)
+            os.killpg(self._process.pid, signal.SIGINT if self.came == 1 else signal.SIGKILL)
 
-    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+@contextmanager
+def _stopping() -> Iterator[_Stop]:
+    """Catch signals, before Snakemake begins and until it has ended.
+
+    What is ignored stays so, as SIGHUP under nohup, and SIGINT where a script has put the call into
+    the background. But Snakemake begins with a SIGINT that works: what is ignored is inherited, and
+    it would not hear of a SIGTERM that comes here.
+    """
+    stop = _Stop()
+    before: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():  # signals are its
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            handler = signal.getsignal(number)
+            if handler is not signal.SIG_IGN:
+                before[number] = signal.signal(number, stop)
+            elif number == signal.SIGINT:
+                before[number] = signal.signal(number, lambda number, frame: None)
     try:
-        before = {number: signal.signal(number, stop) for number in signals}
-    except ValueError:  # signals are the main thread's
-        before = {}
-    try:
-        yield came
+        yield stop
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for caught, handler in before.items():
+            signal.signal(caught, handler)
 
 
 def _happened(told: IO[bytes], printed: IO[bytes], last: bool) -> Iterator[Event]:
