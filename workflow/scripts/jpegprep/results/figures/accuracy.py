@@ -169,8 +169,8 @@ def recommended(probe: pd.DataFrame, facts: Mapping[str, Any], *targets: str | P
             axis.axvline(100 * (1 - facts["saved"]), color="0.6", linewidth=0.8, linestyle=":")
         axis.set_xscale("log")
         axis.invert_xaxis()
-        low, high = axis.get_ylim()
-        axis.set_ylim(low - 0.25 * (high - low), high)  # room for the names
+        bottom, top = axis.get_ylim()
+        axis.set_ylim(bottom - 0.25 * (top - bottom), top)  # room for the names
         axis.xaxis.set_major_formatter("{x:g}")
         axis.xaxis.set_minor_formatter("{x:g}")
         axis.set_xlabel("bytes, % of the originals'")
