@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from jpegprep.common.layout import ORIGINAL
 from jpegprep.evaluation.decision import in_points
@@ -69,6 +70,9 @@ def accuracy_vs_bytes(stores: str | Path, margin: float, *targets: str | Path) -
                     fontsize=5,
                 )
             axis.set_xscale("log")
+            axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+            axis.xaxis.set_minor_formatter(NullFormatter())
             axis.set_title(f"{dataset}: {images_of(panel['n'])}, {seeds_of(panel)}")
             axis.set_xlabel("bytes an image")
             axis.set_ylabel("top-1 test accuracy")
