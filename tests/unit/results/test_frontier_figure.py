@@ -86,7 +86,11 @@ def test_codecs_have_colours_and_sizes_marks(drawn: tuple[Figure, Path]) -> None
 
 
 def test_what_is_on_the_line_is_named(drawn: tuple[Figure, Path]) -> None:
-    """And the titles tell images and repeats."""
+    """By its quality where panels are small, whole where there is one; titles tell images."""
     told = words(drawn[1])
-    assert {"original-opt", "webp-q40", "s64-webp-q40", "dtd: n = 500, 4 repeats"} <= set(told)
-    assert "jpeg-q30-opt" not in told
+    assert {"original-opt", "q40", "dtd: n = 500, 4 repeats"} <= set(told)
+    assert "q30" not in told
+    rows = pd.read_csv(drawn[1].with_name("stores.csv"))
+    rows[rows["dataset"] == "dtd"].to_csv(drawn[1].with_name("one.csv"), index=False)
+    accuracy_vs_bytes(drawn[1].with_name("one.csv"), 0.01, drawn[1])
+    assert {"original-opt", "webp-q40", "s64-webp-q40"} <= set(words(drawn[1]))

@@ -1,9 +1,11 @@
 """Accuracy against bytes of all stores: the frontier of storage."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from jpegprep.common.layout import ORIGINAL
 from jpegprep.evaluation.decision import in_points
@@ -25,6 +27,8 @@ def accuracy_vs_bytes(stores: str | Path, margin: float, *targets: str | Path) -
     looks = _looks(table)
     datasets = table["dataset"].unique()
     with panels(len(datasets), wide=len(datasets) == 1) as (figure, axes):
+        # Room for a legend of many families.
+        figure.set_figheight(figure.get_figheight() + 1.2)
         for axis, dataset in zip(axes, datasets, strict=True):
             panel = table[table["dataset"] == dataset].sort_values("bytes", kind="stable")
             panel = panel.drop_duplicates("tested_as")
@@ -62,13 +66,16 @@ def accuracy_vs_bytes(stores: str | Path, margin: float, *targets: str | Path) -
                 )
             for point in edge.itertuples():
                 axis.annotate(
-                    str(point.store),
+                    _label(str(point.store), alone=len(datasets) == 1),
                     (float(str(point.mean_bytes)), float(str(point.accuracy))),
                     xytext=(3, -7),
                     textcoords="offset points",
                     fontsize=5,
                 )
             axis.set_xscale("log")
+            axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+            axis.xaxis.set_minor_formatter(NullFormatter())
             axis.set_title(f"{dataset}: {images_of(panel['n'])}, {seeds_of(panel)}")
             axis.set_xlabel("bytes an image")
             axis.set_ylabel("top-1 test accuracy")
@@ -79,8 +86,15 @@ def accuracy_vs_bytes(stores: str | Path, margin: float, *targets: str | Path) -
             [axes[0]],
             "bars: 95 % intervals of the difference to the original; grey: the original\n"
             f"dashed: {in_points(margin)} below it; filled, on the line: the frontier",
+            columns=2 if len(datasets) == 2 else 4,
         )
         save(figure, targets)
+
+
+def _label(store: str, alone: bool) -> str:
+    """Return what stands beside a mark: in small panels the quality or distance alone."""
+    setting = re.search(r"-((?:q|d)[\d.]+)(?=-|$)", store)
+    return store if alone or not setting else setting[1]
 
 
 def _looks(table: pd.DataFrame) -> dict[str, dict[str, Any]]:

@@ -101,14 +101,14 @@ def apart(i: int, learners: int) -> float:
     return 0.015 * (i - (learners - 1) / 2)
 
 
-def legend_below(figure: Figure, axes: Sequence[Axes], title: str) -> None:
-    """Name the lines of all panels once, below them."""
+def legend_below(figure: Figure, axes: Sequence[Axes], title: str, columns: int = 2) -> None:
+    """Name the lines of all panels once, below them, in so many columns."""
     legend = legend_of(axes)
     figure.legend(
         list(legend.values()),
         list(legend),
         loc="outside lower center",
-        ncols=2,
+        ncols=columns,
         frameon=False,
         title=title,
     )
