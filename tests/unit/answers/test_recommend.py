@@ -407,7 +407,7 @@ def test_the_page_says_what_is_saved_and_what_it_costs(tmp_path: Path) -> None:
 
 
 def test_money_is_two_paragraphs_and_no_benefit_where_it_is_none(tmp_path: Path) -> None:
-    """Of the folder itself cents; of a billion that are read elsewhere a sum; of no answer nothing."""
+    """Of the folder itself cents; a sum of a billion read elsewhere; else nothing."""
     folder = Folder(tmp_path, GOOD)
     folder.proposal()
     facts, text = folder.recommendation(what=MONEY, conversion=CONVERSION)
