@@ -17,8 +17,10 @@ from jpegprep.common.records import write_record
 from jpegprep.datasets.manifest import write_manifest
 from jpegprep.images.decoding import USUAL, Decoding
 from jpegprep.learners.runs import write_predictions
+from jpegprep.study.config import read_prices
 
 N = 2000
+PRICES = Path(__file__).parents[3] / "config/prices.yaml"
 WHAT = {
     "images": "/data/my photos",
     "name": "photos",
@@ -93,7 +95,7 @@ class Folder:
         table["mean_bytes"] = table["bytes"] / 60
         facts = {"source_format": "JPEG", "source_quality": 75.0}
         facts |= {"source_quality_p10": 75.0, "source_quality_p90": 96.0}
-        table.assign(**facts).to_csv(self.path / "sizes.csv", index=False)
+        table.assign(images=N, **facts).to_csv(self.path / "sizes.csv", index=False)
 
     def predicted(self, ratio: float) -> list[Path]:
         """Write the predictions of two repeats: all right, but for the dogs from `dogs_lost` on."""
@@ -157,6 +159,11 @@ class Folder:
                 write_record(folder / "run.json", {"recipe": {"image_size": 224}})
         return self.path / "larger"
 
+    def conversion(self, found: dict[str, Any]) -> Path:
+        """Write what converting an image costs."""
+        (self.path / "conversion.json").write_text(json.dumps(found))
+        return self.path / "conversion.json"
+
     def recommendation(
         self,
         *rounds: Path,
@@ -166,6 +173,7 @@ class Folder:
         groups: dict[str, Any] | None = None,
         what: dict[str, Any] | None = None,
         free: dict[str, Any] | None = None,
+        conversion: dict[str, Any] | None = None,
     ) -> tuple[dict[str, Any], str]:
         """Recommend, where the pairs said these things of one ratio after the other."""
         targets = [self.path / f"recommendation.{kind}" for kind in ("md", "json", "svg", "png")]
@@ -187,12 +195,18 @@ class Folder:
             *targets,
             rounds=rounds,
             larger=larger,
+            conversion=[self.conversion(conversion)] if conversion else [],
         )
         text = targets[0].read_text()
         assert told == f"{text.splitlines()[0][2:]}; see {targets[0]}"
         assert all(target.stat().st_size for target in targets)
         return json.loads(targets[1].read_text()), text
 
+
+MONEY: dict[str, Any] = {"reads_a_month": 0, "egress": 0, "bandwidth": 200}
+MONEY["prices"] = read_prices(PRICES, PRICES)
+CONVERSION = {"images": 100, "convert_seconds": 0.01, "saved_low": 1.0}
+CONVERSION |= {"decode_seconds": 0.005, "decode_seconds_after": 0.004}
 
 FREE: dict[str, Any] = {"images": N, "sampled": 200, "smaller": 190, "saved": 0.066}
 FREE |= {"saved_low": 0.061, "saved_high": 0.07, "bytes": 10_000 * N, "header": 100 * N}
@@ -427,6 +441,24 @@ def test_the_page_says_what_is_saved_and_what_it_costs(tmp_path: Path) -> None:
     assert "estimated JPEG quality 75 (10th to 90th percentile 75 to 96)" in text
     assert re.search(r"This call took 1\d\.\d minutes; the budget was 15", text)
     assert "runs/original/seed0/run.json" in facts["runs"]
+
+
+def test_money_is_two_paragraphs_and_no_benefit_where_it_is_none(tmp_path: Path) -> None:
+    """Of the folder itself cents; a sum of a billion read elsewhere; else nothing."""
+    folder = Folder(tmp_path, GOOD)
+    folder.proposal()
+    facts, text = folder.recommendation(what=MONEY, conversion=CONVERSION)
+    assert facts["money"]["verdict"] == "cents"
+    after = text.split("- In brackets: 95 % intervals")[1].split("\n\n")
+    assert after[1].startswith(
+        "**No benefit in money**: a year saves less than 0.01 USD, for these"
+    )
+    assert after[2].startswith("**An epoch is 20% shorter** at 200 MB/s")
+    many = MONEY | {"total_images": 10**9, "reads_a_month": 10, "egress": 1}
+    _, text = folder.recommendation(what=many, conversion=CONVERSION)
+    assert text.count("**In money: ") == 1 and "once the originals are deleted" in text
+    facts, text = folder.recommendation(what=many)
+    assert facts["money"] is None and "In money" not in text
 
 
 def test_what_convert_leaves_as_it_is_is_told(tmp_path: Path) -> None:

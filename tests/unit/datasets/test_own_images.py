@@ -86,7 +86,9 @@ def test_class_folders(tmp_path: Path, png: bytes) -> None:
         root=".",
         amounts={"": (8, 8 * len(png))},
         digest=found.digest,
+        sides=found.sides,
     )
+    assert len(found.sides) == 8 and set(found.sides) == {16}  # read from headers
     assert samples(path, tmp_path) == [
         Sample(name.split("/")[0], name, data) for name, data in sorted(files.items())
     ]

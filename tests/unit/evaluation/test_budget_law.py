@@ -8,6 +8,7 @@ import pytest
 from scipy.special import ndtri
 
 from jpegprep.evaluation.budget_law import Points, fit, fit_law, hold_out, misfits, refusal
+from jpegprep.evaluation.byte_budget import Measured
 
 Errors = Callable[[npt.NDArray[np.float64], npt.NDArray[np.float64]], npt.NDArray[np.float64]]
 SHARES = np.array([0.125, 0.25, 0.5, 1.0])
@@ -172,6 +173,33 @@ def test_another_law_is_refused() -> None:
     points = simulated(cliff, 0)
     assert refusal(points) == ""
     assert "the law misses a point by" in misfits(fit_law(points), 0.01)
+
+
+def stops(
+    images: npt.NDArray[np.float64], size: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Return errors that fall to half of the images, and no further."""
+    return 0.02 + 0.05 * (np.minimum(images, 400) / 800) ** -0.9 + 0.01 * (size / 8000) ** -0.8
+
+
+def product(
+    images: npt.NDArray[np.float64], size: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Return errors to which images matter the more, the smaller they are: no sum of two terms."""
+    return 0.02 + 0.04 * (images / 800) ** -0.6 * (size / 8000) ** -0.4
+
+
+@pytest.mark.parametrize(("errors", "refused"), [(stops, 5), (product, 5), (true_errors, 0)])
+def test_a_law_that_does_not_reach_further_is_refused(errors: Errors, refused: int) -> None:
+    """What fits all points may promise too much, or too little, of more images."""
+    found = []
+    for seed in range(5):
+        points = simulated(errors, seed)
+        names, shares = [f"jpeg-q{k}" for k in range(5)], np.tile(SHARES, 5)
+        law, why = Measured(points, names, SIZES, shares, 1000, 4).law(0.01)
+        assert (law is None) == ("misses" in why)
+        found.append(law is None)
+    assert sum(found) == refused
 
 
 def test_between_two_shares_the_measured_errors_are_joined() -> None:

@@ -49,9 +49,14 @@ def table_of(folder: Path, right: dict[str, list[float]], asked: list[float]) ->
     return pd.read_csv(folder / "budget.csv")
 
 
+def observed(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of these images, by store."""
+    return table[table["basis"] != "law"].set_index("store")
+
+
 def test_a_budget_is_spent_on_the_store_that_is_best_with_it(tmp_path: Path) -> None:
     """All images at quality 50 fit where half of the originals do; two stores are alike there."""
-    found = table_of(tmp_path, GOOD, [640 * 2000]).set_index("store")
+    found = observed(table_of(tmp_path, GOOD, [640 * 2000]))
     assert found.loc["jpeg-q50", ["verdict", "images", "share"]].tolist() == ["best", 640, 1]
     assert found.loc["original", ["verdict", "images", "share"]].tolist() == ["worse", 320, 0.5]
     assert found.loc["jpeg-q10", "verdict"] == "worse"
@@ -61,9 +66,21 @@ def test_a_budget_is_spent_on_the_store_that_is_best_with_it(tmp_path: Path) -> 
 
 def test_stores_that_are_alike_are_not_told_apart(tmp_path: Path) -> None:
     """With room for everything the original is best by chance alone."""
-    found = table_of(tmp_path, GOOD, [640 * 4000]).set_index("store")
+    found = observed(table_of(tmp_path, GOOD, [640 * 4000]))
     assert set(found.loc[["original", "jpeg-q50"], "verdict"]) == {"best", "not told from the best"}
     assert found.loc["jpeg-q10", "verdict"] == "worse"
+
+
+def test_more_images_are_collected_in_the_store_that_the_law_says(tmp_path: Path) -> None:
+    """Those that it cannot tell from the best stand beside it, those that are worse do not."""
+    found = table_of(tmp_path, GOOD, [640 * 2000])
+    law = found[found["basis"] == "law"].set_index("store")
+    assert (law["verdict"] == "collect").sum() == 1
+    best = law["accuracy"].idxmax()
+    assert law.loc[best, "verdict"] == "collect"
+    assert law.loc["jpeg-q10", "verdict"] == "collect: worse"
+    assert law.loc["jpeg-q10", "difference_high"] < 0
+    assert (law["images"] > 640).all()
 
 
 def test_fewer_images_than_were_tried_have_no_accuracy(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from jpegprep.evaluation.stats import (
     mean_interval,
     pairs_difference,
     spread,
-    tested_in_order,
+    passed_in_order,
 )
 
 
@@ -459,6 +459,6 @@ def test_a_loss_of_the_margin_itself_is_not_excluded() -> None:
 )
 def test_chains_share_the_level(chains: dict[str, list[float]], rejected: dict[str, int]) -> None:
     """In order within a chain, by equal parts between them; who is done leaves its part."""
-    assert tested_in_order(chains) == rejected
+    assert passed_in_order(chains) == rejected
     backwards = dict(reversed(chains.items()))
-    assert tested_in_order(backwards) == rejected
+    assert passed_in_order(backwards) == rejected

@@ -15,6 +15,7 @@ from jpegprep.common.layout import ORIGINAL
 from jpegprep.evaluation.decision import decide_in_order
 from jpegprep.evaluation.losses import lost_classes, read_ratios
 from jpegprep.evaluation.stats import holm
+from jpegprep.images.variants import is_resized, store_of
 
 
 def propose(
@@ -64,15 +65,20 @@ def rungs(differences: str | Path, probe: str, sizes: str | Path) -> pd.DataFram
         sizes: the table of `sizes.measure_ladder`.
 
     Returns:
-        The rows, from most bytes to fewest, with ``bytes``, ``relative_size``, ``mean_bytes``, and
-        ``p_holm`` over all of them.
+        The rows, from most bytes to fewest, with ``store`` (its name), ``resized`` (whether it
+        makes large images smaller), ``bytes``, ``relative_size``, ``mean_bytes``, and ``p_holm``
+        over all of them.
     """
     table = pd.read_csv(differences).drop(columns=["ratio", "p_holm"])
     own = (table["learner"] == probe) & (table["other_learner"] == probe)
     table = table[own & (table["other_variant"] == ORIGINAL)]
     of_sizes = pd.read_csv(sizes)[["variant", "bytes", "relative_size", "mean_bytes"]]
     table = of_sizes.merge(table, on="variant", validate="one_to_one")  # in the order of sizes
-    return table.assign(p_holm=holm(table["p"].tolist()))
+    return table.assign(
+        store=table["variant"].map(store_of),
+        resized=table["variant"].map(is_resized),
+        p_holm=holm(table["p"].tolist()),
+    )
 
 
 def with_uses(ladder: pd.DataFrame, uses: str | Path) -> pd.DataFrame:

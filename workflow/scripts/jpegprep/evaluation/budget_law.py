@@ -376,6 +376,11 @@ class HeldOut:
     observed: tuple[float, float, float]
     difference: tuple[float, float, float]  # observed less predicted
 
+    @property
+    def passed(self) -> bool:
+        """Whether chance may be all that is between the two."""
+        return self.difference[1] <= 0 <= self.difference[2]
+
 
 def hold_out(points: Points, rows: npt.NDArray[np.bool_], asked: Sequence[int]) -> list[HeldOut]:
     """Fit the law without some points, and predict some of these.

@@ -2,7 +2,7 @@
 
 A store is chosen among many by the same images that its accuracy is of. What is said of the chosen
 one holds for the choice as well: stores are tested in orders that bytes alone fix, and families of
-them share the level (`stats.tested_in_order`).
+them share the level (`stats.passed_in_order`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ from jpegprep.evaluation.decision import (
     points,
     seeds_in_words,
 )
-from jpegprep.evaluation.stats import loss_p, tested_in_order
+from jpegprep.evaluation.stats import loss_p, passed_in_order
 from jpegprep.images.variants import REACHES, family_of, reach_of
 from jpegprep.learners.runs import read_predictions
 
@@ -201,7 +201,7 @@ def shown_of(table: pd.DataFrame, level: float = LEVEL) -> "pd.Series[bool]":
     tested = tested.drop_duplicates("tested_as")
     families = tested.groupby(tested["tested_as"].map(family_of), sort=False)
     chains = {str(name): rows["p_loss"].tolist() for name, rows in families}
-    passed = tested_in_order(chains, level)
+    passed = passed_in_order(chains, level)
     names = [name for key, rows in families for name in rows["tested_as"].iloc[: passed[str(key)]]]
     return shown | table["tested_as"].isin(names)
 

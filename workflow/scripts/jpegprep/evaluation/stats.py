@@ -353,7 +353,7 @@ def loss_p(
     return float(np.exp(high))
 
 
-def tested_in_order(chains: Mapping[str, Sequence[float]], level: float = 0.025) -> dict[str, int]:
+def passed_in_order(chains: Mapping[str, Sequence[float]], level: float = 0.025) -> dict[str, int]:
     """Return how many hypotheses of each chain are rejected, from its first.
 
     Within a chain each is tested only after the one before was rejected, at the chain's part of the

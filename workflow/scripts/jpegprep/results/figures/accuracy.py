@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 
 from jpegprep.common.layout import ORIGINAL
 from jpegprep.evaluation.decision import against_original, in_points
-from jpegprep.images.variants import is_resized, store_of
 from jpegprep.results.figures.drawing import save
 from jpegprep.results.figures.panels import (
     apart,
@@ -134,10 +133,9 @@ def recommended(probe: pd.DataFrame, facts: Mapping[str, Any], *targets: str | P
     with panels(1, wide=True) as (figure, (axis,)):
         axis.axhline(0, color="0.5", linewidth=0.8)
         axis.axhline(-100 * facts["margin"], color="0.2", linewidth=0.8, linestyle="--")
-        resized = probe["variant"].map(is_resized)
-        drawn = [(probe[~resized], "probe (frozen backbone)", 1.0)]
-        if resized.any():
-            drawn.append((probe[resized], "probe, images made smaller", 1.0))
+        drawn = [(probe[~probe["resized"]], "probe (frozen backbone)", 1.0)]
+        if probe["resized"].any():
+            drawn.append((probe[probe["resized"]], "probe, images made smaller", 1.0))
         if fine and facts["store"]:
             row = {name: [fine["difference"][name]] for name in ("difference", "low", "high")}
             at = pd.DataFrame({"relative_size": [1 - facts["saved"]], **row})
@@ -155,7 +153,7 @@ def recommended(probe: pd.DataFrame, facts: Mapping[str, Any], *targets: str | P
             )
         for rung in probe.to_dict("records"):
             axis.annotate(
-                store_of(rung["variant"]).removesuffix("-opt"),
+                rung["store"].removesuffix("-opt"),
                 (100 * rung["relative_size"], 100 * rung["low"]),
                 xytext=(0, -3),
                 textcoords="offset points",

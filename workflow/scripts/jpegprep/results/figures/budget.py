@@ -57,5 +57,5 @@ def error_vs_bytes(points: str | Path, *targets: str | Path) -> None:
             axis.set_xlabel("MB of training images")
             axis.set_ylabel("top-1 error, %")
         shares = ", ".join(f"{share:g}" for share in sorted(table["share"].unique()))
-        legend_below(figure, axes, f"bars: 95 % intervals; points: shares {shares} of the images")
+        legend_below(figure, axes, f"bars: 95 % intervals; points:\nshares {shares} of the images")
         save(figure, targets)
