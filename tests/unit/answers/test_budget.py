@@ -43,6 +43,12 @@ def test_a_plan_fits_into_its_minutes(minutes: float) -> None:
     assert found["images"] <= found["of"] == 4000
 
 
+def test_a_few_images_are_looked_at_whole_however_short_the_time() -> None:
+    """Eight of ninety told nothing; of many, two hundred are looked at where no time is left."""
+    assert planned(0.1, images=90, classes=2)["images"] == 90
+    assert planned(0.1)["images"] == 200
+
+
 def test_more_minutes_buy_more() -> None:
     """First images, then networks, each on more images, in more epochs, at more pixels."""
     plans = [planned(minutes) for minutes in (3, 6, 15, 30, 60, 120, 240)]

@@ -24,6 +24,9 @@ _LARGER_SHARE = 0.5
 # A network is fine-tuned on so many images of each class at least, and so many in all.
 _LEAST_OF_CLASS, _LEAST_IN_ALL = 20, 256
 _LEAST_EPOCHS, _SMALLER = 3, 0.8
+# The probe looks at so many images at least, however short the time: of fewer it tells nothing, and
+# these take seconds.
+_LEAST_IMAGES = 200
 _TEST_PASS = 1 / 3  # of a training step
 
 
@@ -136,7 +139,7 @@ def plan(
     fits = (repeats * folds + len(probe["regularization"])) / min(threads, fitted)
     regression = fits * _REGRESSION_S * _FEATURES * classes
     of_image = speed["treat_seconds"] + looks * speed["features_seconds"] + fitted * regression
-    used = min(images, max(classes * 4, int(left / of_image)))
+    used = min(images, max(classes * 4, _LEAST_IMAGES, int(left / of_image)))
     left -= used * of_image
     seconds = {"look": used * of_image, "larger": 0.0, "pairs": 0.0, "rest": _REST_S}
     if larger is not None:

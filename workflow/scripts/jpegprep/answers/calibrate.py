@@ -669,7 +669,7 @@ def _write_crossfitted(table: pd.DataFrame, targets: Sequence[str | Path]) -> No
         f"Real cross-validation on drawn features: {_CLASSES} normal classes in {_DIMENSIONS} "
         "dimensions, compression adds noise, the learner is the probe's logistic regression, in "
         f"{FOLDS} folds and {_REPEATS} repeats. Images of a group share {_ALIKE:.0%} of what makes "
-        "them differ, and are in one fold. The truth is measured on {_NEW:,} new images with "
+        f"them differ, and are in one fold. The truth is measured on {_NEW:,} new images with "
         "the regressions of all studies. Covered: 95 % intervals that hold it, in %, in brackets "
         "the standard error; 93 to 97 are right, up to 99 where images are few. Variance: over the "
         "studies, as a share of the one that is estimated; above 1 the intervals are too narrow. "
