@@ -1,7 +1,7 @@
 """Does it take a training to know? Fidelity beside losses, and how well it predicts them.
 
 Within a data set PSNR, SSIM and the cosine of features all fall as quality does, and so does
-accuracy: their rank correlation is near 1 by construction, and says nothing that the quality does
+accuracy: their rank correlation is high by construction, and says nothing that the quality does
 not say. What counts is between data sets in one store: do those lose more whose images are less
 like their originals? And does a curve of loss against fidelity, of other data sets, predict a loss
 better than their mean in that store does, for which no image is looked at?
@@ -268,7 +268,7 @@ def predict(table: pd.DataFrame, margin: float) -> pd.DataFrame:
     have.
 
     - ``rank_within``: Spearman's correlation of predictor and difference over the stores of a data
-      set, the mean over data sets: near 1 by construction.
+      set, the mean over data sets: high by construction.
     - ``rank_across``: over data sets in one store, the mean over stores; ``p``: the share of orders
       of the data sets that have as high a one (one-sided, a permutation test: whole data sets are
       exchanged, so that their stores need not be independent), ``p_holm`` for the three of them.
@@ -444,7 +444,7 @@ def _predicts_note(
     noise = found["noise"].iloc[0]
     left = sorted(set(table["dataset"]) - set(known["dataset"]))
     note = (
-        "Rank within: over the stores of a data set, near 1 by construction, since all fall as "
+        "Rank within: over the stores of a data set, high by construction, since all fall as "
         "quality does. Rank across: over data sets in one store, the mean of the stores; p: by "
         "exchanging whole data sets, corrected for the three (Holm). Error: each data set "
         "predicted by a rising curve of the others, mean absolute, in points; less than by the "
