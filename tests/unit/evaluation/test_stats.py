@@ -16,8 +16,8 @@ from jpegprep.evaluation.stats import (
     loss_p,
     mean_interval,
     pairs_difference,
-    spread,
     passed_in_order,
+    spread,
 )
 
 

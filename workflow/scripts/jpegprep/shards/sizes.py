@@ -8,7 +8,6 @@ import pandas as pd
 
 from jpegprep.common.errors import UserError
 from jpegprep.common.files import replacing
-from jpegprep.common.layout import ORIGINAL
 from jpegprep.common.parquet import read_parquet
 from jpegprep.datasets.problems import SET_ASIDE
 from jpegprep.shards.shards import read_index, splits_of
@@ -21,7 +20,9 @@ COLUMNS = [
 
 
 def measure(
-    shards: Mapping[str, Mapping[Any, str | Path]], manifests: Mapping[str, str | Path]
+    shards: Mapping[str, Mapping[Any, str | Path]],
+    manifests: Mapping[str, str | Path],
+    original: Any = 1.0,
 ) -> pd.DataFrame:
     """Measure the images of each data set at each ratio.
 
@@ -29,6 +30,7 @@ def measure(
         shards: of each data set the folder of each ratio's shards (or of other keys'); the
             original is among them.
         manifests: the manifest of each data set.
+        original: the original's key.
 
     Returns:
         One row a (data set, ratio): images, the sum of their files' bytes, that sum over the
@@ -55,8 +57,8 @@ def measure(
                 }
             )
     table = pd.DataFrame(rows)
-    original = table[table["variant"] == ORIGINAL].set_index("dataset")["bytes"]
-    table["relative_size"] = table["bytes"] / table["dataset"].map(original)
+    of_original = table[table["ratio"] == original].set_index("dataset")["bytes"]
+    table["relative_size"] = table["bytes"] / table["dataset"].map(of_original)
     table["mean_bytes"] = table["bytes"] / table["images"]
     sources = pd.DataFrame({name: _source(path) for name, path in manifests.items()}).T
     return table.join(sources, on="dataset")[COLUMNS]
@@ -70,7 +72,7 @@ def measure_ladder(folders: Sequence[str | Path], manifest: str | Path, target: 
         manifest: of the data set.
         target: the CSV to write, without the column ratio.
     """
-    found = measure({"": dict(enumerate(folders))}, {"": manifest})
+    found = measure({"": dict(enumerate(folders))}, {"": manifest}, original=0)
     table = found.sort_values("bytes", ascending=False, kind="stable")
     with replacing(target) as part:
         table.drop(columns=["dataset", "ratio"]).to_csv(part, index=False, lineterminator="\n")
