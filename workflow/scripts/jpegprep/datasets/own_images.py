@@ -239,7 +239,9 @@ def _folder(path: Path, rare: str) -> OwnImages:
     links = sum(file.problem == "link" for file in files)
     images = [(text_of(file.path), file.bytes) for file in files if not file.problem]
     found = _in_folders(path, images, list(map(text_of, empty)), links)
-    images_of = _sampled([file for file in files if looks_like_image(file.path)])
+    # What is no regular file is not opened: a pipe would wait for ever.
+    plain = [file for file in files if not file.problem and looks_like_image(file.path)]
+    images_of = _sampled(plain)
     sides = _sides([partial(read_listed, path, file) for file in images_of])
     return replace(_checked(path, "folder", digest_of(files), found, rare), sides=sides)
 
